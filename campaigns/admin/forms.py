@@ -1,0 +1,171 @@
+"""The forms of a campaign: its words, and the last question before it is sent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.db.models import Q
+from django.utils import timezone
+
+from campaigns.models import Campaign
+from campaigns.queries import variant_of
+from campaigns.rendering import Compiled, ContentError
+from campaigns.services import Draft
+from contacts.channels import Channel
+from redemptions.models import Offer
+
+TYPE_ABOVE = 500
+
+
+class CampaignForm(forms.ModelForm[Campaign]):
+    """A campaign and its words. `draft` holds what was typed, also where it is not valid yet."""
+
+    subject = forms.CharField(
+        max_length=200,
+        required=False,
+        help_text="What is in it for them, in a few words. Phones show about 40 characters.",
+        widget=forms.TextInput(attrs={"class": "vTextField", "data-insert-into": "", "autocomplete": "off"}),
+    )
+    preheader = forms.CharField(
+        label="Preview text",
+        max_length=200,
+        required=False,
+        help_text="Shown after the subject in most inboxes.",
+        widget=forms.TextInput(attrs={"class": "vTextField", "data-insert-into": "", "autocomplete": "off"}),
+    )
+    body = forms.CharField(
+        label="Message",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 12, "class": "vLargeTextField", "data-insert-into": ""}),
+        help_text="Plain words; leave a blank line between paragraphs. Your name, address and the way out are added.",
+    )
+    html = forms.CharField(
+        label="Own HTML",
+        required=False,
+        widget=forms.Textarea(
+            attrs={"rows": 12, "class": "vLargeTextField code", "data-insert-into": "", "spellcheck": "false"}
+        ),
+        help_text="Optional. Mail programs that show HTML show this instead. Scripts and forms are taken out.",
+    )
+    draft: Draft
+
+    class Meta:
+        model = Campaign
+        fields = ["name", "channel", "offer", "tag", "segment"]
+        labels = {"segment": "Or a segment"}
+        help_texts = {"segment": "A saved question; instead of a tag."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            words = variant_of(self.instance)
+            for name in ("subject", "preheader", "body", "html"):
+                self.initial.setdefault(name, getattr(words, name))
+        for name, label in (("offer", "No deal"), ("tag", "Everyone who is subscribed"), ("segment", "No segment")):
+            if isinstance(field := self.fields.get(name), forms.ModelChoiceField):
+                field.empty_label = label
+        if isinstance(offers := self.fields.get("offer"), forms.ModelChoiceField):
+            usable = ~Q(status=Offer.Status.ENDED) | Q(pk=self.instance.offer_id)
+            offers.queryset = Offer.objects.filter(usable).order_by("name")
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if data.get("tag") and data.get("segment"):
+            self.add_error("segment", "Choose a tag or a segment, not both.")
+        self.draft = draft_of(data)
+        try:
+            Compiled(self.draft.content, has_deal=self.draft.offer is not None)
+        except ContentError as error:
+            self.add_error(error.field, str(error))
+        return data
+
+    def campaign(self) -> Campaign:
+        """Return the campaign as it is typed now, not saved. Call after `is_valid`."""
+        draft = self.draft
+        return Campaign(name=draft.name, channel=draft.channel, offer=draft.offer, segment=draft.segment, tag=draft.tag)
+
+
+def draft_of(data: dict[str, Any]) -> Draft:
+    """Return what was typed, as far as it could be read."""
+
+    def text(name: str) -> str:
+        return str(data.get(name) or "").replace("\r\n", "\n")
+
+    channel = Channel(data.get("channel") or Channel.EMAIL)
+    is_email = channel == Channel.EMAIL
+    return Draft(
+        name=text("name"),
+        channel=channel,
+        subject=text("subject") if is_email else "",
+        preheader=text("preheader") if is_email else "",
+        body=text("body"),
+        html=text("html") if is_email else "",
+        offer=data.get("offer"),
+        segment=None if data.get("tag") else data.get("segment"),
+        tag=data.get("tag"),
+    )
+
+
+class ReviewForm(forms.Form):
+    """When to send, and to how many: `expected` is the number the page showed."""
+
+    when = forms.ChoiceField(
+        label="When?", choices=[("now", "Now"), ("later", "Later")], initial="now", widget=forms.RadioSelect
+    )
+    starts_at = forms.DateTimeField(
+        label="Day and time",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+    expected = forms.IntegerField(widget=forms.HiddenInput)
+    typed = forms.CharField(
+        required=False, widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
+    )
+
+    def __init__(self, *args: Any, size: int, zone: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.size = size
+        self.initial["expected"] = size
+        self.fields["starts_at"].help_text = f"In the time zone of your business, {zone}."
+        if size > TYPE_ABOVE:
+            self.fields["typed"].label = f"Type {size} to confirm"
+        else:
+            del self.fields["typed"]
+
+    def clean_expected(self) -> int:
+        expected: int = self.cleaned_data["expected"]
+        if expected != self.size:
+            raise forms.ValidationError(
+                f"Meanwhile the number of people changed from {expected:,} to {self.size:,}. Please look again."
+            )
+        return expected
+
+    def clean_typed(self) -> str:
+        typed: str = self.cleaned_data["typed"]
+        if typed.replace(",", "").strip() != str(self.size):
+            raise forms.ValidationError(f"Type {self.size}, the number of people this goes to.")
+        return typed
+
+    def clean(self) -> dict[str, Any]:
+        starts_at: datetime | None = self.cleaned_data.get("starts_at")
+        if self.cleaned_data.get("when") == "later" and "starts_at" not in self.errors:
+            if starts_at is None:
+                self.add_error("starts_at", "Choose a day and a time.")
+            elif starts_at <= timezone.now():
+                self.add_error("starts_at", "That is in the past.")
+        return self.cleaned_data
+
+    @property
+    def start(self) -> datetime | None:
+        """The chosen moment; None: at once."""
+        return self.cleaned_data["starts_at"] if self.cleaned_data["when"] == "later" else None
+
+
+class TestForm(forms.Form):
+    """Where a test goes."""
+
+    __test__ = False
+
+    to = forms.CharField(max_length=254)

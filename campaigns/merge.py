@@ -1,0 +1,99 @@
+"""Merge fields: Liquid, kept small. Pure: text in, template out.
+
+Strict (an unknown field is an error when the campaign is saved, not a gap when it is sent), limited (no loops, no
+assignments, bounded output), escaped in HTML, and fed with strings only, so that no object can be reached through it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from liquid import Environment, StrictUndefined
+from liquid.exceptions import LiquidError
+from liquid.template import BoundTemplate
+
+PERSON_FIELDS = {"first_name": "First name", "last_name": "Last name", "full_name": "Full name"}
+SHOP_FIELDS = {"business_name": "Your business name"}
+DEAL_FIELDS = {
+    "deal": "The whole deal with its QR code",
+    "deal_name": "Name of the deal",
+    "deal_ends": "Last day of the deal",
+    "code": "The code to type",
+    "coupon_url": "Link to the coupon page",
+}
+FIELDS = {**PERSON_FIELDS, **SHOP_FIELDS, **DEAL_FIELDS}
+
+ALLOWED_TAGS = {"if", "unless", "case", "comment", "#", "content", "output", "illegal"}
+ALLOWED_FILTERS = {"default", "upcase", "downcase", "capitalize", "strip", "truncate", "escape", "url_encode"}
+MAX_OUTPUT_BYTES = 200_000
+
+LIQUID = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
+
+
+class MergeError(ValueError):
+    """The text cannot be merged; the message says what to change."""
+
+
+class _Environment(Environment):
+    output_stream_limit = MAX_OUTPUT_BYTES
+    loop_iteration_limit = 100
+    local_namespace_limit = 1_000
+    context_depth_limit = 5
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        self.tags = {name: tag for name, tag in self.tags.items() if name in ALLOWED_TAGS}
+        self.filters = {name: function for name, function in self.filters.items() if name in ALLOWED_FILTERS}
+
+
+HTML = _Environment(autoescape=True, undefined=StrictUndefined)
+TEXT = _Environment(autoescape=False, undefined=StrictUndefined)
+
+
+def compile_source(source: str, *, html: bool, allowed: Mapping[str, str] = FIELDS) -> BoundTemplate:
+    """Return the template of a text with merge fields.
+
+    Raises MergeError, naming the field, the filter or the line that is wrong.
+    """
+    try:
+        template = (HTML if html else TEXT).from_string(source)
+        analysis = template.analyze()
+    except LiquidError as error:
+        raise MergeError(f"A merge field is not written right: {_first_line(error)}.") from error
+    for name in analysis.filters:
+        if name not in ALLOWED_FILTERS:
+            raise MergeError(f"'{name}' is not a filter. You can use: {', '.join(sorted(ALLOWED_FILTERS))}.")
+    for variable in analysis.variables.values():
+        for use in variable:
+            name = ".".join(str(segment) for segment in use.segments)
+            if name not in allowed:
+                raise MergeError(_unknown(name, allowed))
+    return template
+
+
+def render(template: BoundTemplate, values: Mapping[str, object]) -> str:
+    """Fill a template. Raises MergeError where a value is missing or a limit is passed."""
+    try:
+        return template.render(values)
+    except LiquidError as error:
+        raise MergeError(f"A merge field could not be filled: {_first_line(error)}.") from error
+
+
+def used_fields(source: str) -> set[str]:
+    """Return the names of the merge fields in a text; nothing for a text that does not compile."""
+    try:
+        return set(TEXT.from_string(source).analyze().variables)
+    except LiquidError:
+        return set()
+
+
+def _unknown(name: str, allowed: Mapping[str, str]) -> str:
+    if name in DEAL_FIELDS:
+        return f"'{{{{ {name} }}}}' needs a deal: choose one for this campaign, or take the field out."
+    known = ", ".join(f"{{{{ {field} }}}}" for field in allowed)
+    return f"'{{{{ {name} }}}}' is not a merge field. You can use: {known}."
+
+
+def _first_line(error: LiquidError) -> str:
+    return str(error).splitlines()[0].strip().rstrip(".")

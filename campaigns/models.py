@@ -1,0 +1,108 @@
+"""What the shop says, to whom, when."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from contacts.channels import Channel
+from contacts.models import Segment, Tag
+from redemptions.models import Offer
+
+
+class Campaign(models.Model):
+    """One announcement on one channel. Its words live in its variants.
+
+    Whom it goes to is a question (`segment`, `tag`, or everybody); `audience` is that question as it was at launch.
+    """
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        SCHEDULED = "scheduled", "Scheduled"
+        SENDING = "sending", "Sending"
+        PAUSED = "paused", "Paused"
+        SENT = "sent", "Sent"
+        CANCELLED = "cancelled", "Cancelled"
+
+    name = models.CharField(max_length=100, help_text="For you only; guests do not see it.")
+    channel = models.CharField(max_length=5, choices=Channel, default=Channel.EMAIL)
+    offer = models.ForeignKey(
+        Offer,
+        verbose_name="deal",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="campaigns",
+        help_text="Everyone gets a code of their own for it.",
+    )
+    segment = models.ForeignKey(Segment, null=True, blank=True, on_delete=models.PROTECT, related_name="campaigns")
+    tag = models.ForeignKey(
+        Tag,
+        verbose_name="only people tagged",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="campaigns",
+        help_text="Empty: everyone who is subscribed.",
+    )
+    status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT, editable=False)
+    audience = models.JSONField(null=True, editable=False)
+    starts_at = models.DateTimeField(null=True, editable=False)
+    launched_at = models.DateTimeField(null=True, editable=False)
+    launched_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, editable=False, related_name="+"
+    )
+    planned_at = models.DateTimeField(null=True, editable=False)
+    plan_position = models.BigIntegerField(default=0, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    pause_reason = models.CharField(max_length=200, blank=True, editable=False)
+    is_demo = models.BooleanField(default=False, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(auto_now=True, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("send_campaign", "Can send campaigns")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status="draft") | Q(status="cancelled") | Q(starts_at__isnull=False),
+                name="launched_campaign_has_a_start",
+            ),
+            models.CheckConstraint(
+                condition=Q(segment__isnull=True) | Q(tag__isnull=True), name="campaign_asks_one_question"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["starts_at"], name="campaign_due", condition=Q(status__in=["scheduled", "sending"]))
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_editable(self) -> bool:
+        return self.status == self.Status.DRAFT
+
+
+class Variant(models.Model):
+    """The words of a campaign. A campaign has one today, and several in an A/B test.
+
+    For e-mail: `subject`, `preheader`, and `body` (simple text) or `html`. For SMS: `body` alone.
+    """
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="variants")
+    name = models.CharField(max_length=20, default="A")
+    weight = models.PositiveSmallIntegerField(default=1)
+    subject = models.CharField(max_length=200, blank=True)
+    preheader = models.CharField(max_length=200, blank=True)
+    body = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["campaign", "name"]
+        constraints = [models.UniqueConstraint(fields=["campaign", "name"], name="variant_name_once_per_campaign")]
+
+    def __str__(self) -> str:
+        return f"Variant {self.name} of campaign {self.campaign_id}"

@@ -1,0 +1,217 @@
+"""Questions about campaigns: their words, their audience, and whether they may be sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils import formats, timezone
+
+from campaigns import sms
+from campaigns.models import Campaign, Variant
+from campaigns.rendering import (
+    MAX_HTML_BYTES,
+    WARN_HTML_BYTES,
+    Compiled,
+    Content,
+    ContentError,
+    Deal,
+    Person,
+    Rendered,
+    Shop,
+)
+from contacts.channels import Channel
+from contacts.models import Business, Contact
+from contacts.queries import reachable
+from redemptions.models import Offer
+
+FREE_MAIL = {"gmail.com", "yahoo.com", "outlook.com", "hotmail.com", "aol.com", "icloud.com", "live.com", "msn.com"}
+SAMPLE = Person(first_name="Maria", last_name="Kim")
+SAMPLE_CODE = "7K3Q9-TEST0"
+SAMPLE_TOKEN = "test" * 6 + "00"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the checklist. `level` is `ok`, `warn` or `block`; `field` is the form field that mends it."""
+
+    level: str
+    title: str
+    detail: str = ""
+    field: str = ""
+
+
+def variant_of(campaign: Campaign) -> Variant:
+    """Return the campaign's words; an unsaved, empty variant where none were written yet."""
+    return campaign.variants.first() or Variant(campaign=campaign)
+
+
+def content_of(campaign: Campaign, variant: Variant) -> Content:
+    return Content(
+        channel=Channel(campaign.channel),
+        subject=variant.subject,
+        preheader=variant.preheader,
+        body=variant.body,
+        html=variant.html,
+    )
+
+
+def shop_of(business: Business) -> Shop:
+    return Shop(name=business.name, postal_address=business.postal_address)
+
+
+def person_of(contact: Contact) -> Person:
+    return Person(first_name=contact.first_name or "", last_name=contact.last_name or "")
+
+
+def deal_ends(offer: Offer, business: Business) -> str:
+    """Return the last moment of an offer as guests read it, in the shop's time zone; empty where it has no end."""
+    if offer.ends_at is None:
+        return ""
+    local = timezone.localtime(offer.ends_at, business.zone)
+    return formats.date_format(local, "F j, Y, g:i A")
+
+
+def deal_of(offer: Offer, business: Business, *, code: str, coupon_url: str, qr_src: str) -> Deal:
+    """Return an offer as one person gets it."""
+    return Deal(
+        name=offer.name,
+        terms=offer.terms,
+        ends=deal_ends(offer, business),
+        code=code,
+        coupon_url=coupon_url,
+        qr_src=qr_src,
+    )
+
+
+def audience_of(campaign: Campaign) -> dict[str, Any]:
+    """Return the question a campaign asks: frozen at launch, taken from its tag or segment before."""
+    if campaign.audience is not None:
+        return dict(campaign.audience)
+    if campaign.tag_id:
+        return {"all": [{"tag": campaign.tag_id}]}
+    return dict(campaign.segment.rules) if campaign.segment else {}
+
+
+def audience_size(campaign: Campaign) -> int:
+    """Count who would get the campaign now. One query."""
+    return reachable(audience_of(campaign), Channel(campaign.channel)).count()
+
+
+def preview(
+    campaign: Campaign,
+    content: Content,
+    business: Business,
+    *,
+    contact: Contact | None = None,
+    qr_src: str,
+) -> Rendered:
+    """Return what a person would get, with a code that scans as a test. Raises ContentError."""
+    deal = None
+    if campaign.offer:
+        deal = deal_of(
+            campaign.offer,
+            business,
+            code=SAMPLE_CODE,
+            coupon_url=f"{settings.PUBLIC_BASE_URL}/r/{SAMPLE_TOKEN}",
+            qr_src=qr_src,
+        )
+    return Compiled(content, has_deal=deal is not None).render(
+        shop=shop_of(business),
+        person=person_of(contact) if contact else SAMPLE,
+        deal=deal,
+        unsubscribe_url=f"{settings.PUBLIC_BASE_URL}/u/preview",
+    )
+
+
+def checklist(campaign: Campaign, content: Content, business: Business, *, at: datetime) -> list[Check]:
+    """Return what blocks a campaign, what deserves a look, and what is fine. One query."""
+    checks = [_audience_check(campaign), _content_check(campaign, content, business), _shop_check(business)]
+    if campaign.channel == Channel.EMAIL:
+        checks += [_subject_check(content), _sender_check(business)]
+    if campaign.offer:
+        checks.append(_offer_check(campaign.offer, business, at))
+    checks.append(_link_check())
+    return checks
+
+
+def _audience_check(campaign: Campaign) -> Check:
+    size = audience_size(campaign)
+    if not size:
+        return Check("block", "Nobody would get this", "No one in this audience is subscribed on this channel.", "tag")
+    people = "1 person" if size == 1 else f"{size:,} people"
+    return Check("ok", f"{people} will get this", "Subscribed, and not suppressed. Checked again before each message.")
+
+
+def _content_check(campaign: Campaign, content: Content, business: Business) -> Check:
+    if not (content.body.strip() or content.html.strip()):
+        return Check("block", "The message is empty", "Write what you want to say.", "body")
+    try:
+        rendered = preview(campaign, content, business, qr_src="cid:preview")
+    except ContentError as error:
+        return Check("block", "The message cannot be sent as it is", str(error), error.field)
+    if content.channel == Channel.SMS:
+        size = sms.measure(rendered.text)
+        detail = f"{size.units} characters ({size.encoding}), {size.parts} part{'s' * (size.parts > 1)} each."
+        if size.special:
+            return Check("warn", "Special characters make the text dearer", f"{size.special[:10]} — {detail}", "body")
+        return Check("warn" if size.parts > 1 else "ok", f"The text has {size.parts} of 2 parts", detail, "body")
+    size_bytes = len(rendered.html.encode())
+    if size_bytes > MAX_HTML_BYTES:
+        return Check("block", f"The mail is too large: {size_bytes // 1000} kB", "Gmail cuts mails at 102 kB.", "html")
+    if size_bytes > WARN_HTML_BYTES:
+        return Check("warn", f"The mail is large: {size_bytes // 1000} kB", "Gmail cuts mails at 102 kB.", "html")
+    return Check("ok", "Merge fields, unsubscribe link and footer", "The footer is added to every mail by itself.")
+
+
+def _shop_check(business: Business) -> Check:
+    if not business.name:
+        return Check("block", "Your business has no name", "Every message names its sender. Set it under Business.")
+    if not business.postal_address:
+        return Check(
+            "block", "Your postal address is missing", "The law wants it in every mail. Set it under Business."
+        )
+    return Check("ok", "Business name and postal address")
+
+
+def _subject_check(content: Content) -> Check:
+    subject = content.subject.strip()
+    if not subject:
+        return Check("block", "The subject is empty", "Say in a few words what is in it for them.", "subject")
+    if subject.lower().startswith(("re:", "fwd:", "fw:")):
+        return Check("block", "The subject pretends to be an answer", "Take out 'Re:' or 'Fwd:'.", "subject")
+    if len(subject) > 70:
+        return Check("warn", "The subject is long", f"{len(subject)} characters; phones show about 40.", "subject")
+    if subject.isupper():
+        return Check("warn", "The subject shouts", "All capitals look like spam.", "subject")
+    return Check("ok", "Subject line")
+
+
+def _sender_check(business: Business) -> Check:
+    domain = business.from_email.rpartition("@")[2].lower()
+    if not domain:
+        return Check("block", "The sender address is missing", "Set it under Business.")
+    if domain in FREE_MAIL:
+        return Check(
+            "block", f"Mail from {domain} would be refused", "Use an address on a domain of your own, under Business."
+        )
+    return Check("ok", "Sender address")
+
+
+def _offer_check(offer: Offer, business: Business, at: datetime) -> Check:
+    if offer.status == Offer.Status.ENDED or (offer.ends_at and offer.ends_at <= at):
+        return Check("block", "The deal is over", "Choose another deal, or move its end.", "offer")
+    if offer.status == Offer.Status.PAUSED:
+        return Check("block", "The deal is paused", "Resume it, or choose another.", "offer")
+    if offer.ends_at and offer.ends_at - at < timedelta(hours=24):
+        return Check("warn", "The deal ends within a day", f"On {deal_ends(offer, business)}.", "offer")
+    return Check("ok", f"Deal: {offer.name}", f"Until {deal_ends(offer, business)}." if offer.ends_at else "No end.")
+
+
+def _link_check() -> Check:
+    if urlsplit(settings.PUBLIC_BASE_URL).hostname in {"localhost", "127.0.0.1"}:
+        return Check("warn", "Links lead to this computer only", f"PUBLIC_BASE_URL is {settings.PUBLIC_BASE_URL}.")
+    return Check("ok", "Links", f"They lead to {settings.PUBLIC_BASE_URL}.")

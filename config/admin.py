@@ -1,0 +1,99 @@
+"""The admin site: the product's whole user interface, its menu grouped by task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from config.dashboard import dashboard
+from messaging.models import Message
+
+MENU = (
+    ("Campaigns", ("campaigns.campaign",)),
+    ("Audience", ("contacts.contact", "contacts.segment", "contacts.tag", "contacts.import")),
+    (
+        "Deals",
+        (
+            "redemptions.offer",
+            "redemptions.code",
+            "redemptions.redemption",
+            "redemptions.scan",
+            "redemptions.location",
+            "redemptions.device",
+        ),
+    ),
+    ("Messages", ("messaging.message", "messaging.outbox", "messaging.inboundtext")),
+    ("Records", ("contacts.consentevent", "contacts.suppression", "messaging.providerevent")),
+    ("Settings", ("contacts.business", "auth.user", "auth.group")),
+)
+NAMES = {"contacts.business": "Business", "contacts.consentevent": "Consent history"}
+QUEUE = "django_q"
+
+
+class RegularsAdminSite(AdminSite):
+    site_header = site_title = "Regulars"
+    index_title = "Dashboard"
+    index_template = "admin/dashboard.html"
+    site_url = None
+
+    def get_urls(self) -> list[Any]:
+        from messaging.admin import MessageAdmin  # it registers with this very site
+
+        messages = self._registry.get(Message)
+        outbox = messages.outbox_urls() if isinstance(messages, MessageAdmin) else []
+        return [*outbox, *super().get_urls()]
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Show the dashboard instead of a list of tables."""
+        shown = dashboard(request.user, at=timezone.now())
+        return super().index(request, {**(extra_context or {}), "dashboard": shown})
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Return the menu: tables grouped by what people do with them. One app's own page stays as it is."""
+        apps = super().get_app_list(request, app_label)
+        if app_label is not None:
+            return apps
+        entries = {_key(app, model): model for app in apps for model in app["models"]}
+        if request.user.has_perm("messaging.view_message"):
+            entries["messaging.outbox"] = _page("Outbox", reverse("admin:messaging_outbox", current_app=self.name))
+        if not request.user.is_superuser:
+            entries = {key: model for key, model in entries.items() if not key.startswith(f"{QUEUE}.")}
+        groups = [
+            _group(title, [_renamed(key, entries.pop(key)) for key in keys if key in entries]) for title, keys in MENU
+        ]
+        groups[-1]["models"] += entries.values()  # whatever else is registered
+        return [_with_link(group) for group in groups if group["models"]]
+
+
+def _key(app: dict[str, Any], model: dict[str, Any]) -> str:
+    return f"{app['app_label']}.{model['object_name'].lower()}"
+
+
+def _page(name: str, url: str) -> dict[str, Any]:
+    """Return a menu entry for a page that is no table."""
+    return {
+        "name": name,
+        "object_name": name,
+        "admin_url": url,
+        "add_url": None,
+        "view_only": True,
+        "perms": {"view": True, "add": False, "change": False, "delete": False},
+    }
+
+
+def _renamed(key: str, model: dict[str, Any]) -> dict[str, Any]:
+    return {**model, "name": NAMES.get(key, model["name"])}
+
+
+def _group(title: str, models: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"name": title, "app_label": f"group-{title.lower()}", "has_module_perms": True, "models": models}
+
+
+def _with_link(group: dict[str, Any]) -> dict[str, Any]:
+    """Let the title of a group lead to its first entry."""
+    return {**group, "app_url": group["models"][0].get("admin_url") or reverse("admin:index")}

@@ -1,0 +1,359 @@
+"""All settings, from the environment; `.env.example` explains each variable."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import dj_database_url
+import django_stubs_ext
+import environ
+from cryptography.fernet import Fernet
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = environ.Env()
+env.read_env(env.str("ENV_FILE", default="") or BASE_DIR / ".env")
+
+
+def required(name: str, how: str) -> str:
+    value: str = env.str(name, default="").strip()
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. {how}")
+    return value
+
+
+def one_of(name: str, allowed: tuple[str, ...], default: str) -> str:
+    value: str = env.str(name, default=default).strip() or default
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}.")
+    return value
+
+
+def boolean(name: str, default: bool) -> bool:
+    return one_of(name, ("true", "false", "1", "0", "yes", "no", "on", "off"), str(default).lower()) in {
+        "true",
+        "1",
+        "yes",
+        "on",
+    }
+
+
+def positive_int(name: str, default: int) -> int:
+    value: str = env.str(name, default=str(default)).strip()
+    if not value.isdigit() or int(value) < 1:
+        raise ImproperlyConfigured(f"{name} must be a whole number of 1 or more.")
+    return int(value)
+
+
+# --- Keys -------------------------------------------------------------------------------------------------------------
+
+FRESH_KEYS = "Run `make run` once to write a .env with fresh keys, or copy .env.example and fill it in."
+SECRET_KEY = required("SECRET_KEY", FRESH_KEYS)
+
+# django-encrypted-model-fields reads this name; the first key encrypts, all decrypt.
+FIELD_ENCRYPTION_KEY = [key.strip() for key in required("ENCRYPTION_KEY", FRESH_KEYS).split(",") if key.strip()]
+for position, key in enumerate(FIELD_ENCRYPTION_KEY, start=1):
+    try:
+        Fernet(key)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"ENCRYPTION_KEY number {position} is not a Fernet key (32 bytes in URL-safe base64). Make one with: "
+            'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+        ) from error
+
+INDEX_KEY = required("INDEX_KEY", FRESH_KEYS)
+if len(INDEX_KEY) < 32:
+    raise ImproperlyConfigured(
+        "INDEX_KEY is shorter than 32 characters. Make one with: "
+        'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+    )
+if INDEX_KEY in {SECRET_KEY, *FIELD_ENCRYPTION_KEY}:
+    raise ImproperlyConfigured("INDEX_KEY must differ from SECRET_KEY and ENCRYPTION_KEY: make a key of its own.")
+
+# --- Where it runs ----------------------------------------------------------------------------------------------------
+
+DEBUG = boolean("DEBUG", default=False)
+
+PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default="http://localhost:8000").strip().rstrip("/")
+PUBLIC_BASE_URL_RULE = (
+    "PUBLIC_BASE_URL must be the address people reach this site at, without a path: https://deals.example.com"
+)
+try:
+    _public = urlsplit(PUBLIC_BASE_URL)
+except ValueError as error:
+    raise ImproperlyConfigured(PUBLIC_BASE_URL_RULE) from error
+if _public.scheme not in {"http", "https"} or not _public.hostname or _public.path or _public.query:
+    raise ImproperlyConfigured(PUBLIC_BASE_URL_RULE)
+IS_HTTPS = _public.scheme == "https"
+
+PROBE_HOST = "healthcheck.railway.app"  # the name under which that platform asks for /healthz
+ALLOWED_HOSTS = [*(env.list("ALLOWED_HOSTS", default=[]) or [_public.hostname, "localhost", "127.0.0.1"]), PROBE_HOST]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
+SECURE_SSL_REDIRECT = IS_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # platforms probe these over plain http
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for sub-domains and preloading bind hosts that are not ours to decide for
+    "security.W021",
+    "anymail.W003",  # SendGrid is no longer supported by Anymail's authors; the provider stays a choice of the owner
+]
+
+# --- Application ------------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "config.apps.ConfigConfig",
+    "config.apps.RegularsAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "anymail",
+    "csp",
+    "django_q",
+    "drf_spectacular",
+    "encrypted_model_fields",
+    "import_export",
+    "rest_framework",
+    "contacts.apps.ContactsConfig",
+    "redemptions.apps.RedemptionsConfig",
+    "campaigns.apps.CampaignsConfig",
+    "messaging.apps.MessagingConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "contacts.middleware.BusinessTimezoneMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "frame-src": [SELF],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+    }
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+# --- Database ---------------------------------------------------------------------------------------------------------
+
+DATABASE_URL = env.str("DATABASE_URL", default="") or f"sqlite:///{VAR_DIR / 'app.sqlite3'}"
+if DATABASE_URL.startswith("sqlite:///var/"):
+    DATABASE_URL = f"sqlite:///{BASE_DIR}/{DATABASE_URL.removeprefix('sqlite:///')}"
+try:
+    _database: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True))
+except (ValueError, KeyError) as error:
+    raise ImproperlyConfigured(
+        "DATABASE_URL cannot be read. Examples: sqlite:///var/app.sqlite3, postgres://user:password@host:5432/name"
+    ) from error
+if _database["ENGINE"] not in {"django.db.backends.sqlite3", "django.db.backends.postgresql"}:
+    raise ImproperlyConfigured("DATABASE_URL must name an SQLite file or a PostgreSQL database.")
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    # IMMEDIATE takes the write lock at the start: a deferred read-then-write fails at once with "database is locked".
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-65536; "
+            "PRAGMA mmap_size=134217728; PRAGMA temp_store=MEMORY;"
+        ),
+    }
+# The worker keeps its connections: the queue's broker reconnects on every call otherwise.
+if "qcluster" in sys.argv:
+    _database["CONN_MAX_AGE"] = None
+DATABASES = {"default": _database}
+
+# --- Time and language ------------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+# --- Static files -----------------------------------------------------------------------------------------------------
+
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- The business: first values, edited in the admin afterwards -------------------------------------------------------
+
+BUSINESS_NAME = env.str("BUSINESS_NAME", default="").strip()
+BUSINESS_ADDRESS = env.str("BUSINESS_ADDRESS", default="").strip()
+BUSINESS_TIMEZONE = env.str("BUSINESS_TIMEZONE", default="UTC").strip()
+FROM_EMAIL = env.str("FROM_EMAIL", default="").strip()
+FROM_NAME = env.str("FROM_NAME", default="").strip() or BUSINESS_NAME
+try:
+    ZoneInfo(BUSINESS_TIMEZONE)
+except (ValueError, OSError, KeyError) as error:
+    raise ImproperlyConfigured("BUSINESS_TIMEZONE must be a time zone name such as America/Chicago.") from error
+if FROM_EMAIL and not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", FROM_EMAIL):
+    raise ImproperlyConfigured("FROM_EMAIL must be one e-mail address, without a name: hello@example.com")
+
+# --- Providers --------------------------------------------------------------------------------------------------------
+
+OUTBOX_DIR = VAR_DIR / "outbox"
+EMAIL_PROVIDER = one_of("EMAIL_PROVIDER", ("outbox", "smtp", "sendgrid"), "outbox")
+SMS_PROVIDER = one_of("SMS_PROVIDER", ("outbox", "twilio"), "outbox")
+QR_IMAGES = one_of("QR_IMAGES", ("inline", "hosted"), "inline")
+
+EMAIL_API_URL = env.str("EMAIL_API_URL", default="").strip()
+TWILIO_API_URL = env.str("TWILIO_API_URL", default="").strip().rstrip("/")
+for name, url in (("EMAIL_API_URL", EMAIL_API_URL), ("TWILIO_API_URL", TWILIO_API_URL)):
+    if url and urlsplit(url).scheme not in {"http", "https"}:
+        raise ImproperlyConfigured(f"{name} must be an http or https address.")
+
+ANYMAIL: dict[str, Any] = {"REQUESTS_TIMEOUT": (5, 30)}
+if EMAIL_PROVIDER == "sendgrid":
+    ANYMAIL["SENDGRID_API_KEY"] = required("SENDGRID_API_KEY", "EMAIL_PROVIDER=sendgrid needs it.")
+    if EMAIL_API_URL:
+        ANYMAIL["SENDGRID_API_URL"] = EMAIL_API_URL
+
+EMAIL_BACKEND = {
+    "outbox": "messaging.transports.outbox.OutboxBackend",
+    "smtp": "django.core.mail.backends.smtp.EmailBackend",
+    "sendgrid": "anymail.backends.sendgrid.EmailBackend",
+}[EMAIL_PROVIDER]
+EMAIL_TIMEOUT = 30
+if EMAIL_PROVIDER == "smtp":
+    EMAIL_HOST = required("EMAIL_HOST", "EMAIL_PROVIDER=smtp needs it.")
+    EMAIL_PORT = positive_int("EMAIL_PORT", 587)
+    EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+    EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
+    EMAIL_USE_TLS = boolean("EMAIL_USE_TLS", default=EMAIL_PORT == 587)
+    EMAIL_USE_SSL = boolean("EMAIL_USE_SSL", default=EMAIL_PORT == 465)
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = FROM_EMAIL or "webmaster@localhost"
+
+TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="").strip()
+TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="").strip()
+TWILIO_PHONE_NUMBER = env.str("TWILIO_PHONE_NUMBER", default="").strip()
+TWILIO_MESSAGING_SERVICE_SID = env.str("TWILIO_MESSAGING_SERVICE_SID", default="").strip()
+if SMS_PROVIDER == "twilio":
+    required("TWILIO_ACCOUNT_SID", "SMS_PROVIDER=twilio needs it.")
+    required("TWILIO_AUTH_TOKEN", "SMS_PROVIDER=twilio needs it.")
+    if not (TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID):
+        raise ImproperlyConfigured("SMS_PROVIDER=twilio needs TWILIO_MESSAGING_SERVICE_SID or TWILIO_PHONE_NUMBER.")
+
+# --- Queue ------------------------------------------------------------------------------------------------------------
+
+WORKERS = positive_int("WORKERS", 2)
+Q_CLUSTER = {
+    "name": "regulars",
+    "orm": "default",
+    "workers": WORKERS,
+    "queue_limit": WORKERS,  # tasks fetched ahead wait against `retry` too
+    "bulk": 1,
+    "poll": 0.5,
+    "timeout": 60,
+    "retry": 300,  # checked at start: above (queue_limit / workers + 2) x timeout
+    "max_attempts": 3,
+    "ack_failures": True,
+    "save_limit": -1,  # a positive limit re-reads all kept rows after every task: 50 acknowledgements a second
+    "catch_up": False,
+    "recycle": 200,
+    "max_rss": 300_000,
+    "label": "Queue",
+}
+
+# --- API --------------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["redemptions.api.authentication.DeviceTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "redemptions.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Regulars scanner API",
+    "DESCRIPTION": "Redeem deals at the till. Unknown response fields must be ignored by clients.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SERVERS": [],
+}
+
+# --- Import and export ------------------------------------------------------------------------------------------------
+
+IMPORT_EXPORT_SKIP_ADMIN_LOG = True  # one log line per row would copy personal data in clear
+IMPORT_EXPORT_USE_TRANSACTIONS = True
+
+# --- Logs -------------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"mask_tokens": {"()": "config.logs.MaskTokens"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["mask_tokens"]}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        # Refused scans (409) and wrong tokens (404) are answers, and have rows of their own where they matter.
+        "django.request": {"level": "ERROR"},
+        "django-q": {"level": "WARNING"},
+    },
+}

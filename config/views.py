@@ -1,0 +1,49 @@
+"""Probes for the platform and the owner: alive, and ready."""
+
+from __future__ import annotations
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponseRedirect, JsonResponse
+from django.templatetags.static import static
+from django.utils import timezone
+
+from contacts.services import WrongKey, verify_canary
+from messaging.queries import worker_alive
+
+
+def favicon(request: HttpRequest) -> HttpResponseRedirect:
+    """Browsers ask for this address by themselves where a page names no icon."""
+    return HttpResponseRedirect(static("regulars/icon.svg"))
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """The process answers. Touches no database."""
+    return JsonResponse({"status": "ok"})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Database, migrations, keys and the worker's heartbeat; 503 where one of them is not right."""
+    checks = readiness()
+    ready = all(value == "ok" for value in checks.values())
+    return JsonResponse({"status": "ok" if ready else "not ready", "checks": checks}, status=200 if ready else 503)
+
+
+def readiness() -> dict[str, str]:
+    """Return `ok`, or what to do, for each part."""
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return {"database": "ok", "migrations": "run: python manage.py migrate"}
+    except DatabaseError:
+        return {"database": "cannot be reached"}
+    checks = {"database": "ok", "migrations": "ok"}
+    try:
+        verify_canary()
+        checks["keys"] = "ok"
+    except WrongKey as error:
+        checks["keys"] = str(error)
+    checks["worker"] = (
+        "ok" if worker_alive(timezone.now()) else "not heard for three minutes; run: python manage.py qcluster"
+    )
+    return checks

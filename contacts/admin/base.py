@@ -1,0 +1,148 @@
+"""What the admin pages of all apps share: plain words, badges, lists that are only read."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
+from django.contrib import admin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.core.paginator import Paginator
+from django.db import connection
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from contacts.models import ChannelStatus
+
+M = TypeVar("M", bound=Model)
+
+FRAME_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data: https:; frame-ancestors 'self'; sandbox"
+)
+
+STATUS_KINDS = {
+    ChannelStatus.ABSENT: "quiet",
+    ChannelStatus.NONE: "quiet",
+    ChannelStatus.PENDING: "warn",
+    ChannelStatus.SUBSCRIBED: "ok",
+    ChannelStatus.UNSUBSCRIBED: "bad",
+    ChannelStatus.SUPPRESSED: "bad",
+}
+
+
+def badge(kind: str, label: str) -> SafeString:
+    """Return a small coloured label; `kind` is `ok`, `info`, `warn`, `bad` or `quiet`."""
+    return format_html('<span class="badge badge-{}">{}</span>', kind, label)
+
+
+class Number(NamedTuple):
+    """A count as a page shows it; `key` is the name a live page updates it by."""
+
+    label: str
+    value: int
+    kind: str = ""
+    key: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.value:,}"
+
+
+class Bar(NamedTuple):
+    """A row of a bar chart; `percent` is the length of the bar, `note` stands behind the count."""
+
+    label: str
+    value: int
+    percent: float
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.value:,}"
+
+
+def bars(rows: list[tuple[str, int]]) -> list[Bar]:
+    """Return rows as bars, the longest filling the width."""
+    longest = max((count for _, count in rows), default=0)
+    return [Bar(label, count, 100 * count / longest if longest else 0) for label, count in rows]
+
+
+def people(count: int) -> str:
+    """`1 person`, `2,500 people`."""
+    return "1 person" if count == 1 else f"{count:,} people"
+
+
+def status_badge(status: ChannelStatus) -> SafeString:
+    if status == ChannelStatus.ABSENT:
+        return format_html('<span class="quiet" title="{}">—</span>', status.label)
+    return badge(STATUS_KINDS[status], status.label)
+
+
+def framed(html: str) -> HttpResponse:
+    """Return mail HTML for an iframe of this site: its own inline styles work, and nothing in it runs or loads."""
+    response = HttpResponse(html)
+    response["Content-Security-Policy"] = FRAME_POLICY
+    response["X-Frame-Options"] = "SAMEORIGIN"
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+class PlainAdmin(admin.ModelAdmin[M]):
+    """A list and a form in plain words. The `empty_*` texts stand where a list has nothing to show yet."""
+
+    empty_title = ""
+    empty_text = ""
+    add_label = ""
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Leave the plus sign beside a choice, and take the pencil, the cross and the eye away."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        widget = getattr(field, "widget", None)
+        if isinstance(widget, RelatedFieldWidgetWrapper):
+            widget.can_change_related = widget.can_delete_related = widget.can_view_related = False
+        return field
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Offer one way to save: "Save", and on a new row "Save and add another"."""
+        context.setdefault("show_save_and_continue", False)
+        context.setdefault("show_save_and_add_another", kwargs.get("add", False))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+class ReadOnlyAdmin(PlainAdmin[M]):
+    """A table that is only ever added to by the product itself."""
+
+    actions: Any = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+
+class EstimatedPaginator(Paginator[Any]):
+    """Take the count of a big, unfiltered table from PostgreSQL's own statistics; count everything else exactly."""
+
+    TRUSTED_FROM = 20_000
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        if connection.vendor == "postgresql" and not rows.query.where:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [rows.model._meta.db_table]
+                )
+                estimate = int(cursor.fetchone()[0])
+            if estimate >= self.TRUSTED_FROM:
+                return estimate
+        return rows.count()

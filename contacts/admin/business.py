@@ -1,0 +1,63 @@
+"""The shop itself: one row, one page."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from contacts.admin.base import PlainAdmin
+from contacts.models import Business
+from contacts.services import save_business
+
+
+def zone_choices(current: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the time zones people know by a city, those of the United States first."""
+    known = {name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix", "right"))}
+    american = sorted(name for name in known if name.startswith("US/"))
+    others = sorted((known | {"UTC", current}) - set(american))
+    return [("United States", [(name, name) for name in american]), ("All", [(name, name) for name in others])]
+
+
+class BusinessForm(forms.ModelForm[Business]):
+    timezone = forms.ChoiceField(label="Time zone", help_text="All times here are in it. E.g. America/Chicago.")
+
+    class Meta:
+        model = Business
+        fields = ["name", "postal_address", "timezone", "from_name", "from_email", "reply_to"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["timezone"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = zone_choices(self.instance.timezone)
+
+
+@admin.register(Business)
+class BusinessAdmin(PlainAdmin[Business]):
+    form = BusinessForm
+    fieldsets = (
+        ("Your business", {"fields": ("name", "postal_address", "timezone")}),
+        ("Sender of your mails", {"fields": ("from_name", "from_email", "reply_to")}),
+    )
+    change_form_template = "admin/contacts/business/change_form.html"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Business | None = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:contacts_business_change", args=[Business.load().pk]))
+
+    def save_model(self, request: HttpRequest, obj: Business, form: Any, change: bool) -> None:
+        save_business(obj)
+
+    def response_change(self, request: HttpRequest, obj: Business) -> HttpResponse:
+        self.message_user(request, "Your business details are saved. They are used from the next message on.")
+        return HttpResponseRedirect(request.path)

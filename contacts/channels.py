@@ -1,0 +1,140 @@
+"""Channels, and the normal form of the addresses people are reached at. Pure: no ORM, no settings."""
+
+import re
+import unicodedata
+from email.utils import parseaddr
+
+import idna
+import phonenumbers
+from django.db import models
+
+
+class Channel(models.TextChoices):
+    EMAIL = "email", "E-mail"
+    SMS = "sms", "SMS"
+
+
+class AddressError(ValueError):
+    """The text is not an address of that kind; the message says why in the user's words, without the address."""
+
+
+EMAIL_LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+ASCII_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})")
+INVISIBLE = {"Cf", "Cc", "Zl", "Zp"}
+SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u202f\u3000\t"), " ")
+
+NANP_REGIONS = ("US", "PR", "GU", "VI", "AS", "MP")
+NOT_TEXTABLE = {
+    phonenumbers.PhoneNumberType.TOLL_FREE,
+    phonenumbers.PhoneNumberType.PREMIUM_RATE,
+    phonenumbers.PhoneNumberType.SHARED_COST,
+    phonenumbers.PhoneNumberType.UAN,
+}
+
+
+def clean_cell(text: str) -> str:
+    """Strip what spreadsheets wrap around a value: spaces of every kind, a leading apostrophe, a byte-order mark."""
+    return text.translate(SPACES).strip(" \r\n\ufeff\u200b").removeprefix("'").strip()
+
+
+def clean_email(text: str) -> str:
+    """Take the address out of a cell: `mailto:`, `Name <a@b>` and full-width characters are undone."""
+    text = clean_cell(unicodedata.normalize("NFKC", text))
+    if text.lower().startswith("mailto:"):
+        text = text[7:].partition("?")[0]
+    if text.endswith(">") and "<" in text:
+        text = parseaddr(text)[1] or text
+    return text.strip()
+
+
+def normalise_email(text: str) -> str:
+    """Return the form two spellings of one mailbox share: lower case, domain as A-label (UTS 46).
+
+    Dots and +tags are kept: only one provider ignores dots, elsewhere they are two people.
+
+    Raises AddressError.
+    """
+    address = clean_email(text)
+    if any(unicodedata.category(char) in INVISIBLE for char in address):
+        raise AddressError("has an invisible character in the e-mail address")
+    if " " in address:
+        raise AddressError("has a space in the e-mail address")
+    local, at, domain = address.rpartition("@")
+    if not at or "@" in local:
+        raise AddressError("is not an e-mail address: it needs exactly one @")
+    local = local.lower()
+    if not local.isascii():
+        raise AddressError("has letters before the @ that mail providers cannot send to")
+    if not EMAIL_LOCAL.fullmatch(local) or len(local) > 64:
+        raise AddressError("is not an e-mail address: the part before the @ is not valid")
+    return f"{local}@{_normalise_domain(domain)}"
+
+
+def _normalise_domain(domain: str) -> str:
+    domain = domain.rstrip(".").lower()
+    if not domain.isascii():
+        try:
+            domain = idna.encode(domain, uts46=True).decode().lower()
+        except idna.IDNAError as error:
+            raise AddressError("is not an e-mail address: the part after the @ is not valid") from error
+    if not ASCII_DOMAIN.fullmatch(domain):
+        raise AddressError("is not an e-mail address: the part after the @ is not valid")
+    return domain
+
+
+def normalise_phone(text: str, region: str = "US") -> str:
+    """Return the number in E.164.
+
+    `region` is the country meant by a number without one. Only numbers of the United States and its territories
+    that can receive texts are accepted.
+
+    Raises AddressError.
+    """
+    number_text = clean_cell(unicodedata.normalize("NFKC", text))
+    number_text = number_text.removeprefix("tel:").removesuffix(".0")
+    try:
+        number = phonenumbers.parse(number_text, region)
+    except phonenumbers.NumberParseException as error:
+        raise AddressError("is not a phone number") from error
+    if number.extension:
+        raise AddressError("has an extension, and texts cannot reach one")
+    if not phonenumbers.is_valid_number(number):
+        raise AddressError("is not a valid phone number")
+    if phonenumbers.region_code_for_number(number) not in NANP_REGIONS:
+        raise AddressError("is not a number of the United States")
+    if phonenumbers.number_type(number) in NOT_TEXTABLE:
+        raise AddressError("is a toll-free or premium number, and texts cannot reach it")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def normalise(channel: Channel, text: str) -> str:
+    """Return the normal form of an address of `channel`. Raises AddressError."""
+    return normalise_email(text) if channel == Channel.EMAIL else normalise_phone(text)
+
+
+def mask_email(address: str) -> str:
+    """`maria@example.com` -> `m…@example.com`."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}…@{domain}"
+
+
+def mask_phone(number: str) -> str:
+    """`+12175550123` -> `…0123`."""
+    return f"…{number[-4:]}"
+
+
+URL_LIKE = re.compile(r"(?i)https?:|www\.|://|\b[a-z0-9-]+\.(com|net|org|info|biz|ru|cn|xyz|top)\b")
+
+
+def clean_name(text: str, max_length: int = 40) -> str:
+    """Return a name that is safe to print in a mail: no markup, links or control characters, at most 40 characters.
+
+    A name comes from strangers (forms, files); one that looks like a link becomes empty.
+    """
+    text = unicodedata.normalize("NFC", text)
+    text = "".join(" " if unicodedata.category(char) in INVISIBLE - {"Cf"} else char for char in text)
+    text = "".join(char for char in text if unicodedata.category(char) != "Cf" and char not in "<>{}|")
+    text = clean_cell(" ".join(text.split())).lstrip("' ")
+    if URL_LIKE.search(text):
+        return ""
+    return text[:max_length].strip()

@@ -1,0 +1,182 @@
+"""How messages travelled: read-only tables, and the outbox, where messages lie that did not leave this machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from contacts.admin.base import ReadOnlyAdmin, badge, framed
+from contacts.channels import mask_phone
+from messaging.models import InboundText, Message, ProviderEvent
+from messaging.queries import outbox, outbox_item
+from messaging.transports.outbox import OutboxMail
+
+Status = Message.Status
+STATUS_KINDS = {
+    Status.QUEUED: "quiet",
+    Status.SENDING: "info",
+    Status.ACCEPTED: "info",
+    Status.DELIVERED: "ok",
+    Status.BOUNCED: "bad",
+    Status.COMPLAINED: "bad",
+    Status.FAILED: "bad",
+    Status.SKIPPED: "quiet",
+    Status.UNKNOWN: "warn",
+    Status.CANCELLED: "quiet",
+}
+MEANING_KINDS = {
+    InboundText.Meaning.STOP: "bad",
+    InboundText.Meaning.START: "ok",
+    InboundText.Meaning.HELP: "info",
+    InboundText.Meaning.REVIEW: "warn",
+}
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin[Message]):
+    list_display = ("id", "campaign", "who", "channel", "status_label", "reason", "status_at")
+    list_filter = ("status", "reason", "channel")
+    list_select_related = ("campaign", "contact")
+    sortable_by = ()
+    fields = (
+        "campaign",
+        "who",
+        "channel",
+        "status_label",
+        "reason",
+        "status_at",
+        "attempts",
+        "handed_at",
+        "provider",
+        "provider_id",
+        "reference",
+        "created_at",
+    )
+    empty_title = "No messages yet"
+    empty_text = "When a campaign is sent, each person's message has a line here."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
+        # Of the contact, only the addresses are shown, masked; nothing else is decrypted.
+        hidden = [f"contact__{name}" for name in ("first_name", "last_name", "birthday", "postal_code", "notes")]
+        return super().get_queryset(request).defer(*hidden)
+
+    @admin.display(description="Contact")
+    def who(self, message: Message) -> str | SafeString:
+        if message.contact is None:
+            return "Erased"
+        url = reverse("admin:contacts_contact_change", args=[message.contact_id])
+        return format_html('<a href="{}">{}</a>', url, message.contact.masked)
+
+    @admin.display(description="Status")
+    def status_label(self, message: Message) -> SafeString:
+        status = Status(message.status)
+        return badge(STATUS_KINDS[status], status.label)
+
+    # --- The outbox ---
+
+    def outbox_urls(self) -> list[URLPattern]:
+        """Return the addresses of the outbox, which the site hangs beside those of the messages."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("messaging/outbox/", wrap(self.outbox_view), name="messaging_outbox"),
+            path("messaging/outbox/<str:name>/", wrap(self.outbox_item_view), name="messaging_outbox_item"),
+            path("messaging/outbox/<str:name>/html/", wrap(self.outbox_html_view), name="messaging_outbox_html"),
+        ]
+
+    def outbox_view(self, request: HttpRequest) -> HttpResponse:
+        """List the newest messages that were written to files instead of sent."""
+        self._need_view(request)
+        return self._page(request, "outbox", {"title": "Outbox", "items": outbox()})
+
+    def outbox_item_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        mail = self._mail(request, name)
+        headers = dict(mail.headers)
+        title = headers.get("Subject") or f"Text to {headers.get('To', '')}"
+        return self._page(request, "outbox_item", {"title": title, "mail": mail, "name": name})
+
+    def outbox_html_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Return a mail's HTML for the frame on its page."""
+        return framed(self._mail(request, name).html)
+
+    def _mail(self, request: HttpRequest, name: str) -> OutboxMail:
+        self._need_view(request)
+        try:
+            return outbox_item(name)
+        except FileNotFoundError as error:
+            raise Http404 from error
+
+    def _need_view(self, request: HttpRequest) -> None:
+        if not request.user.has_perm("messaging.view_message"):
+            raise PermissionDenied
+
+    def _page(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
+        everywhere = {**self.admin_site.each_context(request), "opts": self.opts}
+        return TemplateResponse(request, f"admin/messaging/{name}.html", {**everywhere, **context})
+
+
+@admin.register(ProviderEvent)
+class ProviderEventAdmin(ReadOnlyAdmin[ProviderEvent]):
+    """What providers reported. The report itself stays hidden: it names the address."""
+
+    list_display = ("id", "provider", "event_type", "reject_reason", "message", "occurred_at", "applied_at")
+    list_filter = ("provider", "event_type")
+    list_select_related = ("message",)
+    sortable_by = ()
+    fields = ("provider", "event_type", "reject_reason", "message", "occurred_at", "received_at", "applied_at")
+    empty_title = "No provider events yet"
+    empty_text = "Deliveries, bounces and complaints reported by your providers appear here."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderEvent]:
+        return super().get_queryset(request).defer("payload")
+
+
+class ReadFilter(admin.SimpleListFilter):
+    title = "read"
+    parameter_name = "read"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        return [("no", "Not yet"), ("yes", "Read")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in {"no", "yes"}:
+            return queryset
+        return queryset.filter(handled_at__isnull=self.value() == "no")
+
+
+@admin.register(InboundText)
+class InboundTextAdmin(ReadOnlyAdmin[InboundText]):
+    list_display = ("id", "from_number", "body", "meaning_label", "received_at", "handled_at")
+    list_filter = ("meaning", ReadFilter)
+    sortable_by = ()
+    fields = ("from_number", "body", "meaning_label", "received_at", "handled_at")
+    actions = ("mark_as_read",)
+    empty_title = "No texts came in yet"
+    empty_text = "What people answer to your texts appears here. STOP is obeyed by itself."
+
+    @admin.display(description="From")
+    def from_number(self, text: InboundText) -> SafeString:
+        return format_html('<span class="nowrap">{}</span>', mask_phone(text.sender))
+
+    @admin.display(description="Meaning")
+    def meaning_label(self, text: InboundText) -> SafeString:
+        meaning = InboundText.Meaning(text.meaning)
+        return badge("quiet" if text.handled_at else MEANING_KINDS[meaning], meaning.label)
+
+    def has_handle_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("messaging.change_inboundtext")
+
+    @admin.action(description="Mark as read", permissions=["handle"])
+    def mark_as_read(self, request: HttpRequest, queryset: QuerySet[InboundText]) -> None:
+        count = queryset.filter(handled_at=None).update(handled_at=timezone.now())
+        left = queryset.count() - count
+        rest = f" {left} had been read before." if left else ""
+        self.message_user(request, f"{count} text{'s' * (count != 1)} marked as read.{rest}")

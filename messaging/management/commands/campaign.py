@@ -1,0 +1,166 @@
+"""Write, check, launch, watch and stop campaigns."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any, TypeVar
+
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from campaigns.models import Campaign
+from campaigns.queries import audience_size, checklist, content_of, variant_of
+from campaigns.rendering import ContentError
+from campaigns.services import Blocked, Draft, NotPossible, save_draft
+from contacts.channels import AddressError, Channel
+from contacts.management.console import ConsoleCommand, instant
+from contacts.models import Business, Segment, Tag
+from messaging import services
+from messaging.queries import progress
+from messaging.transports import TransportError
+from redemptions.models import Offer
+
+Named = TypeVar("Named", Segment, Tag)
+
+
+class Command(ConsoleCommand):
+    help = "Campaigns: create, check, launch, pause, resume, cancel, test, status."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        self._add_create(actions.add_parser("create", help="Save a draft."))
+        for name, text in (
+            ("check", "Print the checklist; exit 1 where something blocks."),
+            ("launch", "Send, or schedule with --at."),
+            ("pause", "Stop sending at once."),
+            ("resume", "Go on with exactly the rest."),
+            ("cancel", "End for good."),
+            ("test", "Send it to one address, with a code that scans as a test."),
+            ("status", "Count the messages by state."),
+        ):
+            action = actions.add_parser(name, help=text)
+            action.add_argument("id", type=int)
+            super().add_arguments(action)
+            if name == "launch":
+                action.add_argument("--at", type=instant, metavar="ISO", help="When to start. Default: at once.")
+                action.add_argument("--yes", action="store_true", help="Do not ask.")
+            if name == "test":
+                action.add_argument("--to", required=True, metavar="ADDRESS")
+
+    def _add_create(self, create: ArgumentParser) -> None:
+        super().add_arguments(create)
+        create.add_argument("--name", required=True)
+        create.add_argument("--channel", choices=Channel.values, required=True)
+        create.add_argument("--subject", default="")
+        create.add_argument("--preheader", default="")
+        create.add_argument("--body-file", type=Path, required=True, help="Simple text with merge fields.")
+        create.add_argument("--html-file", type=Path, help="Own HTML; the body file is its text part.")
+        create.add_argument("--offer", metavar="ID", help="The deal everyone gets a code for: its id or name.")
+        audience = create.add_mutually_exclusive_group(required=True)
+        audience.add_argument("--all", action="store_true", help="Everyone who is subscribed.")
+        audience.add_argument("--segment", metavar="NAME")
+        audience.add_argument("--tag", metavar="NAME")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            getattr(self, f"_{options['action']}")(options)
+        except (ContentError, NotPossible, Blocked, TransportError) as error:
+            raise CommandError(str(error)) from error
+        except AddressError as error:
+            raise CommandError(f"What you gave {error}.") from error
+
+    def _create(self, options: dict[str, Any]) -> None:
+        draft = Draft(
+            name=options["name"],
+            channel=Channel(options["channel"]),
+            subject=options["subject"],
+            preheader=options["preheader"],
+            body=_text(options["body_file"]),
+            html=_text(options["html_file"]) if options["html_file"] else "",
+            offer=_offer(options["offer"]) if options["offer"] else None,
+            segment=_named(Segment, options["segment"]) if options["segment"] else None,
+            tag=_named(Tag, options["tag"]) if options["tag"] else None,
+        )
+        campaign = save_draft(draft)
+        data = {"id": campaign.pk, "name": campaign.name, "status": campaign.status}
+        self.answer(options, {**data, "audience": audience_size(campaign)}, f"Campaign {campaign.pk} is a draft.")
+
+    def _check(self, options: dict[str, Any]) -> None:
+        campaign = _campaign(options)
+        checks = checklist(campaign, content_of(campaign, variant_of(campaign)), Business.load(), at=timezone.now())
+        blocked = any(check.level == "block" for check in checks)
+        lines = [f"{check.level:5} {check.title}. {check.detail}".rstrip() for check in checks]
+        data = [{"level": c.level, "title": c.title, "detail": c.detail, "field": c.field} for c in checks]
+        self.answer(options, {"id": campaign.pk, "blocked": blocked, "checks": data}, "\n".join(lines))
+        if blocked:
+            raise CommandError("This campaign cannot be sent yet.")
+
+    def _launch(self, options: dict[str, Any]) -> None:
+        campaign = _campaign(options)
+        if not options["yes"] and not self._agreed(campaign):
+            raise CommandError("Nothing was sent.")
+        services.launch(campaign, at=timezone.now(), starts_at=options["at"])
+        self._status(options)
+
+    def _agreed(self, campaign: Campaign) -> bool:
+        question = f"Send '{campaign.name}' to {audience_size(campaign)} people? Type yes: "
+        try:
+            return input(question).strip().lower() == "yes"
+        except EOFError as error:
+            raise CommandError("Nobody is there to ask. Add --yes to send without the question.") from error
+
+    def _pause(self, options: dict[str, Any]) -> None:
+        services.pause(_campaign(options))
+        self._status(options)
+
+    def _resume(self, options: dict[str, Any]) -> None:
+        services.resume(_campaign(options))
+        self._status(options)
+
+    def _cancel(self, options: dict[str, Any]) -> None:
+        services.cancel(_campaign(options), at=timezone.now())
+        self._status(options)
+
+    def _test(self, options: dict[str, Any]) -> None:
+        reference = services.send_test(_campaign(options), to=options["to"], at=timezone.now())
+        self.answer(options, {"id": reference}, "The test is on its way.")
+
+    def _status(self, options: dict[str, Any]) -> None:
+        campaign = _campaign(options)
+        now = progress(campaign)
+        counts = (
+            ", ".join(f"{count} {status}" for status, count in now.counts.items() if count) or "nothing planned yet"
+        )
+        data = {"id": campaign.pk, "status": campaign.status, "audience": now.audience, **now.counts}
+        data |= {"redeemed": now.redeemed, "pause_reason": campaign.pause_reason}
+        self.answer(options, data, f"{campaign.get_status_display()}: {now.audience} people, {counts}.")
+
+
+def _campaign(options: dict[str, Any]) -> Campaign:
+    campaign = Campaign.objects.filter(pk=options["id"]).first()
+    if campaign is None:
+        raise CommandError(f"There is no campaign {options['id']}.")
+    return campaign
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path} is not UTF-8 text. Save it as UTF-8 and try again.") from error
+
+
+def _offer(text: str) -> Offer:
+    found = Offer.objects.filter(pk=int(text)) if text.isdigit() else Offer.objects.filter(name__iexact=text)
+    if offer := found.first():
+        return offer
+    raise CommandError(f"There is no deal '{text}'. Make one with: offer create")
+
+
+def _named(model: type[Named], name: str) -> Named:
+    if found := model._default_manager.filter(name__iexact=name).first():
+        return found
+    raise CommandError(f"There is no {model._meta.verbose_name} '{name}'.")

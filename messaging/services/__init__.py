@@ -1,0 +1,21 @@
+"""Everything that writes messages: planning, sending, control, tests."""
+
+from messaging.services.control import cancel, launch, pause, resume, wake
+from messaging.services.planning import plan_due
+from messaging.services.sending import finish_done, recover, send_due
+from messaging.services.testing import send_test
+from messaging.transports import TransportError
+
+__all__ = [
+    "TransportError",
+    "cancel",
+    "finish_done",
+    "launch",
+    "pause",
+    "plan_due",
+    "recover",
+    "resume",
+    "send_due",
+    "send_test",
+    "wake",
+]

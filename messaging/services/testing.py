@@ -1,0 +1,40 @@
+"""Test sends: one message to one address, outside the ledger, with a code that scans as a test."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from campaigns.models import Campaign
+from campaigns.queries import SAMPLE, person_of, variant_of
+from contacts.channels import Channel, normalise
+from contacts.fields import keyed_hash
+from contacts.models import Business, Contact
+from messaging.services.composing import Composer
+from messaging.transports import transport_for
+from redemptions.services import issue_test_code
+
+
+def send_test(campaign: Campaign, *, to: str, at: datetime) -> str:
+    """Send the campaign as it is now to one address; return the reference it travels under.
+
+    Raises AddressError, campaigns.rendering.ContentError, messaging.transports.TransportError.
+    """
+    channel = Channel(campaign.channel)
+    normal = normalise(channel, to)
+    index = keyed_hash(channel.value, normal)
+    contact = Contact.objects.with_address(channel, index).first()
+    reference = uuid.uuid4()
+    outbound = Composer(Business.load()).compose(
+        campaign=campaign,
+        variant=variant_of(campaign),
+        person=person_of(contact) if contact else SAMPLE,
+        to=normal,
+        address_index=index,
+        code=issue_test_code(offer=campaign.offer) if campaign.offer else None,
+        reference=reference,
+        subject_prefix="[Test] ",
+    )
+    with transport_for(channel) as transport:
+        transport.send(outbound)
+    return str(reference)

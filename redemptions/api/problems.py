@@ -1,0 +1,60 @@
+"""Errors as application/problem+json (RFC 9457), with a stable `code` for programs."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as default_exception_handler
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class Problem(APIException):
+    """An error of ours, raised by a view."""
+
+    def __init__(self, *, status: int, code: str, detail: str, title: str = "") -> None:
+        super().__init__(detail, code)
+        self.status_code = status
+        self.title = title
+
+
+def problem(*, status: int, code: str, title: str, detail: str, **more: Any) -> Response:
+    """Return a problem; `more` are its extension members."""
+    body = {"type": f"urn:regulars:{code}", "title": title, "status": status, "detail": detail, "code": code, **more}
+    # A header set on the response would be overwritten when it is rendered.
+    return Response(body, status=status, content_type=PROBLEM_TYPE)
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn every error the framework knows into a problem, and keep its headers."""
+    default = default_exception_handler(exc, context)
+    if default is None:
+        return None
+    title = getattr(exc, "title", "") or HTTPStatus(default.status_code).phrase
+    more = {"errors": default.data} if isinstance(exc, ValidationError) else {}
+    answer = problem(status=default.status_code, code=_code(exc, default), title=title, detail=_detail(default), **more)
+    for name in ("WWW-Authenticate", "Retry-After", "Allow"):
+        if name in default.headers:
+            answer.headers[name] = default.headers[name]
+    return answer
+
+
+def _code(exc: Exception, default: Response) -> str:
+    if isinstance(exc, ValidationError):
+        return "invalid"
+    codes = exc.get_codes() if isinstance(exc, APIException) else None
+    return codes if isinstance(codes, str) else HTTPStatus(default.status_code).name.lower()
+
+
+def _detail(default: Response) -> str:
+    """Return one sentence: the framework's own, or the first of the errors by field."""
+    data: Any = default.data
+    if isinstance(data, dict) and "detail" in data:
+        return str(data["detail"])
+    field, data = next(iter(data.items())) if isinstance(data, dict) else ("", data)
+    while isinstance(data, dict | list):
+        data = next(iter(data.values() if isinstance(data, dict) else data))
+    return f"{field}: {data}" if field and field != "non_field_errors" else str(data)

@@ -1,0 +1,124 @@
+"""Devices and their places: enrolment, sight, withdrawal."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import Q
+
+from contacts.fields import keyed_hash
+from redemptions.models import Device, Location
+
+ENROL_WITHIN = timedelta(minutes=15)
+REPEAT_ENROLMENT_WITHIN = timedelta(minutes=10)
+SEEN_EVERY = timedelta(minutes=1)
+
+
+class EnrolmentRefused(Exception):
+    """An enrolment token that does not let a device in; `reason` says why."""
+
+    class Reason(models.TextChoices):
+        USED = "enrol_used", "This link was used already."
+        EXPIRED = "enrol_expired", "This link is too old."
+        UNKNOWN = "enrol_unknown", "This link is not known."
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+def sha256(token: str) -> bytes:
+    """Return what is kept of a random token: 256 bits of chance need no slow or keyed hash."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def find_or_make_location(name: str) -> Location:
+    """Return the location of this name in any case, making it where it is new."""
+    name = " ".join(name.split())[:80]
+    if found := Location.objects.filter(name__iexact=name).first():
+        return found
+    try:
+        with transaction.atomic():
+            return Location.objects.create(name=name)
+    except IntegrityError:  # made by someone else since the look
+        return Location.objects.get(name__iexact=name)
+
+
+def enrol_device_start(
+    *, name: str, location_name: str, profile: Device.Profile, at: datetime, is_demo: bool = False
+) -> tuple[Device, str]:
+    """Make a device that waits for its enrolment; return it and the token for its link, good for 15 minutes, once."""
+    device = Device(name=name[:80], location=find_or_make_location(location_name), profile=profile, is_demo=is_demo)
+    device.save()
+    return device, renew_enrolment(device=device, at=at)
+
+
+def renew_enrolment(*, device: Device, at: datetime) -> str:
+    """Return a new enrolment token for a device, which keeps its id and history; an older link stops working.
+
+    The token the device has now works until the new link is used.
+    """
+    token = secrets.token_urlsafe(32)
+    device.enrol_hash, device.enrol_key = sha256(token), ""
+    device.enrol_expires_at = at + ENROL_WITHIN
+    device.save(update_fields=["enrol_hash", "enrol_key", "enrol_expires_at"])
+    return token
+
+
+def complete_enrolment(
+    *, enrol_token: str, key: str, at: datetime, platform: str = "", app_version: str = ""
+) -> tuple[Device, str]:
+    """Trade an enrolment token for a device token; return the device and its token. Raises EnrolmentRefused.
+
+    The same `key` gets the same device token again within 10 minutes, so that a lost answer does not lock the device
+    out. Only a hash of the token is kept, hence it is derived from what the caller brings along a second time; a token
+    minted anew would part two answers that cross on the way.
+    """
+    device = Device.objects.select_related("location").filter(enrol_hash=sha256(enrol_token)).first()
+    if device is None or device.revoked_at is not None or device.enrol_expires_at is None:
+        raise EnrolmentRefused(EnrolmentRefused.Reason.UNKNOWN)
+    token = _device_token(enrol_token, key)
+    if not device.enrol_key and at >= device.enrol_expires_at:
+        raise EnrolmentRefused(EnrolmentRefused.Reason.EXPIRED)
+    # One update claims the link: of two that try at once, the second finds the key taken.
+    claimed = Device.objects.filter(pk=device.pk, enrol_hash=device.enrol_hash, enrol_key="", revoked_at=None).update(
+        token_hash=sha256(token),
+        enrol_key=key,
+        enrolled_at=at,
+        platform=platform[:80],
+        app_version=app_version[:20],
+    )
+    device.refresh_from_db()
+    if not claimed and not _repeats(device, key, at):
+        raise EnrolmentRefused(EnrolmentRefused.Reason.USED)
+    return device, token
+
+
+def _repeats(device: Device, key: str, at: datetime) -> bool:
+    recent = device.enrolled_at is not None and at - device.enrolled_at <= REPEAT_ENROLMENT_WITHIN
+    return device.enrol_key == key and recent and device.revoked_at is None
+
+
+def _device_token(enrol_token: str, key: str) -> str:
+    """Return 256 bits that nobody can compute without the enrolment token, which is kept nowhere."""
+    digest = keyed_hash("device-token", f"{enrol_token}:{key}")
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def revoke_device(*, device: Device, at: datetime) -> Device:
+    """Shut a device out at once and for good; what it scanned stays."""
+    device.revoked_at, device.enrol_hash = device.revoked_at or at, None
+    device.save(update_fields=["revoked_at", "enrol_hash"])
+    return device
+
+
+def touch_device(*, device: Device, at: datetime) -> None:
+    """Note that a device was seen, at most once a minute. The condition keeps it to one writer among many."""
+    due = at - SEEN_EVERY
+    if device.last_seen_at is None or device.last_seen_at <= due:
+        seen_long_ago = Q(last_seen_at=None) | Q(last_seen_at__lte=due)
+        Device.objects.filter(seen_long_ago, pk=device.pk).update(last_seen_at=at)

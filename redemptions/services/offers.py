@@ -1,0 +1,89 @@
+"""Making, stopping and removing offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Max, Q
+from django.db.models.functions import Coalesce
+
+from redemptions.models import Code, Device, EntryCounter, Location, Offer, Redemption, Scan
+
+
+def create_offer(
+    *,
+    name: str,
+    type: Offer.Type,  # noqa: A002 - the field's name
+    value: Decimal | None = None,
+    currency: str = "USD",
+    terms: str = "",
+    instructions: str = "",
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
+    max_uses: int = 1,
+    locations: Iterable[Location] = (),
+    is_demo: bool = False,
+) -> Offer:
+    """Make an offer, good at these locations or, without any, at all of them. Raises ValidationError."""
+    offer = Offer(
+        name=name,
+        type=type,
+        value=value,
+        currency=currency,
+        terms=terms,
+        instructions=instructions,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        max_uses=max_uses,
+        is_demo=is_demo,
+    )
+    offer.full_clean()
+    with transaction.atomic():
+        offer.save()
+        offer.locations.set(locations)
+    return offer
+
+
+def pause_offer(*, offer: Offer) -> Offer:
+    """Refuse the offer's codes until it is resumed."""
+    return _set_status(offer, Offer.Status.PAUSED)
+
+
+def resume_offer(*, offer: Offer) -> Offer:
+    """Honour the offer's codes again."""
+    return _set_status(offer, Offer.Status.ACTIVE)
+
+
+def end_offer(*, offer: Offer) -> Offer:
+    """Refuse the offer's codes from now on, whatever its end date says."""
+    return _set_status(offer, Offer.Status.ENDED)
+
+
+def _set_status(offer: Offer, status: Offer.Status) -> Offer:
+    offer.status = status
+    offer.save(update_fields=["status"])
+    return offer
+
+
+def remove_demo_offers() -> int:
+    """Delete the demo offers with their codes, scans and ledger lines, and the demo devices; return how many offers.
+
+    A demo device that scanned a real code stays, as part of the ledger. Entry numbers go on after the last line left.
+    """
+    demo_offers = Offer.objects.filter(is_demo=True)
+    demo_devices = Device.objects.filter(is_demo=True)
+    with transaction.atomic():
+        count = demo_offers.count()
+        Scan.objects.filter(Q(code__offer__is_demo=True) | Q(device__is_demo=True, result=Scan.Result.REFUSED)).delete()
+        demo_lines = Redemption.objects.filter(offer__is_demo=True)
+        demo_lines.filter(reverses__isnull=False).delete()
+        demo_lines.delete()
+        Code.objects.filter(offer__is_demo=True).delete()
+        demo_offers.delete()
+        demo_devices.filter(scans=None, redemptions=None).delete()
+        last = Redemption.objects.aggregate(last=Coalesce(Max("entry_no"), 0))["last"]
+        EntryCounter.objects.filter(pk=1).update(last_entry_no=last)
+    return count

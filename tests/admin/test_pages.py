@@ -1,0 +1,151 @@
+"""Every page of the admin opens, on an empty database and on a small shop."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.urls import reverse
+
+from campaigns.models import Campaign
+from contacts.models import Import
+from tests.admin.conftest import staff_client
+
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+
+def url_of(model, page, *args):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+@pytest.fixture(params=["an empty database", "a small shop"])
+def stocked(request):
+    return request.getfixturevalue("shop" if request.param == "a small shop" else "db")
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_opens_every_list_and_form(model, stocked, admin_client, rf, admin_user):
+    listed = admin_client.get(url_of(model, "changelist"), follow=True)
+    assert listed.status_code == 200
+
+    request = rf.get("/")
+    request.user = admin_user
+    if admin.site._registry[model].has_add_permission(request):
+        assert admin_client.get(url_of(model, "add")).status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_opens_the_page_of_a_row(model, shop, admin_client):
+    row = model._default_manager.first()
+    if row is None:
+        pytest.skip("the small shop has none of these")
+
+    assert admin_client.get(url_of(model, "change", row.pk)).status_code == 200
+    assert admin_client.get(url_of(model, "history", row.pk)).status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_opens_every_page_to_somebody_who_may_only_look(model, shop):
+    client = staff_client(f"{model._meta.app_label}.view_{model._meta.model_name}")
+    row = model._default_manager.first()
+
+    assert client.get(url_of(model, "changelist"), follow=True).status_code == 200
+    if row is not None:
+        page = client.get(url_of(model, "change", row.pk))
+        assert page.status_code == 200
+        assert 'name="_save"' not in page.content.decode()
+
+
+@pytest.mark.parametrize("page", ["index", "messaging_outbox", "password_change"])
+def test_opens_the_pages_that_are_no_tables(page, stocked, admin_client):
+    assert admin_client.get(reverse(f"admin:{page}")).status_code == 200
+
+
+@pytest.mark.parametrize("status", Campaign.Status.values)
+def test_opens_a_campaign_in_every_state(status, shop, admin_client):
+    Campaign.objects.filter(pk=shop.sending.pk).update(status=status)
+
+    for page in ("change", "report", "progress"):
+        assert admin_client.get(url_of(Campaign, page, shop.sending.pk)).status_code == 200
+
+
+@pytest.mark.parametrize("status", Import.Status.values)
+def test_opens_an_import_in_every_state(status, shop, admin_client):
+    Import.objects.filter(pk=shop.staged.pk).update(status=status)
+
+    assert admin_client.get(url_of(Import, "change", shop.staged.pk)).status_code == 200
+
+
+def test_carries_no_inline_script_or_style(shop, admin_client):
+    pages = [url_of(model, "changelist") for model in MODELS] + [
+        reverse("admin:index"),
+        url_of(Campaign, "add"),
+        url_of(Campaign, "change", shop.sending.pk),
+        url_of(Campaign, "report", shop.sending.pk),
+    ]
+
+    for page in pages:
+        html = admin_client.get(page, follow=True).content.decode()
+        assert "<style" not in html
+        assert " style=" not in html
+        assert "<script>" not in html
+        assert " onclick=" not in html
+
+
+def test_puts_every_table_into_the_menu(shop, admin_client, rf, admin_user):
+    request = rf.get("/admin/")
+    request.user = admin_user
+
+    listed = {
+        entry["model"] for group in admin.site.get_app_list(request) for entry in group["models"] if "model" in entry
+    }
+
+    assert listed == set(MODELS)
+
+
+def test_greets_an_empty_list_with_what_to_do(db, admin_client):
+    html = admin_client.get(url_of(Campaign, "changelist")).content.decode()
+
+    assert "No campaigns yet" in html
+    assert url_of(Campaign, "add") in html
+
+
+def test_shows_the_five_numbers(shop, admin_client):
+    cards = admin_client.get(reverse("admin:index")).context["dashboard"].cards
+
+    assert [(card.label, card.value) for card in cards[:5]] == [
+        ("Total contacts", 2),
+        ("E-mail subscribed", 1),
+        ("E-mail unsubscribed", 1),
+        ("SMS subscribed", 1),
+        ("SMS unsubscribed", 0),
+    ]
+
+
+def test_turns_set_up_steps_green_from_facts(shop, admin_client):
+    steps = admin_client.get(reverse("admin:index")).context["dashboard"].steps
+
+    assert [step.done for step in steps] == [True, True, True, False, False]
+
+
+def test_hides_from_the_dashboard_what_somebody_may_not_see(shop):
+    dashboard = staff_client("redemptions.view_offer").get(reverse("admin:index")).context["dashboard"]
+
+    assert (dashboard.cards, dashboard.live, dashboard.results, dashboard.redemptions) == ([], [], [], [])
+
+
+def test_says_that_the_worker_is_not_running(db, admin_client):
+    assert "The worker is not running" in admin_client.get(reverse("admin:index")).content.decode()
+
+
+def test_never_writes_an_address_into_the_admin_log(shop, admin_client):
+    form = {"first_name": "Nina", "last_name": "", "email": "nina@example.com", "phone": "(217) 555-0188"}
+    admin_client.post(reverse("admin:contacts_contact_add"), form)
+    changed = {**form, "email": "nina.new@example.com"}
+    pk = LogEntry.objects.get().object_id
+    admin_client.post(reverse("admin:contacts_contact_change", args=[pk]), changed)
+    admin_client.post(reverse("admin:contacts_contact_unsubscribe", args=[pk, "email"]))
+
+    written = " ".join(f"{entry.object_repr} {entry.change_message}" for entry in LogEntry.objects.all())
+
+    assert LogEntry.objects.count() == 3
+    assert "nina" not in written.lower()
+    assert "0188" not in written

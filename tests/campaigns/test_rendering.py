@@ -1,0 +1,240 @@
+"""The words: merge fields, escaping, footer, deal, SMS."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.rendering import (
+    Compiled,
+    Content,
+    ContentError,
+    Deal,
+    Person,
+    Rendered,
+    Shop,
+    clean_html,
+)
+from contacts.channels import Channel
+
+SHOP = Shop("Bar & Grill", "12 Main Street, Springfield, IL 62701")
+MARIA = Person("Maria", "Kim")
+DEAL = Deal(
+    name="20 % off <lunch>",
+    terms="One per table",
+    ends="December 1, 2026, 6:00 PM",
+    code="7K3Q9-9M2XA",
+    coupon_url="https://deals.example.com/r/7k3q9m2xw5vb8ntcrd4hj6ypfa",
+    qr_src="cid:coupon-qr@inline",
+)
+WAY_OUT = "https://deals.example.com/u/token"
+
+
+def email(body: str = "Hi {{ first_name }}", *, deal: Deal | None = None, person: Person = MARIA, **words) -> Rendered:
+    content = Content(Channel.EMAIL, words.pop("subject", "Hello"), words.pop("preheader", ""), body, **words)
+    compiled = Compiled(content, has_deal=deal is not None)
+    return compiled.render(shop=SHOP, person=person, deal=deal, unsubscribe_url=WAY_OUT)
+
+
+def sms(body: str, *, deal: Deal | None = None, person: Person = MARIA, shop: Shop = SHOP) -> str:
+    compiled = Compiled(Content(Channel.SMS, body=body), has_deal=deal is not None)
+    return compiled.render(shop=shop, person=person, deal=deal).text
+
+
+class TestMergeFields:
+    def test_fills_subject_text_and_html(self):
+        mail = email("Hi {{ first_name }} {{ last_name }} of {{ business_name }}", subject="For {{ full_name }}")
+
+        assert mail.subject == "For Maria Kim"
+        assert "Hi Maria Kim of Bar & Grill" in mail.text
+        assert "Hi Maria Kim of Bar &amp; Grill" in mail.html
+
+    def test_default_stands_in_for_what_is_not_known(self):
+        assert "Hi there" in email('Hi {{ first_name | default: "there" }}', person=Person()).text
+
+    def test_conditions_work(self):
+        body = "{% if first_name %}Dear {{ first_name }}{% else %}Dear guest{% endif %}"
+
+        assert "Dear Maria" in email(body).text
+        assert "Dear guest" in email(body, person=Person()).text
+
+    def test_values_are_escaped_in_html_only(self):
+        mail = email("Hi {{ first_name }}", person=Person('<b>"Bob"</b>'))
+
+        assert "&lt;b&gt;" in mail.html
+        assert "<b>" not in mail.html
+        assert '<b>"Bob"</b>' in mail.text
+
+    def test_values_are_not_parsed_again(self):
+        assert "Hi {{ last_name }}" in email("Hi {{ first_name }}", person=Person("{{ last_name }}", "Kim")).text
+
+    @pytest.mark.parametrize(
+        ("field", "words", "says"),
+        [
+            ("body", {"body": "{{ frist_name }}"}, "frist_name.*is not a merge field.*first_name"),
+            ("subject", {"body": "x", "subject": "{{ nickname }}"}, "nickname.*is not a merge field"),
+            ("preheader", {"body": "x", "preheader": "{{ nickname }}"}, "nickname"),
+            ("html", {"body": "x", "html": "<p>{{ nickname }}</p>"}, "nickname"),
+            ("body", {"body": "{{ first_name"}, "not written right"),
+            ("body", {"body": "{% if first_name %}x"}, "not written right"),
+            ("body", {"body": "{% for x in first_name %}x{% endfor %}"}, "not written right"),
+            ("body", {"body": "{% assign x = 1 %}"}, "not written right"),
+            ("body", {"body": "{% include 'x' %}"}, "not written right"),
+            ("body", {"body": "{{ first_name | base64_encode }}"}, "base64_encode.*is not a filter"),
+            ("body", {"body": "{{ first_name.__class__ }}"}, "is not a merge field"),
+            ("body", {"body": "{{ first_name[last_name] }}"}, "is not a merge field"),
+            ("body", {"body": "{{ code }}"}, "needs a deal"),
+        ],
+    )
+    def test_a_wrong_field_is_an_error_that_names_it(self, field, words, says):
+        with pytest.raises(ContentError, match=says) as caught:
+            email(**words)
+        assert caught.value.field == field
+
+    @given(st.text(max_size=200))
+    def test_any_text_is_either_sent_or_refused_in_words(self, body):
+        try:
+            mail = email(body)
+        except ContentError:
+            return
+        assert WAY_OUT in mail.text
+
+
+class TestSubject:
+    def test_a_line_break_cannot_smuggle_a_header(self):
+        assert email("x", subject="Hi {{ first_name }}", person=Person("A\r\nBcc: b@x.example")).subject == (
+            "Hi A Bcc: b@x.example"
+        )
+
+
+class TestFooter:
+    WAYS_TO_HIDE = [
+        "plain words",
+        "<!-- never closed",
+        '<div style="display:none">',
+        '<div style="position:fixed;top:0;height:9999px">',
+        "<style>footer, a { display: none }</style>",
+        "<script>document.body.remove()</script>",
+        "<table><tr><td>",
+        "<textarea>",
+        "<template>",
+        "<plaintext>",
+        "</body></html>",
+        '<a href="',
+    ]
+
+    @pytest.mark.parametrize("html", WAYS_TO_HIDE)
+    def test_own_html_cannot_take_it_away(self, html):
+        mail = email("text", html=html)
+
+        visible = re.sub(r"<!--.*?(-->|$)", "", mail.html, flags=re.S)
+        assert "12 Main Street, Springfield" in visible
+        assert f'<a href="{WAY_OUT}"' in visible
+        assert "display:none" not in mail.html.split("<table", 1)[1]
+        assert "position" not in mail.html
+
+    @pytest.mark.parametrize(
+        "body", ["{% if first_name %}a{% endif %}", "{% comment %}x{% endcomment %}", "{{ first_name }}"]
+    )
+    def test_simple_text_cannot_take_it_away(self, body):
+        mail = email(body)
+
+        assert "12 Main Street" in mail.html
+        assert f"Unsubscribe: {WAY_OUT}" in mail.text
+        assert "Bar & Grill, 12 Main Street" in mail.text
+
+    def test_own_html_keeps_its_merge_fields_and_looks(self):
+        mail = email("t", html='<p style="color:red">Hi {{ first_name | default: "there" }}</p>', person=Person())
+
+        assert '<p style="color:red">Hi there</p>' in mail.html
+
+    def test_own_html_gets_a_text_part(self):
+        mail = email("", html='<h1>New menu</h1><p>See <a href="https://bar.example/menu">the menu</a></p>')
+
+        assert "New menu" in mail.text
+        assert "https://bar.example/menu" in mail.text
+
+    @pytest.mark.parametrize(
+        "hostile",
+        [
+            '<a href="javascript:alert(1)">x</a>',
+            '<img src="x" onerror="alert(1)">',
+            "<form action=/x>",
+            "<base href=//x>",
+        ],
+    )
+    def test_own_html_is_made_harmless(self, hostile):
+        cleaned = clean_html(hostile)
+
+        assert not re.search(r"javascript:|onerror|<form|<base", cleaned)
+
+
+class TestText:
+    def test_paragraphs_breaks_and_links(self):
+        mail = email("One\ntwo\n\nSee https://bar.example/menu?a=1&b=2.")
+
+        assert "<p>One<br>\ntwo</p>" in mail.html
+        assert '<a href="https://bar.example/menu?a=1&amp;b=2"' in mail.html
+
+    def test_preheader_comes_first_and_is_hidden(self):
+        mail = email("x", preheader="For {{ first_name }}")
+
+        assert mail.html.index("For Maria") < mail.html.index("<table")
+
+
+class TestDeal:
+    def test_stands_below_the_text_where_no_field_places_it(self):
+        mail = email("Hi", deal=DEAL)
+
+        assert mail.html.index("Hi") < mail.html.index("7K3Q9-9M2XA") < mail.html.index("Unsubscribe")
+        assert "7K3Q9-9M2XA" in mail.text
+        assert DEAL.coupon_url in mail.text
+
+    def test_stands_once_where_a_field_places_it(self):
+        mail = email("Before\n\n{{ deal }}\n\nAfter", deal=DEAL)
+
+        assert mail.html.index("Before") < mail.html.index("cid:coupon-qr") < mail.html.index("After")
+        assert mail.html.count("cid:coupon-qr") == 1
+        assert mail.text.count("7K3Q9-9M2XA") == 1
+
+    def test_has_image_alt_code_and_link_and_escapes_its_name(self):
+        mail = email("Hi", deal=DEAL)
+
+        assert 'alt="Coupon code 7K3Q9-9M2XA"' in mail.html
+        assert f'href="{DEAL.coupon_url}"' in mail.html
+        assert "20 % off &lt;lunch&gt;" in mail.html
+        assert "data:" not in mail.html
+
+
+class TestSms:
+    def test_begins_with_the_business_and_ends_with_the_way_out(self):
+        assert sms("Two for one, {{ first_name }}!") == "Bar & Grill: Two for one, Maria! Reply STOP to opt out"
+
+    def test_carries_the_link_of_the_deal_once(self):
+        assert sms("Two for one", deal=DEAL).count(DEAL.coupon_url) == 1
+        assert sms("Go to {{ coupon_url }} now", deal=DEAL).count(DEAL.coupon_url) == 1
+
+    def test_folds_smart_punctuation(self):
+        assert 'It\'s "on" - now...' in sms("It’s “on” — now…")
+
+    def test_refuses_more_than_two_parts_and_says_how_long_it_is(self):
+        with pytest.raises(ContentError, match=r"too long.*\d+ characters \(GSM-7\), which is 3 parts"):
+            sms("x" * 300)
+
+    def test_the_length_is_that_after_merging(self):
+        body = "Hi {{ first_name }}, " + "x" * 230
+
+        assert sms(body)
+        with pytest.raises(ContentError, match="too long"):
+            sms(body, person=Person("M" * 40))
+
+    def test_one_name_can_make_a_text_dearer(self):
+        body = "Hi {{ first_name }}, " + "x" * 120
+
+        assert sms(body)
+        with pytest.raises(ContentError, match=r"UCS-2.*take out ł"):
+            sms(body, person=Person("Michał"))
+
+    def test_control_characters_are_taken_out(self):
+        assert "\u202e" not in sms("Hi {{ first_name }}", person=Person("a\u202eb"))

@@ -1,0 +1,104 @@
+"""A setting that cannot be right stops the start with one sentence, never with a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ENVIRONMENT = {
+    "ENV_FILE": os.devnull,
+    "PATH": os.environ["PATH"],
+    "SECRET_KEY": "x" * 50,
+    "ENCRYPTION_KEY": "dGVzdHMtdXNlLXRoaXMta2V5LWFuZC1ub3RoaW5nZWw=",
+    "INDEX_KEY": "tests-use-this-index-key-and-nothing-else",
+    "DATABASE_URL": "sqlite:////nowhere/at/all.sqlite3",
+}
+
+REFUSED = {
+    "no secret key": ({"SECRET_KEY": ""}, "SECRET_KEY is not set. Run `make run`"),
+    "no encryption key": ({"ENCRYPTION_KEY": ""}, "ENCRYPTION_KEY is not set."),
+    "no index key": ({"INDEX_KEY": ""}, "INDEX_KEY is not set."),
+    "an encryption key of other shape": ({"ENCRYPTION_KEY": "secret"}, "ENCRYPTION_KEY number 1 is not a Fernet key"),
+    "an old encryption key of other shape": (
+        {"ENCRYPTION_KEY": ENVIRONMENT["ENCRYPTION_KEY"] + ",secret"},
+        "ENCRYPTION_KEY number 2 is not a Fernet key",
+    ),
+    "an encryption key beyond ASCII": ({"ENCRYPTION_KEY": "é" * 44}, "ENCRYPTION_KEY number 1 is not a Fernet key"),
+    "a short index key": ({"INDEX_KEY": "short"}, "INDEX_KEY is shorter than 32 characters."),
+    "one key for two ends": ({"INDEX_KEY": "x" * 50}, "INDEX_KEY must differ from SECRET_KEY and ENCRYPTION_KEY"),
+    "an address without a scheme": ({"PUBLIC_BASE_URL": "deals.example.com"}, "PUBLIC_BASE_URL must be the address"),
+    "an address with a path": ({"PUBLIC_BASE_URL": "https://a.example/shop"}, "PUBLIC_BASE_URL must be the address"),
+    "an address that is broken": ({"PUBLIC_BASE_URL": "http://[::1"}, "PUBLIC_BASE_URL must be the address"),
+    "a database without a name": ({"DATABASE_URL": "shop"}, "DATABASE_URL"),
+    "a database of another kind": ({"DATABASE_URL": "mysql://localhost/shop"}, "DATABASE_URL"),
+    "a switch that is neither": ({"DEBUG": "maybe"}, "DEBUG must be one of"),
+    "a number that is none": ({"WORKERS": "two"}, "WORKERS must be a whole number of 1 or more."),
+    "no worker": ({"WORKERS": "0"}, "WORKERS must be a whole number of 1 or more."),
+    "a zone that is none": ({"BUSINESS_TIMEZONE": "Chicago"}, "BUSINESS_TIMEZONE must be a time zone name"),
+    "a sender with a name": ({"FROM_EMAIL": "Bar <a@bar.example>"}, "FROM_EMAIL must be one e-mail address"),
+    "an unknown e-mail provider": (
+        {"EMAIL_PROVIDER": "pigeon"},
+        "EMAIL_PROVIDER must be one of outbox, smtp, sendgrid.",
+    ),
+    "an unknown SMS provider": ({"SMS_PROVIDER": "pigeon"}, "SMS_PROVIDER must be one of outbox, twilio."),
+    "SendGrid without a key": ({"EMAIL_PROVIDER": "sendgrid"}, "SENDGRID_API_KEY is not set."),
+    "SMTP without a host": ({"EMAIL_PROVIDER": "smtp"}, "EMAIL_HOST is not set."),
+    "Twilio without an account": ({"SMS_PROVIDER": "twilio"}, "TWILIO_ACCOUNT_SID is not set."),
+    "Twilio without a sender": (
+        {"SMS_PROVIDER": "twilio", "TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "t"},
+        "SMS_PROVIDER=twilio needs TWILIO_MESSAGING_SERVICE_SID or TWILIO_PHONE_NUMBER.",
+    ),
+    "a provider's address that is none": ({"EMAIL_API_URL": "proxy:9001"}, "EMAIL_API_URL must be an http or https"),
+}
+
+
+def check(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return ENVIRONMENT | {"DATABASE_URL": f"sqlite:///{tmp_path / 'app.sqlite3'}"}
+
+
+def test_starts_with_the_three_keys_and_nothing_else(environment):
+    done = check(environment)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("change", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_stops_the_start_with_a_sentence(environment, change, sentence):
+    done = check(environment | change)
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"Configuration error: {sentence}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_reads_a_file_that_the_environment_names(environment, tmp_path):
+    file = tmp_path / "shop.env"
+    file.write_text(f"SECRET_KEY={environment.pop('SECRET_KEY')}\n")
+
+    done = check(environment | {"ENV_FILE": str(file)})
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_prefers_the_environment_to_the_file(environment, tmp_path):
+    file = tmp_path / "shop.env"
+    file.write_text("WORKERS=two\n")
+
+    done = check(environment | {"ENV_FILE": str(file), "WORKERS": "2"})
+
+    assert done.returncode == 0, done.stderr

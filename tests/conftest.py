@@ -1,0 +1,188 @@
+"""What every test stands on: no network beyond this machine, and a real browser where there is one."""
+
+import ipaddress
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import hypothesis
+import pytest
+from django.core.cache import caches
+from django.db import connection
+from django.test import Client
+from playwright._impl._driver import compute_driver_executable
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.settings import SCRATCH_DIR
+
+CHROMIUM = shutil.which("/usr/bin/chromium") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+]
+
+
+# How long an example takes says more about the machine's other work than about the code.
+hypothesis.settings.register_profile("regulars", deadline=None)
+hypothesis.settings.load_profile("regulars")
+
+
+def why_no_browser() -> str | None:
+    """Return what keeps a browser from starting on this machine, if anything does."""
+    if CHROMIUM is None:
+        return "no Chromium on this machine: browser tests are left out"
+    node, _ = compute_driver_executable()
+    driver = subprocess.run([node, "--version"], capture_output=True, text=True)
+    if driver.returncode:
+        return f"Playwright does not start on this machine, so browser tests are left out: {driver.stderr.strip()}"
+    return None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--docs-shots", action="store_true", help="Write the pictures in docs/screens anew.")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    in_browser = [item for item in items if item.get_closest_marker("browser")]
+    if in_browser and (reason := why_no_browser()):
+        for item in in_browser:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+# --- Network ----------------------------------------------------------------------------------------------------------
+
+
+class NetworkRefused(RuntimeError):
+    """A test reached for the network. Not an OSError, which the code under test may rightly catch."""
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in {"localhost", ""}
+
+
+def refuse_beyond_loopback(host: Any) -> None:
+    name = host.decode() if isinstance(host, bytes) else host
+    if name is not None and not is_loopback(name):
+        raise NetworkRefused(f"A test reached for {name}: fake the provider, or serve it on 127.0.0.1.")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def only_loopback() -> Iterator[None]:
+    """Refuse look-ups and connections beyond this machine; sockets in the file system stay allowed."""
+    look_up, connect, connect_ex = socket.getaddrinfo, socket.socket.connect, socket.socket.connect_ex
+
+    def guarded_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        refuse_beyond_loopback(host)
+        return look_up(host, *args, **kwargs)
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6}:
+            refuse_beyond_loopback(address[0])
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        if self.family in {socket.AF_INET, socket.AF_INET6}:
+            refuse_beyond_loopback(address[0])
+        return connect_ex(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", guarded_look_up)
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> Iterator[None]:
+    """Forget what a test counted: a throttle that one has filled would refuse the next."""
+    yield
+    for cache in caches.all(initialized_only=True):
+        cache.clear()
+
+
+# --- Processes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def process_environment(transactional_db: None) -> dict[str, str]:
+    """Return the environment with which a process of its own (a worker, a command) uses this test's database."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        url = f"sqlite:///{database['NAME']}"
+    else:
+        user, password = quote(database["USER"] or "", safe=""), quote(database["PASSWORD"] or "", safe="")
+        place = quote(database["HOST"] or "localhost", safe="")
+        url = f"postgres://{user}:{password}@{place}:{database['PORT'] or 5432}/{database['NAME']}"
+    return os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings", "TEST_DATABASE_URL": url}
+
+
+# --- Browser ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start one Chromium for the whole run."""
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright's synchronous calls run inside an event loop, which Django takes for asynchronous code.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        # Chromium keeps its profile and sockets here, and nothing of it outlives the run.
+        patch.setenv("TMPDIR", str(SCRATCH_DIR))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser_context(browser: Browser, live_server: Any) -> Iterator[BrowserContext]:
+    """Return a fresh context at the live server's address; fail the test on any error a page reports.
+
+    A refused script, style or image is such an error, so this watches the Content-Security-Policy too.
+    """
+    errors: list[str] = []
+
+    def note_message(message: ConsoleMessage) -> None:
+        address = message.location.get("url", "")
+        # Chromium asks for /favicon.ico by itself, at a time of its own, where a page names no icon.
+        # A refused scan is an answer (409), which Chromium reports as a failure to load.
+        refused_scan = "/api/v1/" in address and "409 (Conflict)" in message.text
+        if message.type == "error" and not refused_scan and not address.endswith("/favicon.ico"):
+            errors.append(f"{message.text} ({address})")
+
+    def note_error(error: Any) -> None:
+        errors.append(str(getattr(error, "error", error)))
+
+    context = browser.new_context(base_url=live_server.url, locale="en-US")
+    context.on("console", note_message)
+    context.on("weberror", note_error)
+    yield context
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def page(browser_context: BrowserContext) -> Page:
+    """Return a page of nobody in particular."""
+    return browser_context.new_page()
+
+
+@pytest.fixture
+def admin_page(browser_context: BrowserContext, admin_client: Client, live_server: Any) -> Page:
+    """Return a page with a superuser signed in."""
+    cookie = admin_client.cookies["sessionid"]
+    browser_context.add_cookies([{"name": "sessionid", "value": cookie.value, "url": live_server.url}])
+    return browser_context.new_page()

@@ -1,0 +1,145 @@
+"""The manager's commands around campaigns: answers in JSON, refusals in one sentence, nothing half done."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from campaigns.models import Campaign, Variant
+from contacts.models import Segment
+from contacts.services import find_or_make_tag
+from messaging.models import Message
+from tests.messaging.conftest import run_all
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(body: str, name: str = "body.txt"):
+        path = tmp_path / name
+        path.write_text(body)
+        return path
+
+    return write
+
+
+def run_json(capsys, *arguments):
+    capsys.readouterr()
+    call_command(*map(str, arguments), "--json")
+    return json.loads(capsys.readouterr().out)
+
+
+def create(path, *more):
+    return [
+        "campaign",
+        "create",
+        "--name",
+        "Lunch",
+        "--channel",
+        "email",
+        "--subject",
+        "Hi",
+        "--body-file",
+        path,
+        *more,
+    ]
+
+
+def test_creates_a_draft_with_deal_and_audience(capsys, written, guests, offer):
+    tag = find_or_make_tag("vip")
+    guests[0].tags.add(tag)
+
+    answer = run_json(capsys, *create(written("Hi {{ first_name }}"), "--tag", "VIP", "--offer", offer.pk))
+
+    campaign = Campaign.objects.get(pk=answer["id"])
+    assert (campaign.status, campaign.offer, campaign.tag, answer["audience"]) == ("draft", offer, tag, 1)
+    assert Variant.objects.get().body == "Hi {{ first_name }}"
+
+
+def test_a_segment_is_an_audience(capsys, written, guests):
+    tag = find_or_make_tag("vip")
+    guests[0].tags.add(tag)
+    Segment.objects.create(name="Very important", rules={"all": [{"tag": tag.pk}]})
+
+    assert run_json(capsys, *create(written("x"), "--segment", "very important"))["audience"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "more", "says"),
+    [
+        ("Hi {{ frist_name }}", ["--all"], "frist_name.*is not a merge field"),
+        ("Hi {{ first_name", ["--all"], "not written right"),
+        ("{{ code }}", ["--all"], "needs a deal"),
+        ("x", ["--tag", "nobody"], "no tag 'nobody'"),
+        ("x", ["--segment", "nothing"], "no segment 'nothing'"),
+        ("x", ["--all", "--offer", "77"], "no deal '77'"),
+        ("x", ["--all", "--html-file", "missing.html"], "cannot be read"),
+        ("x", [], "required"),
+        ("x", ["--all", "--tag", "vip"], "not allowed with"),
+    ],
+)
+def test_refuses_a_bad_draft_in_one_sentence_and_keeps_nothing(written, body, more, says):
+    with pytest.raises(CommandError, match=says):
+        call_command(*map(str, create(written(body), *more)))
+    assert not Campaign.objects.exists()
+
+
+def test_a_text_that_is_too_long_after_merging_is_not_launched(capsys, written, guests):
+    body = written("x" * 300)
+    draft = run_json(capsys, "campaign", "create", "--name", "L", "--channel", "sms", "--body-file", body, "--all")
+
+    with pytest.raises(CommandError, match="too long"):
+        call_command("campaign", "launch", str(draft["id"]), "--yes")
+    assert Campaign.objects.get().status == "draft"
+    assert not Message.objects.exists()
+
+
+def test_check_prints_every_line_and_fails_where_one_blocks(capsys, written, db):
+    draft = run_json(capsys, *create(written("x"), "--all"))
+
+    with pytest.raises(CommandError, match="cannot be sent yet"):
+        call_command("campaign", "check", str(draft["id"]), "--json")
+    checks = json.loads(capsys.readouterr().out)
+    assert checks["blocked"]
+    assert {"level": "block", "title": "Nobody would get this", "field": "tag"}.items() <= checks["checks"][0].items()
+
+
+def test_launch_asks_where_it_is_not_told_yes(monkeypatch, email_campaign, guests):
+    monkeypatch.setattr("builtins.input", lambda question: "no" if "5 people" in question else "yes")
+
+    with pytest.raises(CommandError, match="Nothing was sent"):
+        call_command("campaign", "launch", str(email_campaign.pk))
+    email_campaign.refresh_from_db()
+    assert email_campaign.status == "draft"
+
+
+def test_status_pause_resume_cancel(capsys, email_campaign, guests, outbox, at):
+    launched = run_json(capsys, "campaign", "launch", email_campaign.pk, "--yes")
+    assert (launched["status"], launched["audience"]) == ("scheduled", 0)
+
+    assert run_json(capsys, "campaign", "pause", email_campaign.pk)["status"] == "paused"
+    assert run_json(capsys, "campaign", "resume", email_campaign.pk)["status"] == "scheduled"
+    assert run_json(capsys, "campaign", "cancel", email_campaign.pk)["status"] == "cancelled"
+    with pytest.raises(CommandError, match="is cancelled and cannot be resumed"):
+        call_command("campaign", "resume", str(email_campaign.pk))
+
+
+def test_the_states_of_a_report_add_up_to_the_audience(capsys, planned, outbox, at):
+    run_all(at)
+
+    report = run_json(capsys, "report", "campaign", planned.pk)
+
+    assert report["audience"] == sum(report[status] for status in Message.Status.values) == 5
+    assert (report["sent"], report["redeemed"]) == (5, 0)
+
+
+def test_summary_counts_contacts_by_channel(capsys, guests):
+    summary = run_json(capsys, "report", "summary")
+
+    assert (summary["contacts"], summary["email_subscribed"], summary["sms_subscribed"]) == (5, 5, 5)
+
+
+def test_a_test_to_no_address_is_refused(email_campaign):
+    with pytest.raises(CommandError, match=r"needs exactly one @|not a phone number"):
+        call_command("campaign", "test", str(email_campaign.pk), "--to", "nonsense")

@@ -1,0 +1,351 @@
+"""Claim, re-check, hand over, record: nobody lost, nobody twice."""
+
+import email
+import email.policy
+import re
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from campaigns.models import Campaign
+from campaigns.services import Draft, NotPossible, save_draft
+from contacts.channels import Channel
+from contacts.models import Business, ConsentEvent, Contact, Suppression
+from contacts.services import suppress, unsubscribe
+from messaging import services
+from messaging.models import Message
+from messaging.queries import progress
+from messaging.services import sending
+from messaging.services.composing import Composer
+from messaging.transports import Outcome, TransportError, transport_for
+from messaging.transports.outbox import OutboxTextTransport
+from redemptions.models import Offer
+from tests.messaging.conftest import run_all
+
+pytestmark = pytest.mark.django_db
+Status, Reason = Message.Status, Message.Reason
+
+
+def mails(outbox) -> list[email.message.EmailMessage]:
+    paths = sorted((outbox / "email").glob("*.eml"))
+    return [email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in paths]
+
+
+def statuses(campaign: Campaign) -> dict[str, int]:
+    return {status: count for status, count in progress(campaign).counts.items() if count}
+
+
+class Unwilling:
+    """A transport that takes the first `good` messages and refuses the rest."""
+
+    name = "unwilling"
+    error = TransportError(Outcome.UNKNOWN, "test")
+    good = 0
+    sent: list[str] = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        return None
+
+    def send(self, outbound):
+        if len(self.sent) >= self.good:
+            raise self.error
+        self.sent.append(outbound.to)
+        return "id"
+
+
+@pytest.fixture
+def unwilling(monkeypatch):
+    monkeypatch.setattr(Unwilling, "sent", [])
+    monkeypatch.setattr(sending, "transport_for", lambda channel: Unwilling())
+    return Unwilling
+
+
+class TestAllWell:
+    def test_everyone_gets_one_mail_of_their_own(self, planned, guests, outbox, at):
+        run_all(at)
+
+        sent = mails(outbox)
+        assert sorted(mail["To"] for mail in sent) == sorted(guest.email for guest in guests)
+        assert {mail["Subject"] for mail in sent} == {f"Hi Guest{number}" for number in range(5)}
+        assert statuses(planned) == {"accepted": 5}
+        planned.refresh_from_db()
+        assert planned.status == Campaign.Status.SENT
+
+    def test_a_mail_carries_the_way_out_and_its_image(self, planned, outbox, at):
+        run_all(at)
+
+        mail = mails(outbox)[0]
+        assert mail.get_all("List-Unsubscribe-Post") == ["List-Unsubscribe=One-Click"]
+        (way_out,) = mail.get_all("List-Unsubscribe", [])
+        assert re.fullmatch(r"<http://testserver/u/[\w-]+>", way_out.strip())
+        assert way_out.strip(" <>") in mail.get_body(("plain",)).get_content()
+        html = mail.get_body(("html",)).get_content()
+        (image,) = [part for part in mail.walk() if part.get_content_type() == "image/png"]
+        assert f'src="cid:{image["Content-ID"].strip("<>")}"' in html
+        assert image.get_content_disposition() == "inline"
+        assert mail.get_content_type() == "multipart/related"
+
+    def test_hosted_images_travel_as_a_link(self, planned, outbox, at, settings):
+        settings.QR_IMAGES = "hosted"
+
+        run_all(at)
+
+        mail = mails(outbox)[0]
+        assert not [part for part in mail.walk() if part.get_content_type() == "image/png"]
+        assert 'src="http://testserver/q/' in mail.get_body(("html",)).get_content()
+
+    def test_texts_carry_name_link_and_way_out(self, guests, sms_campaign, outbox, at):
+        services.launch(sms_campaign, at=at)
+
+        run_all(at)
+
+        texts = [path.read_text() for path in (outbox / "sms").glob("*.txt")]
+        assert len(texts) == 5
+        assert all(
+            re.fullmatch(
+                r"To: \+1217555\d{4}\n\nThe Corner Bar: Come, Guest\d http://testserver/r/[0-9a-z]{26} "
+                r"Reply STOP to opt out\n",
+                text,
+            )
+            for text in texts
+        )
+
+    def test_sending_again_sends_nothing(self, planned, outbox, at):
+        run_all(at)
+        before = {path: path.stat().st_mtime_ns for path in (outbox / "email").iterdir()}
+
+        run_all(at)
+
+        assert {path: path.stat().st_mtime_ns for path in (outbox / "email").iterdir()} == before
+
+    def test_the_audience_is_the_sum_of_the_states_at_every_step(self, planned, outbox, at):
+        seen = []
+        for _ in range(5):
+            seen.append(progress(planned))
+            services.send_due(clock=lambda: at, batch=1)
+
+        assert {step.audience for step in seen} == {5}
+        assert [step.counts["queued"] for step in seen] == [5, 4, 3, 2, 1]
+
+
+class TestTheLastLook:
+    def test_who_unsubscribes_after_planning_is_left_out(self, planned, guests, outbox, at):
+        unsubscribe(
+            channel=Channel.EMAIL, address_index=guests[0].email_index, source=ConsentEvent.Source.ONE_CLICK, at=at
+        )
+
+        run_all(at)
+
+        assert guests[0].email not in {mail["To"] for mail in mails(outbox)}
+        left_out = Message.objects.get(contact=guests[0])
+        assert (left_out.status, left_out.reason) == (Status.SKIPPED, Reason.UNSUBSCRIBED)
+        assert statuses(planned) == {"accepted": 4, "skipped": 1}
+
+    def test_who_unsubscribes_after_the_claim_is_left_out(self, planned, guests, outbox, at):
+        claim = uuid.uuid4()
+        sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
+        loaded = sending._load(claim)
+        unsubscribe(
+            channel=Channel.EMAIL, address_index=guests[0].email_index, source=ConsentEvent.Source.ONE_CLICK, at=at
+        )
+
+        with transport_for(Channel.EMAIL) as transport:
+            sending._send_claimed(loaded, Composer(Business.load()), transport, lambda: at)
+
+        assert statuses(planned) == {"accepted": 4, "skipped": 1}
+
+    @pytest.mark.parametrize("reason", [Suppression.Reason.BOUNCED, Suppression.Reason.COMPLAINED])
+    def test_who_is_suppressed_is_left_out(self, planned, guests, outbox, at, reason):
+        suppress(channel=Channel.EMAIL, address_index=guests[0].email_index, reason=reason, at=at)
+
+        run_all(at)
+
+        assert Message.objects.get(contact=guests[0]).reason == Reason.SUPPRESSED
+
+    def test_a_suppression_counts_even_where_the_status_is_stale(self, planned, guests, outbox, at):
+        suppress(channel=Channel.EMAIL, address_index=guests[0].email_index, reason=Suppression.Reason.BOUNCED, at=at)
+        Contact.objects.filter(pk=guests[0].pk).update(email_status="subscribed")
+
+        run_all(at)
+
+        assert Message.objects.get(contact=guests[0]).status == Status.SKIPPED
+
+    def test_a_deal_that_ended_meanwhile_is_not_sent(self, planned, offer, outbox, at):
+        run_all(offer.ends_at)
+
+        assert statuses(planned) == {"skipped": 5}
+        assert set(Message.objects.values_list("reason", flat=True)) == {Reason.OFFER_OVER}
+
+    def test_a_paused_deal_is_not_sent(self, planned, offer, outbox, at):
+        Offer.objects.update(status=Offer.Status.PAUSED)
+
+        run_all(at)
+
+        assert statuses(planned) == {"skipped": 5}
+
+    def test_an_erased_person_is_left_out(self, planned, guests, outbox, at):
+        guests[0].delete()
+
+        run_all(at)
+
+        assert statuses(planned) == {"accepted": 4, "skipped": 1}
+        assert Message.objects.get(status=Status.SKIPPED).reason == Reason.ERASED
+
+
+class TestControl:
+    def test_pause_stops_claiming_and_resume_sends_exactly_the_rest(self, planned, outbox, at):
+        services.send_due(clock=lambda: at, batch=2)
+        services.pause(planned)
+
+        run_all(at)
+        assert statuses(planned) == {"accepted": 2, "queued": 3}
+
+        services.resume(planned)
+        run_all(at)
+        assert statuses(planned) == {"accepted": 5}
+        assert len(mails(outbox)) == 5
+
+    def test_a_claim_made_before_the_pause_is_put_back(self, planned, outbox, at):
+        claim = uuid.uuid4()
+        sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
+        loaded = sending._load(claim)
+        services.pause(planned)
+
+        with transport_for(Channel.EMAIL) as transport:
+            sending._send_claimed(loaded, Composer(Business.load()), transport, lambda: at)
+
+        assert statuses(planned) == {"queued": 5}
+        assert not (outbox / "email").exists()
+
+    def test_cancel_is_final(self, planned, outbox, at):
+        services.send_due(clock=lambda: at, batch=2)
+        services.cancel(planned, at=at)
+
+        run_all(at)
+
+        assert statuses(planned) == {"accepted": 2, "cancelled": 3}
+        with pytest.raises(NotPossible, match="cancelled"):
+            services.resume(planned)
+
+
+class TestFailures:
+    def test_no_answer_is_unknown_and_never_sent_again(self, planned, unwilling, at):
+        unwilling.good = 0
+
+        run_all(at)
+        run_all(at + timedelta(days=1))
+
+        assert statuses(planned) == {"unknown": 5}
+
+    def test_a_refused_person_is_failed_and_the_others_go_on(self, planned, unwilling, monkeypatch, at):
+        monkeypatch.setattr(Unwilling, "error", TransportError(Outcome.REFUSED, "test"))
+        monkeypatch.setattr(Unwilling, "good", 3)
+
+        run_all(at)
+
+        assert statuses(planned) == {"accepted": 3, "failed": 2}
+
+    def test_a_busy_provider_is_tried_again_later_and_given_up_in_the_end(self, planned, unwilling, monkeypatch, at):
+        monkeypatch.setattr(Unwilling, "error", TransportError(Outcome.RETRY, "429", retry_after_s=600))
+        monkeypatch.setattr(Unwilling, "good", 0)
+
+        run_all(at)
+        assert statuses(planned) == {"queued": 5}
+        assert all(message.not_before >= at + timedelta(seconds=600) for message in Message.objects.all())
+
+        for day in range(1, 10):
+            run_all(at + timedelta(days=day))
+        assert statuses(planned) == {"failed": 5}
+        assert set(Message.objects.values_list("reason", flat=True)) == {Reason.GAVE_UP}
+
+    def test_a_refused_account_pauses_the_campaign_and_loses_nobody(self, planned, unwilling, monkeypatch, at):
+        monkeypatch.setattr(Unwilling, "error", TransportError(Outcome.STOP, "401"))
+        monkeypatch.setattr(Unwilling, "good", 2)
+
+        run_all(at)
+
+        planned.refresh_from_db()
+        assert planned.status == Campaign.Status.PAUSED
+        assert "401" in planned.pause_reason
+        assert statuses(planned) == {"accepted": 2, "queued": 3}
+
+    def test_a_text_that_became_too_long_is_failed_with_its_reason(self, guests, outbox, at):
+        campaign = save_draft(Draft(name="x", channel=Channel.SMS, body="Hi {{ first_name }} " + "x" * 240))
+        guests[0].first_name = "M" * 40
+        guests[0].save(update_fields=["first_name"])
+        services.launch(campaign, at=at)
+
+        run_all(at)
+
+        assert statuses(campaign) == {"accepted": 4, "failed": 1}
+        assert Message.objects.get(contact=guests[0]).reason == Reason.TOO_LONG
+
+    def test_the_log_names_no_address(self, planned, unwilling, caplog, at):
+        run_all(at)
+
+        assert "not accepted" in caplog.text
+        assert "@" not in caplog.text
+
+
+class TestSlowProviders:
+    def test_a_batch_that_takes_too_long_puts_the_rest_back(self, planned, outbox, at):
+        minutes = iter(range(1000))
+
+        services.send_due(clock=lambda: at + timedelta(minutes=next(minutes)), batch=50)
+
+        assert statuses(planned) == {"accepted": 1, "queued": 4}
+
+
+class TestDeadWorkers:
+    def test_what_was_never_handed_over_goes_back(self, planned, outbox, at):
+        sending.claim_batch(Channel.EMAIL, claim=uuid.uuid4(), at=at, limit=50)
+
+        assert services.recover(at=at + timedelta(minutes=1)) == 0
+        assert services.recover(at=at + timedelta(minutes=6)) == 5
+
+        run_all(at)
+        assert statuses(planned) == {"accepted": 5}
+
+    def test_what_was_handed_over_becomes_unknown(self, planned, outbox, at):
+        claim = uuid.uuid4()
+        sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
+        sending._hand_over(sending._load(claim)[0], at)
+
+        services.recover(at=at + timedelta(minutes=6))
+        run_all(at)
+
+        assert statuses(planned) == {"accepted": 4, "unknown": 1}
+
+    def test_a_worker_that_lost_its_claim_sends_nothing(self, planned, outbox, at):
+        claim = uuid.uuid4()
+        sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
+        slow = sending._load(claim)
+        services.recover(at=at + timedelta(minutes=6))
+        run_all(at)
+        before = {path: path.stat().st_mtime_ns for path in (outbox / "email").iterdir()}
+
+        with transport_for(Channel.EMAIL) as transport:
+            sending._send_claimed(slow, Composer(Business.load()), transport, lambda: at)
+
+        assert {path: path.stat().st_mtime_ns for path in (outbox / "email").iterdir()} == before
+        assert statuses(planned) == {"accepted": 5}
+
+
+def test_the_outbox_refuses_names_that_are_paths(outbox):
+    from messaging.queries import outbox_item
+
+    for name in ("../../etc/passwd", "x.eml", "/etc/passwd", "..%2f.eml"):
+        with pytest.raises(FileNotFoundError):
+            outbox_item(name)
+
+
+def test_the_outbox_files_are_for_their_owner_only(guests, sms_campaign, outbox, at):
+    services.launch(sms_campaign, at=at)
+    run_all(at)
+
+    assert {oct(path.stat().st_mode & 0o777) for path in (outbox / "sms").iterdir()} == {"0o600"}
+    assert OutboxTextTransport.name == "outbox"

@@ -1,0 +1,174 @@
+import io
+import json
+import subprocess
+import sys
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command, execute_from_command_line
+
+from redemptions.models import Code, Device, Location, Offer
+from redemptions.services import complete_enrolment, pause_offer, redeem
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def run(*words):
+    out = io.StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue()
+
+
+def run_json(*words):
+    return json.loads(run(*words, "--json"))
+
+
+# --- offer ---
+
+
+def test_makes_an_offer(db):
+    answer = run_json(
+        *("offer", "create", "--name", "20 % off lunch", "--type", "percent", "--value", "20"),
+        *("--starts", "2026-12-01", "--ends", "2026-12-31", "--max-uses", "2"),
+        *("--location", "Main St", "--location", "Airport"),
+    )
+
+    offer = Offer.objects.get(pk=answer["id"])
+    assert (offer.type, offer.value, offer.max_uses) == ("percent", Decimal(20), 2)
+    assert {location.name for location in offer.locations.all()} == {"Main St", "Airport"}
+    # In the shop's zone, the last day included.
+    assert offer.starts_at == datetime.fromisoformat("2026-12-01T06:00Z")
+    assert offer.ends_at == datetime.fromisoformat("2027-01-01T06:00Z")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-12-01T18:30", "2026-12-02T00:30Z"),
+        ("2026-12-01T18:30+01:00", "2026-12-01T17:30Z"),
+        ("2026-12-01T18:30:00Z", "2026-12-01T18:30Z"),
+    ],
+)
+def test_reads_times_in_the_shops_zone_unless_they_name_one(text, moment, db):
+    answer = run_json("offer", "create", "--name", "Coffee", "--type", "item", "--ends", text)
+
+    assert Offer.objects.get(pk=answer["id"]).ends_at == datetime.fromisoformat(moment)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--type", "percent"], "A percentage is between 0 and 100."),
+        (["--type", "percent", "--value", "150"], "A percentage is between 0 and 100."),
+        (["--type", "amount"], "Say how much money is taken off."),
+        (["--type", "item", "--value", "5"], "value: Leave the value empty: “Free item” has none."),
+        (["--type", "item", "--starts", "2026-12-02", "--ends", "2026-12-01"], "The deal ends before it starts."),
+        (
+            ["--type", "item", "--starts", "tomorrow"],
+            "Error: argument --starts: 'tomorrow' is not a time. Write it like",
+        ),
+        (["--type", "item", "--max-uses", "0"], "max_uses: Ensure this value is greater than or equal to 1."),
+    ],
+)
+def test_refuses_a_bad_offer_in_one_sentence(words, sentence, db):
+    with pytest.raises(CommandError) as refused:
+        run("offer", "create", "--name", "Deal", "--location", "New place", *words)
+
+    assert str(refused.value).startswith(sentence)
+    assert "\n" not in str(refused.value)
+    assert not Offer.objects.exists()
+    assert not Location.objects.exists()
+
+
+# --- device ---
+
+
+def test_makes_a_device_and_its_link(db, clock, at):
+    answer = run_json("device", "enrol", "--name", "Bar phone", "--location", "Main St")
+
+    assert answer["enrol_url"] == f"http://testserver/scan/#enrol={answer['enrol_token']}"
+    assert answer["expires_at"] == "2026-11-21T18:15:00+00:00"
+    device, _ = complete_enrolment(enrol_token=answer["enrol_token"], key="a-key", at=at)
+    assert (device.pk, device.location.name, device.profile) == (answer["id"], "Main St", "scanner")
+
+
+@pytest.mark.parametrize("words", [["--name", " ", "--location", "Main St"], ["--name", "Phone", "--location", ""]])
+def test_refuses_a_device_without_a_name(words, db):
+    with pytest.raises(CommandError, match="is empty"):
+        run("device", "enrol", *words)
+
+    assert not Device.objects.exists()
+
+
+# --- code ---
+
+
+@pytest.mark.parametrize("form", ["http://testserver/r/{0.token}", "{0.token}", "{0.typed_display}"])
+def test_shows_a_code_without_the_person(form, code, device, at):
+    redeem(code_text=code.token, device=device, key="the-scan", at=at)
+
+    text = run("code", "show", form.format(code), "--json")
+
+    answer = json.loads(text)
+    assert (answer["id"], answer["state"], answer["used"]) == (code.pk, "already_redeemed", 1)
+    assert answer["redemptions"][0]["location"] == "Main St"
+    assert not any(word in text for word in ("Maria", "Kovacs", "example.com", "contact"))
+
+
+def test_shows_the_state_of_a_code(code):
+    assert run_json("code", "show", code.token)["state"] == "valid"
+
+    pause_offer(offer=code.offer)
+    assert run_json("code", "show", code.token)["state"] == "offer_paused"
+    assert "state: offer_paused" in run("code", "show", code.token)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("0" * 26, "There is no such code."), ("nonsense", "no such code"), ("AAAAAAAAAA", "typing error")],
+)
+def test_says_that_a_code_is_unknown(text, sentence, db):
+    with pytest.raises(CommandError, match=sentence):
+        run("code", "show", text)
+
+    assert not Code.objects.exists()
+
+
+# --- As a program ---
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["offer"],
+        ["offer", "create"],
+        ["offer", "create", "--name", "Deal", "--type", "gift"],
+        ["offer", "create", "--name", "Deal", "--type", "percent", "--value", "lots"],
+        ["device", "enrol", "--name", "Bar phone"],
+        ["code", "eat", "x"],
+    ],
+)
+def test_ends_with_2_for_wrong_usage(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        execute_from_command_line(["manage.py", *words])
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ends_with_1_for_a_failure(process_environment):
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "code", "show", "nonsense"],
+        cwd=ROOT,
+        env=process_environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "There is no such code." in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,120 @@
+from datetime import timedelta
+
+import pytest
+
+from redemptions.models import Device, Location
+from redemptions.services import (
+    EnrolmentRefused,
+    complete_enrolment,
+    enrol_device_start,
+    find_or_make_location,
+    renew_enrolment,
+    revoke_device,
+    touch_device,
+)
+from redemptions.services.devices import sha256
+
+Reason = EnrolmentRefused.Reason
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def started(db, at):
+    return enrol_device_start(name="Bar phone", location_name="Main St", profile=Device.Profile.SCANNER, at=at)
+
+
+def test_makes_a_location_once_in_any_case(db):
+    assert find_or_make_location("Main St") == find_or_make_location(" main  ST ")
+    assert Location.objects.get().name == "Main St"
+
+
+def test_enrols_a_device(started, at):
+    waiting, enrol_token = started
+
+    device, token = complete_enrolment(enrol_token=enrol_token, key="a-key", at=at, platform="iPhone", app_version="1")
+
+    assert device == waiting
+    assert (device.enrolled_at, device.platform, device.app_version) == (at, "iPhone", "1")
+    assert device.token_hash == sha256(token)
+
+
+def test_keeps_no_token_in_clear(started, at):
+    _, enrol_token = started
+    device, token = complete_enrolment(enrol_token=enrol_token, key="a-key", at=at)
+
+    kept = str(Device.objects.filter(pk=device.pk).values().get())
+
+    assert token not in kept
+    assert enrol_token not in kept
+
+
+def test_repeats_a_lost_answer_to_the_same_key(started, at):
+    _, enrol_token = started
+    first = complete_enrolment(enrol_token=enrol_token, key="a-key", at=at)
+
+    again = complete_enrolment(enrol_token=enrol_token, key="a-key", at=at + 10 * MINUTE)
+
+    assert again == first
+
+
+@pytest.mark.parametrize(
+    ("key", "later", "reason"),
+    [("other-key", MINUTE, Reason.USED), ("a-key", 10 * MINUTE + timedelta(seconds=1), Reason.USED)],
+)
+def test_lets_a_link_be_used_once(key, later, reason, started, at):
+    _, enrol_token = started
+    complete_enrolment(enrol_token=enrol_token, key="a-key", at=at)
+
+    with pytest.raises(EnrolmentRefused) as refused:
+        complete_enrolment(enrol_token=enrol_token, key=key, at=at + later)
+
+    assert refused.value.reason == reason
+
+
+def test_refuses_an_old_link(started, at):
+    _, enrol_token = started
+
+    with pytest.raises(EnrolmentRefused) as refused:
+        complete_enrolment(enrol_token=enrol_token, key="a-key", at=at + 15 * MINUTE)
+
+    assert refused.value.reason == Reason.EXPIRED
+
+
+def test_refuses_an_unknown_link(started, at):
+    with pytest.raises(EnrolmentRefused) as refused:
+        complete_enrolment(enrol_token="no-such-token", key="a-key", at=at)
+
+    assert refused.value.reason == Reason.UNKNOWN
+
+
+def test_refuses_the_link_of_a_withdrawn_device(started, at):
+    device, enrol_token = started
+    revoke_device(device=device, at=at)
+
+    with pytest.raises(EnrolmentRefused) as refused:
+        complete_enrolment(enrol_token=enrol_token, key="a-key", at=at)
+
+    assert refused.value.reason == Reason.UNKNOWN
+
+
+def test_keeps_the_old_token_until_a_new_link_is_used(started, at):
+    device, enrol_token = started
+    device, old = complete_enrolment(enrol_token=enrol_token, key="a-key", at=at)
+    new_enrol_token = renew_enrolment(device=device, at=at)
+    assert device.token_hash == sha256(old)
+
+    again, new = complete_enrolment(enrol_token=new_enrol_token, key="a-key", at=at)
+
+    assert (again, again.token_hash) == (device, sha256(new))
+    assert new != old
+
+
+def test_notes_sight_once_a_minute(device, at):
+    touch_device(device=device, at=at)
+    touch_device(device=device, at=at + MINUTE / 2)
+    device.refresh_from_db()
+    assert device.last_seen_at == at
+
+    touch_device(device=device, at=at + MINUTE)
+    device.refresh_from_db()
+    assert device.last_seen_at == at + MINUTE

@@ -1,0 +1,65 @@
+import pytest
+
+from contacts.fields import keyed_hash
+from contacts.models import Contact
+from redemptions.models import Code
+from redemptions.services import issue_codes, issue_test_code, issuing, revoke_code
+
+
+@pytest.fixture
+def contacts(db):
+    return [Contact.objects.create(email=f"guest{number}@example.com").pk for number in range(12)]
+
+
+def test_issues_one_code_to_each(offer, contacts, change):
+    change(offer, max_uses=3)
+
+    issued = issue_codes(offer=offer, contact_ids=contacts)
+
+    assert set(issued) == set(contacts)
+    code = Code.objects.get(pk=issued[contacts[0]])
+    assert code.contact_id == contacts[0]
+    assert code.max_uses == 3
+    assert code.token_index == keyed_hash("code", code.token)
+    assert code.typed_index == keyed_hash("typed", code.typed)
+
+
+def test_issues_the_same_codes_again(offer, contacts):
+    first = issue_codes(offer=offer, contact_ids=contacts[:8])
+
+    second = issue_codes(offer=offer, contact_ids=contacts * 2)
+
+    assert first.items() <= second.items()
+    assert Code.objects.count() == len(contacts)
+
+
+def test_issues_nothing_to_nobody(offer):
+    assert issue_codes(offer=offer, contact_ids=[]) == {}
+
+
+@pytest.mark.parametrize("how_many", [2, 12])
+def test_issues_in_a_constant_number_of_queries(how_many, offer, contacts, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        issue_codes(offer=offer, contact_ids=contacts[:how_many])
+
+
+def test_tries_again_where_a_typed_code_is_taken(offer, contacts, monkeypatch):
+    codes = iter(["AAAAAAAAA0", "AAAAAAAAA0", "BBBBBBBBB0"])
+    monkeypatch.setattr(issuing, "new_typed_code", lambda: next(codes))
+
+    issued = issue_codes(offer=offer, contact_ids=contacts[:2])
+
+    assert set(issued) == set(contacts[:2])
+
+
+def test_keeps_test_codes_apart(offer, contacts):
+    test_code = issue_test_code(offer=offer)
+
+    assert test_code.is_test
+    assert test_code.pk not in issue_codes(offer=offer, contact_ids=contacts).values()
+
+
+def test_keeps_the_time_of_the_first_withdrawal(code, at, clock):
+    revoke_code(code=code, at=at)
+
+    assert revoke_code(code=code, at=at.replace(year=2027)).revoked_at == at

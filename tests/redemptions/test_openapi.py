@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from django.core.management import call_command
+from rest_framework.test import APIClient
+
+KEPT = Path(__file__).resolve().parent.parent.parent / "docs" / "openapi.yaml"
+
+
+def test_the_kept_document_is_current(tmp_path):
+    fresh = tmp_path / "openapi.yaml"
+
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(fresh))
+
+    assert fresh.read_text() == KEPT.read_text(), (
+        "The API changed: run `python manage.py spectacular --file docs/openapi.yaml` and read the difference."
+    )
+
+
+def test_is_served_to_anybody(db):
+    answer = APIClient().get("/api/v1/schema/", headers={"Authorization": "Token stale"})
+
+    assert answer.status_code == 200
+    assert yaml.safe_load(answer.content)["paths"].keys() == yaml.safe_load(KEPT.read_text())["paths"].keys()
+
+
+@pytest.mark.parametrize("status", ["409", "401", "403"])
+def test_documents_refusals_as_problems(status):
+    responses = yaml.safe_load(KEPT.read_text())["paths"]["/api/v1/redemptions"]["post"]["responses"]
+
+    assert list(responses[status]["content"]) == ["application/problem+json"]
