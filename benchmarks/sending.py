@@ -33,7 +33,7 @@ from benchmarks.measuring import Report, Sample, Stopwatch, compare, timed
 from benchmarks.people import person
 from campaigns import services as campaigns
 from campaigns.models import Campaign
-from campaigns.queries import content_of, deal_ends, shop_of, variant_of
+from campaigns.queries import content_of, shop_of, variant_of
 from campaigns.rendering import Compiled, Deal, Person, Rendered
 from contacts.channels import Channel
 from contacts.fields import decrypt
@@ -203,7 +203,7 @@ def compose_by_hand(row: Sequence[Any], compiled: Compiled, business: Business, 
     deal = Deal(
         name=offer.name,
         terms=offer.terms,
-        ends=deal_ends(offer, business),
+        ends=offer.valid_until(business.zone),
         code=display(decrypt(typed)),
         coupon_url=links.coupon_url(code),
         qr_src=f"cid:{QR_CID}",

@@ -80,14 +80,6 @@ def render(template: BoundTemplate, values: Mapping[str, object]) -> str:
         raise MergeError(f"A merge field could not be filled: {_first_line(error)}.") from error
 
 
-def used_fields(source: str) -> set[str]:
-    """Return the names of the merge fields in a text; nothing for a text that does not compile."""
-    try:
-        return set(TEXT.from_string(source).analyze().variables)
-    except LiquidError:
-        return set()
-
-
 def _unknown(name: str, allowed: Mapping[str, str]) -> str:
     if name in DEAL_FIELDS:
         return f"'{{{{ {name} }}}}' needs a deal: choose one for this campaign, or take the field out."

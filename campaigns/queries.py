@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.utils import formats, timezone
 
 from campaigns import sms
 from campaigns.models import Campaign, Variant
@@ -26,12 +25,12 @@ from campaigns.rendering import (
 from contacts.channels import Channel
 from contacts.models import Business, Contact
 from contacts.queries import reachable
+from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, display
+from redemptions.links import coupon_url
 from redemptions.models import Offer
 
 FREE_MAIL = {"gmail.com", "yahoo.com", "outlook.com", "hotmail.com", "aol.com", "icloud.com", "live.com", "msn.com"}
 SAMPLE = Person(first_name="Maria", last_name="Kim")
-SAMPLE_CODE = "7K3Q9-TEST0"
-SAMPLE_TOKEN = "test" * 6 + "00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +66,12 @@ def person_of(contact: Contact) -> Person:
     return Person(first_name=contact.first_name or "", last_name=contact.last_name or "")
 
 
-def deal_ends(offer: Offer, business: Business) -> str:
-    """Return the last moment of an offer as guests read it, in the shop's time zone; empty where it has no end."""
-    if offer.ends_at is None:
-        return ""
-    local = timezone.localtime(offer.ends_at, business.zone)
-    return formats.date_format(local, "F j, Y, g:i A")
-
-
 def deal_of(offer: Offer, business: Business, *, code: str, coupon_url: str, qr_src: str) -> Deal:
     """Return an offer as one person gets it."""
     return Deal(
         name=offer.name,
         terms=offer.terms,
-        ends=deal_ends(offer, business),
+        ends=offer.valid_until(business.zone),
         code=code,
         coupon_url=coupon_url,
         qr_src=qr_src,
@@ -115,8 +106,8 @@ def preview(
         deal = deal_of(
             campaign.offer,
             business,
-            code=SAMPLE_CODE,
-            coupon_url=f"{settings.PUBLIC_BASE_URL}/r/{SAMPLE_TOKEN}",
+            code=display(SAMPLE_TYPED),
+            coupon_url=coupon_url(SAMPLE_TOKEN),
             qr_src=qr_src,
         )
     return Compiled(content, has_deal=deal is not None).render(
@@ -207,8 +198,9 @@ def _offer_check(offer: Offer, business: Business, at: datetime) -> Check:
     if offer.status == Offer.Status.PAUSED:
         return Check("block", "The deal is paused", "Resume it, or choose another.", "offer")
     if offer.ends_at and offer.ends_at - at < timedelta(hours=24):
-        return Check("warn", "The deal ends within a day", f"On {deal_ends(offer, business)}.", "offer")
-    return Check("ok", f"Deal: {offer.name}", f"Until {deal_ends(offer, business)}." if offer.ends_at else "No end.")
+        return Check("warn", "The deal ends within a day", f"On {offer.valid_until(business.zone)}.", "offer")
+    until = f"Until {offer.valid_until(business.zone)}." if offer.ends_at else "No end."
+    return Check("ok", f"Deal: {offer.name}", until)
 
 
 def _link_check() -> Check:

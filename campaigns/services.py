@@ -110,7 +110,8 @@ def launch(campaign: Campaign, *, at: datetime, starts_at: datetime | None = Non
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         content = content_of(campaign, variant_of(campaign))
-        blocks = [check for check in checklist(campaign, content, Business.load(), at=at) if check.level == "block"]
+        checks = checklist(campaign, content, Business.load(), at=starts_at or at)
+        blocks = [check for check in checks if check.level == "block"]
         if blocks and campaign.status == Status.DRAFT:
             raise Blocked(blocks)
         return _change(

@@ -4,6 +4,7 @@ GSM 03.38: 160 characters, or 153 in each of several parts; the extension table 
 two parts. Anything outside it turns the whole text into UCS-2: 70 units, or 67 a part, an emoji being two units.
 """
 
+import unicodedata
 from dataclasses import dataclass
 
 GSM_BASIC = frozenset(
@@ -49,6 +50,16 @@ class Size:
 def fold(text: str) -> str:
     """Replace the punctuation that word processors put in and that would double the price of a text."""
     return text.translate(FOLDED)
+
+
+def plain(text: str) -> str:
+    """Replace letters outside GSM-7 by their base letter, where there is one: `María` -> `Maria`."""
+    return "".join(char if char in GSM_BASIC else _base(char) for char in text)
+
+
+def _base(char: str) -> str:
+    base = "".join(part for part in unicodedata.normalize("NFKD", char) if not unicodedata.combining(part))
+    return base if base and set(base) <= GSM_BASIC else char
 
 
 def measure(text: str) -> Size:

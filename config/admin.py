@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from config.dashboard import dashboard
 from messaging.models import Message
+from messaging.queries import OUTBOX_PERMISSIONS
 
 MENU = (
     ("Campaigns", ("campaigns.campaign",)),
@@ -59,7 +60,7 @@ class RegularsAdminSite(AdminSite):
         if app_label is not None:
             return apps
         entries = {_key(app, model): model for app in apps for model in app["models"]}
-        if request.user.has_perm("messaging.view_message"):
+        if request.user.has_perms(OUTBOX_PERMISSIONS):
             entries["messaging.outbox"] = _page("Outbox", reverse("admin:messaging_outbox", current_app=self.name))
         if not request.user.is_superuser:
             entries = {key: model for key, model in entries.items() if not key.startswith(f"{QUEUE}.")}

@@ -18,7 +18,7 @@ from campaigns.queries import FREE_MAIL
 from contacts.models import Business, Contact
 from contacts.queries import totals
 from messaging.models import InboundText, Message
-from messaging.queries import CampaignResult, Progress, latest_results, progress, worker_alive
+from messaging.queries import OUTBOX_PERMISSIONS, CampaignResult, Progress, latest_results, progress, worker_alive
 from redemptions.models import Device, Redemption
 
 LIVE = (Campaign.Status.SENDING, Campaign.Status.PAUSED, Campaign.Status.SCHEDULED)
@@ -183,7 +183,7 @@ def _text_alerts() -> list[Alert]:
 def _outbox_alert(user: User | AnonymousUser) -> Alert:
     providers = (("e-mail", settings.EMAIL_PROVIDER), ("SMS", settings.SMS_PROVIDER))
     kept = [label for label, name in providers if name == "outbox"]
-    may_look = user.has_perm("messaging.view_message")
+    may_look = user.has_perms(OUTBOX_PERMISSIONS)
     return Alert(
         "info",
         f"Test mode: {' and '.join(kept)} stay{'s' * (len(kept) == 1)} on this machine",

@@ -263,18 +263,19 @@ for name, url in (("EMAIL_API_URL", EMAIL_API_URL), ("TWILIO_API_URL", TWILIO_AP
     if url and urlsplit(url).scheme not in {"http", "https"}:
         raise ImproperlyConfigured(f"{name} must be an http or https address.")
 
-ANYMAIL: dict[str, Any] = {"REQUESTS_TIMEOUT": (5, 30)}
+ANYMAIL: dict[str, Any] = {"REQUESTS_TIMEOUT": (5, 25)}
 if EMAIL_PROVIDER == "sendgrid":
     ANYMAIL["SENDGRID_API_KEY"] = required("SENDGRID_API_KEY", "EMAIL_PROVIDER=sendgrid needs it.")
     if EMAIL_API_URL:
         ANYMAIL["SENDGRID_API_URL"] = EMAIL_API_URL
 
-EMAIL_BACKEND = {
+EMAIL_BACKENDS = {
     "outbox": "messaging.transports.outbox.OutboxBackend",
     "smtp": "django.core.mail.backends.smtp.EmailBackend",
     "sendgrid": "anymail.backends.sendgrid.EmailBackend",
-}[EMAIL_PROVIDER]
-EMAIL_TIMEOUT = 30
+}
+EMAIL_BACKEND = EMAIL_BACKENDS[EMAIL_PROVIDER]
+EMAIL_TIMEOUT = 15
 if EMAIL_PROVIDER == "smtp":
     EMAIL_HOST = required("EMAIL_HOST", "EMAIL_PROVIDER=smtp needs it.")
     EMAIL_PORT = positive_int("EMAIL_PORT", 587)
@@ -304,8 +305,8 @@ Q_CLUSTER = {
     "queue_limit": WORKERS,  # tasks fetched ahead wait against `retry` too
     "bulk": 1,
     "poll": 0.5,
-    "timeout": 60,
-    "retry": 300,  # checked at start: above (queue_limit / workers + 2) x timeout
+    "timeout": 120,  # above the longest wake-up: its budget, and a provider that hangs on the last message
+    "retry": 600,  # checked at start: above (queue_limit / workers + 2) x timeout
     "max_attempts": 3,
     "ack_failures": True,
     "save_limit": -1,  # a positive limit re-reads all kept rows after every task: 50 acknowledgements a second

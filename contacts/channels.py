@@ -20,6 +20,7 @@ class AddressError(ValueError):
 
 EMAIL_LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 ASCII_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})")
+WRAPPING = " \r\n\ufeff\u200b"
 INVISIBLE = {"Cf", "Cc", "Zl", "Zp"}
 SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u202f\u3000\t"), " ")
 
@@ -33,18 +34,28 @@ NOT_TEXTABLE = {
 
 
 def clean_cell(text: str) -> str:
-    """Strip what spreadsheets wrap around a value: spaces of every kind, a leading apostrophe, a byte-order mark."""
-    return text.translate(SPACES).strip(" \r\n\ufeff\u200b").removeprefix("'").strip()
+    """Strip what spreadsheets wrap around a value: spaces of every kind, leading apostrophes, a byte-order mark."""
+    return text.translate(SPACES).strip(WRAPPING).lstrip(WRAPPING + "'")
 
 
 def clean_email(text: str) -> str:
-    """Take the address out of a cell: `mailto:`, `Name <a@b>` and full-width characters are undone."""
+    """Take the address out of a cell: `mailto:`, `Name <a@b>` and full-width characters are undone.
+
+    Until nothing changes: what was cleaned once is stored, and must be found again by what is cleaned twice.
+    """
+    cleaned = _clean_email_once(text)
+    while cleaned != text:
+        text, cleaned = cleaned, _clean_email_once(cleaned)
+    return cleaned
+
+
+def _clean_email_once(text: str) -> str:
     text = clean_cell(unicodedata.normalize("NFKC", text))
     if text.lower().startswith("mailto:"):
         text = text[7:].partition("?")[0]
     if text.endswith(">") and "<" in text:
         text = parseaddr(text)[1] or text
-    return text.strip()
+    return text
 
 
 def normalise_email(text: str) -> str:
@@ -67,6 +78,17 @@ def normalise_email(text: str) -> str:
         raise AddressError("has letters before the @ that mail providers cannot send to")
     if not EMAIL_LOCAL.fullmatch(local) or len(local) > 64:
         raise AddressError("is not an e-mail address: the part before the @ is not valid")
+    return f"{local}@{_normalise_domain(domain)}"
+
+
+def deliverable(address: str) -> str:
+    """Return an e-mail address as mail servers take it: as entered, but for the domain, which becomes ASCII.
+
+    UTS 46 like the blind index: the older standard of Python's codec leads to another domain for some letters.
+
+    Raises AddressError.
+    """
+    local, _, domain = clean_email(address).rpartition("@")
     return f"{local}@{_normalise_domain(domain)}"
 
 

@@ -281,7 +281,10 @@ class Segment(models.Model):
 
 
 class Import(models.Model):
-    """One file of contacts, what was asked of it, and what it did. The upload is kept encrypted until the run ends."""
+    """One file of contacts, what was asked of it, and what it did. The upload is kept encrypted until the run ends.
+
+    `mapping` is `{position of the column: field}`: positions and not headers, which may be repeated or personal.
+    """
 
     class Status(models.TextChoices):
         CHECKED = "checked", "Checked, nothing written yet"
@@ -303,6 +306,7 @@ class Import(models.Model):
     problems = EncryptedTextField(null=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -58,14 +58,16 @@ def save_contact(contact: Contact) -> Contact:
 def refresh_statuses(contact: Contact) -> None:
     """Recompute both statuses from the events and suppressions of the contact's addresses.
 
-    The row is locked first: of two writers, the second sees what the first one added.
+    The row is locked, and its addresses are read behind the lock: of two writers, the second sees what the first one
+    added, and which address the contact has by now.
     """
-    Contact.objects.select_for_update().filter(pk=contact.pk).values_list("pk").first()
-    for channel in Channel:
-        index = contact.address_index(channel)
-        state = ChannelStatus.ABSENT if index is None else derive_states(channel, [index])[index].state
-        setattr(contact, f"{channel.value}_status", state)
-    contact.save(update_fields=["email_status", "sms_status", "updated_at"])
+    with transaction.atomic():
+        locked = Contact.objects.select_for_update().only(*Contact.INDEX_FIELDS.values()).get(pk=contact.pk)
+        for channel in Channel:
+            index = locked.address_index(channel)
+            state = ChannelStatus.ABSENT if index is None else derive_states(channel, [index])[index].state
+            setattr(contact, f"{channel.value}_status", state)
+        contact.save(update_fields=["email_status", "sms_status", "updated_at"])
 
 
 def record_consent(
@@ -238,7 +240,9 @@ def remove_demo_contacts() -> int:
     return count
 
 
-def cancel_import(run: Import) -> None:
-    """Give up an import that was checked but not confirmed; its upload is deleted."""
-    run.status, run.upload = Import.Status.CANCELLED, None
-    run.save(update_fields=["status", "upload"])
+def cancel_import(run: Import) -> bool:
+    """Give up an import that is not running; its upload is deleted. Return False where it runs or is done by now."""
+    stopped = Import.objects.filter(pk=run.pk, status__in=(Import.Status.CHECKED, Import.Status.FAILED))
+    done = bool(stopped.update(status=Import.Status.CANCELLED, upload=None))
+    run.refresh_from_db()
+    return done

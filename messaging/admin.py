@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from contacts.admin.base import ReadOnlyAdmin, badge, framed
 from contacts.channels import mask_phone
 from messaging.models import InboundText, Message, ProviderEvent
-from messaging.queries import outbox, outbox_item
+from messaging.queries import OUTBOX_PERMISSIONS, outbox, outbox_item
 from messaging.transports.outbox import OutboxMail
 
 Status = Message.Status
@@ -115,7 +115,8 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
             raise Http404 from error
 
     def _need_view(self, request: HttpRequest) -> None:
-        if not request.user.has_perm("messaging.view_message"):
+        """The outbox holds full addresses: it takes both permissions."""
+        if not request.user.has_perms(OUTBOX_PERMISSIONS):
             raise PermissionDenied
 
     def _page(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
@@ -160,7 +161,7 @@ class InboundTextAdmin(ReadOnlyAdmin[InboundText]):
     fields = ("from_number", "body", "meaning_label", "received_at", "handled_at")
     actions = ("mark_as_read",)
     empty_title = "No texts came in yet"
-    empty_text = "What people answer to your texts appears here. STOP is obeyed by itself."
+    empty_text = "What people answer to your texts appears here. Connect the inbound webhook first."
 
     @admin.display(description="From")
     def from_number(self, text: InboundText) -> SafeString:

@@ -44,6 +44,7 @@ class Message(models.Model):
         TOO_LONG = "too_long", "the text became too long"
         REFUSED = "refused", "the provider refused this address"
         GAVE_UP = "gave_up", "the provider could not be reached"
+        ERROR = "error", "something went wrong here; the log says what"
         OUTCOME_UNKNOWN = "outcome_unknown", "the provider did not answer"
         WORKER_DIED = "worker_died", "the worker stopped while sending"
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import CharField, Count, F, OuterRef, QuerySet, Subquery, Value
-from django.db.models.functions import Cast, Concat, TruncDate
+from django.db.models.functions import Cast, Coalesce, Concat, TruncDate
 
 from campaigns.models import Campaign
 from contacts.models import Business, ConsentEvent
@@ -16,6 +16,7 @@ from messaging.transports import outbox as files
 from messaging.transports.outbox import OutboxItem, OutboxMail
 from redemptions.models import Redemption
 
+OUTBOX_PERMISSIONS = ("messaging.view_message", "contacts.reveal_contact")  # it holds full addresses
 WORKER_SILENT_AFTER = timedelta(minutes=3)
 
 
@@ -82,11 +83,15 @@ def redemptions_of(campaign: Campaign) -> QuerySet[Redemption]:
 
 
 def attributed(redemptions: QuerySet[Redemption]) -> QuerySet[Any]:
-    """Add `campaign_id` and `campaign_name`: the last message that carried the code before the scan, or nothing."""
+    """Add `campaign_id` and `campaign_name`: the last message that carried the code before the scan, or nothing.
+
+    A reversal belongs to the campaign of what it reverses.
+    """
     carriers = Message.objects.filter(
-        code=OuterRef("code"), handed_at__lte=OuterRef("at"), status__in=Message.MAY_HAVE_ARRIVED
+        code=OuterRef("code"), handed_at__lte=OuterRef("given_at"), status__in=Message.MAY_HAVE_ARRIVED
     ).order_by("-handed_at")
     return redemptions.annotate(
+        given_at=Coalesce("reverses__at", "at"),
         campaign_id=Subquery(carriers.values("campaign_id")[:1]),
         campaign_name=Subquery(carriers.values("campaign__name")[:1]),
     )
@@ -131,15 +136,16 @@ def outbox_item(name: str) -> OutboxMail:
 
 
 def unsubscribed_after(campaign: Campaign) -> int:
-    """Count those who unsubscribed by the link in a message of this campaign."""
+    """Count the people who unsubscribed by the link in a message of this campaign, once each."""
     references = Message.objects.filter(campaign=campaign, handed_at__isnull=False).annotate(
         reference_text=Concat(Value("message "), Cast("pk", CharField()))
     )
-    return ConsentEvent.objects.filter(
+    withdrawals = ConsentEvent.objects.filter(
         action=ConsentEvent.Action.REVOKED,
         source__in=(ConsentEvent.Source.ONE_CLICK, ConsentEvent.Source.UNSUBSCRIBE_PAGE),
         reference__in=references.values("reference_text"),
-    ).count()
+    )
+    return withdrawals.order_by().values("address_index").distinct().count()
 
 
 def audience_sizes(campaign_ids: list[int]) -> dict[int, int]:

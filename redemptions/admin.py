@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from contacts.fields import keyed_hash
+from contacts.fields import decrypt, encrypt, keyed_hash
 from redemptions.codes import is_token, is_typed, normalise
 from redemptions.links import enrol_url
 from redemptions.models import Code, Device, Location, Offer, Redemption, Scan
@@ -75,7 +75,7 @@ class OfferAdmin(admin.ModelAdmin[Offer]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Offer]:
         # Counted apart: two joins in one query would multiply.
-        codes = Code.objects.live().filter(offer=models.OuterRef("pk")).order_by().values("offer")
+        codes = Code.objects.real().filter(offer=models.OuterRef("pk")).order_by().values("offer")
         lines = Redemption.objects.filter(offer=models.OuterRef("pk"), kind=Redemption.Kind.REDEEMED, reversal=None)
         return (
             super()
@@ -116,7 +116,7 @@ class OfferAdmin(admin.ModelAdmin[Offer]):
         return None
 
     def _open_codes(self, queryset: QuerySet[Offer]) -> int:
-        codes = Code.objects.live().filter(offer__in=queryset.values("pk"), revoked_at=None)
+        codes = Code.objects.real().filter(offer__in=queryset.values("pk"), revoked_at=None)
         return codes.filter(used__lt=models.F("max_uses")).count()
 
     def _apply(
@@ -251,8 +251,8 @@ class DeviceAdmin(admin.ModelAdmin[Device]):
 
     def _keep_link(self, request: HttpRequest, device: Device) -> None:
         token = renew_enrolment(device=device, at=timezone.now())
-        # For the next page only, which takes it out: the database keeps no more than a hash.
-        request.session[self._session_key(device.pk)] = token
+        # For the next page only, which takes it out. Sessions are kept in the database, hence encrypted.
+        request.session[self._session_key(device.pk)] = encrypt(token)
 
     @staticmethod
     def _session_key(device_id: int) -> str:
@@ -270,7 +270,8 @@ class DeviceAdmin(admin.ModelAdmin[Device]):
         device = get_object_or_404(Device, pk=device_id)
         if not self.has_view_permission(request, device):
             raise PermissionDenied
-        token = request.session.pop(self._session_key(device.pk), None)
+        kept = request.session.pop(self._session_key(device.pk), None)
+        token = decrypt(kept) if kept else ""
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

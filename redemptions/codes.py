@@ -11,6 +11,10 @@ SEPARATORS = re.compile(r"[\s\-\u2010-\u2015_.]+")
 RUDE = re.compile(r"FVCK|FCK|SH1T|C0CK|D1CK|CVNT|P1SS|N1GG|SEX|NAZ1|KKK|WTF|TWAT|CRAP|DAMN|HATE|ASS|FAG|RAPE")
 
 
+# What previews show: scanned by somebody curious, they are a test and no guess.
+SAMPLE_TOKEN = "TEST" * 6 + "00"
+
+
 class BadCheckCharacter(ValueError):
     """A typed code with a typing error."""
 
@@ -70,3 +74,6 @@ def is_token(code: str) -> bool:
 
 def is_typed(code: str) -> bool:
     return len(code) == TYPED_LENGTH and set(code) <= set(CROCKFORD)
+
+
+SAMPLE_TYPED = "TESTTESTT" + check_character("TESTTESTT")

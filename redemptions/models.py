@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from datetime import time, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
 
 from contacts.fields import DigestField, EncryptedCharField, key_id
@@ -104,9 +107,18 @@ class Offer(models.Model):
         if self.type in {self.Type.ITEM, self.Type.BOGO} and self.value is not None:
             raise ValidationError({"value": f"Leave the value empty: “{self.get_type_display()}” has none."})
 
+    def valid_until(self, zone: ZoneInfo) -> str:
+        """Return the last moment in words; an end at midnight is named by the day before. Empty: no end."""
+        if self.ends_at is None:
+            return ""
+        end = self.ends_at.astimezone(zone)
+        if end.time() == time.min:
+            return date_format(end - timedelta(days=1), "l, F j, Y")
+        return f"{date_format(end, 'l, F j, Y, g:i A')} {end.tzname() or ''}".strip()
+
 
 class CodeQuerySet(models.QuerySet["Code"]):
-    def live(self) -> CodeQuerySet:
+    def real(self) -> CodeQuerySet:
         return self.filter(is_test=False)
 
 
@@ -239,8 +251,8 @@ class Redemption(models.Model):
 
     @property
     def receipt(self) -> str:
-        """The number printed for the accountant: year and entry, without gaps."""
-        return f"R-{self.at.year}-{self.entry_no:06d}"
+        """The number printed for the accountant, without gaps."""
+        return f"R-{self.entry_no:06d}"
 
 
 class Scan(models.Model):

@@ -80,7 +80,7 @@ def _describe(code: Code, business: Business, at: datetime) -> Coupon:
         places=", ".join(offer.locations.values_list("name", flat=True)),
         headline=HEADLINES[reason],
         explanation=_explain(code, reason, at, business.zone),
-        validity=f"Valid until {_moment(offer.ends_at, business.zone)}" if offer.ends_at else "",
+        validity=f"Valid until {offer.valid_until(business.zone)}" if offer.ends_at else "",
         uses_left=code.max_uses - code.used,
         max_uses=code.max_uses,
         is_good=reason is None,
@@ -96,7 +96,7 @@ def _explain(code: Code, reason: Scan.Reason | None, at: datetime, zone: ZoneInf
     if reason == Scan.Reason.NOT_YET_VALID and offer.starts_at:
         return f"Valid from {_moment(offer.starts_at, zone)}. Keep this page."
     if reason == Scan.Reason.EXPIRED and offer.ends_at:
-        return f"It was valid until {_moment(offer.ends_at, zone)}."
+        return f"It was valid until {offer.valid_until(zone)}."
     return (
         {
             Scan.Reason.TEST_CODE: "This coupon came with a test message. The till will refuse it.",

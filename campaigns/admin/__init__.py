@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
@@ -164,8 +165,11 @@ class CampaignAdmin(PreviewPages, ReportPages):
             self.message_user(request, f"The draft “{campaign}” is saved. Nothing was sent.")
             return page_of(campaign)
         form = TestForm({"to": request.POST.get("test_to", "")})
-        if form.is_valid():
-            self.send_test(request, campaign, form.cleaned_data["to"])
+        if not request.user.has_perm("campaigns.send_campaign"):
+            self.message_user(request, "The draft is saved. No test was sent: you may not send.", messages.ERROR)
+        elif form.is_valid():
+            # The admin saves inside a transaction; the provider is called when it is over.
+            transaction.on_commit(lambda: self.send_test(request, campaign, form.cleaned_data["to"]))
         else:
             self.message_user(request, "The draft is saved. No test was sent: say to which address.", messages.ERROR)
         return page_of(campaign)

@@ -16,12 +16,13 @@ from django.views.decorators.http import require_POST
 from campaigns import sms
 from campaigns.admin.forms import CampaignForm, draft_of
 from campaigns.models import Campaign
-from campaigns.queries import SAMPLE_TOKEN, Check, checklist, content_of, preview, variant_of
+from campaigns.queries import Check, checklist, content_of, preview, variant_of
 from campaigns.rendering import Content, ContentError, Rendered
 from contacts.admin.base import PlainAdmin, framed
 from contacts.channels import Channel
 from contacts.models import Business
 from redemptions import qr
+from redemptions.codes import SAMPLE_TOKEN
 from redemptions.links import qr_payload
 
 PROBLEM_PAGE = (

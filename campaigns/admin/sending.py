@@ -154,10 +154,10 @@ class SendingPages(PlainAdmin[Campaign]):
         """Send the saved words to one address, and say what came of it."""
         shown = mask_email(to) if "@" in to else mask_phone(to)
         try:
-            services.send_test(campaign, to=to, at=timezone.now())
+            services.send_test(campaign, to=to)
         except AddressError as error:
             self.message_user(request, f"No test was sent: the address {error}.", messages.ERROR)
-        except ContentError as error:
+        except (ContentError, services.TestRefused) as error:
             self.message_user(request, f"No test was sent. {error}", messages.ERROR)
         except services.TransportError as error:
             self.message_user(request, f"No test was sent: the provider answered “{error}”.", messages.ERROR)

@@ -20,7 +20,17 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from contacts.admin.base import Number, PlainAdmin, badge, people
-from contacts.importing import FIELDS, Counts, ImportFileError, Table, check, read_table, run_import, stage
+from contacts.importing import (
+    FIELDS,
+    Counts,
+    ImportBusy,
+    ImportFileError,
+    check,
+    read_table,
+    run_import,
+    stage,
+    staged_table,
+)
 from contacts.importing.run import problems_csv, problems_of
 from contacts.models import Import, Tag
 from contacts.services import cancel_import, find_or_make_tag
@@ -228,17 +238,22 @@ class ImportAdmin(PlainAdmin[Import]):
         if record.status != Import.Status.CHECKED or record.upload is None:
             self.message_user(request, "This file is not waiting to be imported any more.", level="WARNING")
             return _page_of(record)
-        names = [column.name for column in columns_of(record)]
-        chosen = {name: request.POST.get(f"column-{position}", "") for position, name in enumerate(names)}
+        positions = range(len(columns_of(record)))
+        chosen = {position: request.POST.get(f"column-{position}", "") for position in positions}
         taken = [field for field in chosen.values() if field]
         try:
             if len(taken) != len(set(taken)):
                 raise ImportFileError("Two columns were given the same meaning. Choose one of them.")
-            table = read_table(record.upload.encode("latin-1"), chosen)
+            if set(taken) - FIELDS.keys():
+                raise ImportFileError("That is not a field. Choose one from the list.")
+            table = read_table(
+                record.upload.encode("latin-1"),
+                mapping={position: field for position, field in chosen.items() if field},
+            )
         except ImportFileError as error:
             self.message_user(request, str(error), level="ERROR")
             return _page_of(record)
-        record.mapping = chosen
+        record.mapping = {str(position): field for position, field in table.mapping.items()}
         record.save(update_fields=["mapping"])
         counts = check(record, table)
         self.message_user(request, f"Checked again with {len(taken)} columns: {counts.rows:,} rows.")
@@ -252,7 +267,7 @@ class ImportAdmin(PlainAdmin[Import]):
             return _page_of(record)
         try:
             counts = run_import(record, at=timezone.now())
-        except (ImportFileError, ValueError) as error:
+        except (ImportBusy, ImportFileError) as error:
             self.message_user(request, str(error), level="ERROR")
             return _page_of(record)
         self.log_change(request, record, f"Imported {counts.rows} rows.")
@@ -266,12 +281,13 @@ class ImportAdmin(PlainAdmin[Import]):
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         record = self._record(request, pk)
-        if record.status not in {Import.Status.CHECKED, Import.Status.FAILED}:
+        was_begun = record.status == Import.Status.FAILED
+        if not cancel_import(record):
             self.message_user(request, "This import is running or done, and cannot be cancelled.", level="WARNING")
             return _page_of(record)
-        cancel_import(record)
         self.log_change(request, record, "Cancelled.")
-        self.message_user(request, "The import is cancelled and its file deleted. 0 contacts were changed.")
+        what = "What it wrote before it stopped stays." if was_begun else "0 contacts were changed."
+        self.message_user(request, f"The import is cancelled and its file deleted. {what}")
         return HttpResponseRedirect(reverse("admin:contacts_import_changelist"))
 
     def problems_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -317,14 +333,8 @@ def numbers_of(record: Import) -> list[Number]:
     ]
 
 
-def table_of(record: Import) -> Table:
-    """Read the kept upload again, with the columns as they were matched. Raises ImportFileError."""
-    assert record.upload is not None
-    return read_table(record.upload.encode("latin-1"), dict(record.mapping))
-
-
 def columns_of(record: Import) -> list[Column]:
-    table = table_of(record)
+    table = staged_table(record)
     rows = list(islice(table.rows(), SAMPLES_SHOWN))
     return [
         Column(

@@ -1,11 +1,12 @@
 """From a file to contacts: read, map, normalise, match, then preview or write."""
 
-from contacts.importing.run import Counts, check, run_import, stage, stage_and_run
+from contacts.importing.run import Counts, ImportBusy, check, run_import, stage, stage_and_run, staged_table
 from contacts.importing.sniff import FIELDS, ImportFileError, NoAddressColumn, Table, read_table
 
 __all__ = [
     "FIELDS",
     "Counts",
+    "ImportBusy",
     "ImportFileError",
     "NoAddressColumn",
     "Table",
@@ -14,4 +15,5 @@ __all__ = [
     "run_import",
     "stage",
     "stage_and_run",
+    "staged_table",
 ]

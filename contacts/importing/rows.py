@@ -18,8 +18,9 @@ from contacts.channels import (
 from contacts.fields import keyed_hash
 from contacts.importing.sniff import Row, Table
 
-TEXT_FIELDS = ("first_name", "last_name", "postal_code", "notes")
-DATE_FORMATS = ("%Y-%m-%d", "%m/%d/%Y", "%m/%d/%y", "%d.%m.%Y", "%Y/%m/%d")
+OLDEST_YEAR_OF_TWO = 2025  # a birthday in 26 or later is one of 1926 or later
+# Month first, as in the United States; day first where it can be nothing else.
+DATE_FORMATS = ("%Y-%m-%d", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%Y", "%Y/%m/%d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,11 @@ def read_row(table: Table, row: Row) -> tuple[Candidate | None, list[Problem]]:
             problems = [("", "", "The row has neither an e-mail address nor a phone number.")]
         return None, [Problem(row.line, *problem, whole_row=True) for problem in problems]
     _set_details(candidate, {name: cell for name, (_, cell) in cells.items()})
+    if "birthday" in cells:
+        position, cell = cells["birthday"]
+        candidate.birthday = read_date(cell)
+        if candidate.birthday is None:
+            problems.append((table.header[position], cell, "This is not a birthday that can be told. Use 1990-12-31."))
     return candidate, [Problem(row.line, *problem, whole_row=False) for problem in problems]
 
 
@@ -104,7 +110,6 @@ def _set_details(candidate: Candidate, cells: dict[str, str]) -> None:
         "notes": clean_cell(cells.get("notes", ""))[:2000],
     }
     candidate.texts = {name: text for name, text in texts.items() if text}
-    candidate.birthday = read_date(cells.get("birthday", ""))
     candidate.tags = [clean_cell(tag)[:100] for tag in re.split(r"[,;|]", cells.get("tags", "")) if clean_cell(tag)]
 
 
@@ -118,13 +123,12 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def read_date(text: str) -> date | None:
-    """Return the day meant, or None where it cannot be told."""
+    """Return the day meant, or None where it cannot be told. A year of two digits is one of the last hundred."""
     text = clean_cell(text).partition(" ")[0].partition("T")[0]
-    if not text:
-        return None
     for date_format in DATE_FORMATS:
         try:
-            return datetime.strptime(text, date_format).date()  # noqa: DTZ007 - a day has no zone
+            day = datetime.strptime(text, date_format).date()  # noqa: DTZ007 - a day has no zone
         except ValueError:
             continue
+        return day.replace(year=day.year - 100) if "%y" in date_format and day.year > OLDEST_YEAR_OF_TWO else day
     return None

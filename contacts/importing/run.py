@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,13 @@ from contacts.sheets import to_csv
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+
+class ImportBusy(Exception):
+    """The import cannot be started: it is running, or done."""
+
+
 CHUNK_ROWS = 1000
+DEAD_AFTER = timedelta(hours=1)
 TRIES = 3
 FILLABLE = ("email", "phone", "first_name", "last_name", "birthday", "postal_code", "notes")
 KEPT_AWAY = {ChannelStatus.UNSUBSCRIBED, ChannelStatus.SUPPRESSED}
@@ -78,11 +84,11 @@ def stage(
         file_name=file_name[:255],
         file_sha256=table.sha256,
         upload=content.decode("latin-1"),
-        mapping={table.header[position]: name for position, name in table.mapping.items()},
+        mapping={str(position): name for position, name in table.mapping.items()},
         tag=tag,
         consent_email=consent_email.strip(),
         consent_sms=consent_sms.strip(),
-        consent_at=consent_at or at,
+        consent_at=min(consent_at or at, at),  # nobody agrees in the future: such a grant would outlast an opt-out
         created_by=actor,
     )
 
@@ -96,27 +102,39 @@ def check(record: Import, table: Table) -> Counts:
     return run.counts
 
 
+def staged_table(record: Import) -> Table:
+    """Read the upload again, with the columns that were decided on. Raises ImportFileError."""
+    assert record.upload is not None
+    mapping = {int(position): name for position, name in record.mapping.items() if name}
+    return read_table(record.upload.encode("latin-1"), mapping=mapping)
+
+
 def run_import(record: Import, *, at: datetime, progress: Callable[[int], None] = lambda rows: None) -> Counts:
     """Import a staged file. Each chunk is a transaction; running the same file again changes nothing.
 
-    Raises ImportFileError where the file is not what it was when it was checked.
+    Raises ImportFileError, and ImportBusy where it is running or done already.
     """
-    assert record.upload is not None
-    table = read_table(record.upload.encode("latin-1"), record.mapping)
-    return _execute(record, table, at=at, progress=progress)
+    return _execute(record, staged_table(record), at=at, progress=progress)
 
 
 def stage_and_run(
     record: Import, table: Table, *, at: datetime, progress: Callable[[int], None] = lambda rows: None
 ) -> Counts:
-    """Import a file that was just staged from `table`, without reading it again."""
-    return _execute(record, table, at=at, progress=progress)
+    """Import a file that was just staged from `table`, without reading it again. A failed run keeps no upload."""
+    try:
+        return _execute(record, table, at=at, progress=progress)
+    except BaseException:
+        Import.objects.filter(pk=record.pk).update(upload=None)
+        raise
 
 
 def _execute(record: Import, table: Table, *, at: datetime, progress: Callable[[int], None]) -> Counts:
-    claimed = Import.objects.filter(pk=record.pk, status__in=[Import.Status.CHECKED, Import.Status.FAILED])
-    if not claimed.update(status=Import.Status.RUNNING):
-        raise ValueError(f"Import {record.pk} is running or done already.")
+    """Claim the import and run it; one whose process died may be claimed again after a while."""
+    free = Q(status__in=(Import.Status.CHECKED, Import.Status.FAILED))
+    dead = Q(status=Import.Status.RUNNING, started_at__lt=at - DEAD_AFTER)
+    claimed = Import.objects.filter(free | dead, pk=record.pk)
+    if not claimed.update(status=Import.Status.RUNNING, started_at=at):
+        raise ImportBusy(f"Import {record.pk} is running or done already.")
     run = _Run(record, write=True)
     try:
         _pass(run, table, progress)
@@ -223,13 +241,13 @@ def _merge(run: _Run, candidates: list[Candidate]) -> None:
         if _fill(contact, candidate):
             changed.add(id(contact))
         people.append((candidate, contact))
-    consented = _apply_consent(run, people, states)
-    changed |= consented.keys()
+    grants = _apply_consent(run, people, states)
+    changed |= {id(grant.contact) for grant in grants}
     new = {id(contact) for _, contact in people if contact._state.adding}
     if run.write:
         Contact.objects.bulk_create({id(c): c for _, c in people if id(c) in new}.values())
         _save(list({id(c): c for _, c in people if id(c) in changed - new}.values()))
-        _write_events(run, people, consented)
+        _write_events(run, grants)
     changed |= _apply_tags(run, people)
     _count(run, people, new, changed, states)
 
@@ -241,9 +259,15 @@ def _count(
     changed: set[int],
     states: dict[Channel, dict[bytes, ChannelState]],
 ) -> None:
+    """Count each contact once; a second row that led to the same contact is a duplicate."""
+    counted: set[int] = set()
     for candidate, contact in people:
         if candidate.is_repeat:
             continue
+        if id(contact) in counted:
+            run.counts.duplicates += 1
+            continue
+        counted.add(id(contact))
         run.counts.created += id(contact) in new
         run.counts.updated += id(contact) in changed - new
         run.counts.unchanged += id(contact) not in new | changed
@@ -274,22 +298,18 @@ def _match(
     same_phone = by_phone.get(candidate.phone_index) if candidate.phone_index else None
     if same_phone is None or same_phone is same_email:
         if same_email and candidate.phone_index and same_email.phone_index not in (None, candidate.phone_index):
-            candidate.drop_phone()  # a conflict keeps what is known
+            _leave_phone_out(run, candidate, "This contact has another phone number, which was kept.")
         return same_email
     if same_email is None and (candidate.email_index is None or same_phone.email_index is None):
         return same_phone
-    run.counts.review += 1
-    run.problems.append(
-        Problem(
-            candidate.line,
-            "phone",
-            candidate.phone or "",
-            "This phone number belongs to another contact with another e-mail address, and was left out.",
-            whole_row=False,
-        )
-    )
-    candidate.drop_phone()
+    _leave_phone_out(run, candidate, "This phone number belongs to another contact with another e-mail address.")
     return same_email
+
+
+def _leave_phone_out(run: _Run, candidate: Candidate, reason: str) -> None:
+    run.counts.review += 1
+    run.problems.append(Problem(candidate.line, "phone", candidate.phone or "", reason, whole_row=False))
+    candidate.drop_phone()
 
 
 def _fill(contact: Contact, candidate: Candidate) -> bool:
@@ -306,14 +326,22 @@ def _fill(contact: Contact, candidate: Candidate) -> bool:
     return changed
 
 
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    contact: Contact
+    channel: Channel
+    address_index: bytes
+    line: int
+
+
 def _apply_consent(
     run: _Run, people: list[tuple[Candidate, Contact]], states: dict[Channel, dict[bytes, ChannelState]]
-) -> dict[int, list[tuple[Channel, bytes]]]:
-    """Set every status, and return for each contact (by `id()`) the channels on which consent is new.
+) -> list[_Grant]:
+    """Set every status, and return the consent that is new, once for each contact and channel.
 
     Consent from a file reaches only those who never said anything: an opt-out or a suppression stays.
     """
-    consented: dict[int, list[tuple[Channel, bytes]]] = {}
+    grants: dict[tuple[int, Channel], _Grant] = {}
     for candidate, contact in people:
         for channel in Channel:
             index = candidate.index(channel)
@@ -322,9 +350,9 @@ def _apply_consent(
             status = states[channel][index].state
             if run.consent(channel) and status in (ChannelStatus.NONE, ChannelStatus.PENDING):
                 status = ChannelStatus.SUBSCRIBED
-                consented.setdefault(id(contact), []).append((channel, index))
+                grants.setdefault((id(contact), channel), _Grant(contact, channel, index, candidate.line))
             setattr(contact, f"{channel.value}_status", status)
-    return consented
+    return list(grants.values())
 
 
 def _save(contacts: list[Contact]) -> None:
@@ -338,25 +366,22 @@ def _save(contacts: list[Contact]) -> None:
         )
 
 
-def _write_events(
-    run: _Run, people: list[tuple[Candidate, Contact]], consented: dict[int, list[tuple[Channel, bytes]]]
-) -> None:
+def _write_events(run: _Run, grants: list[_Grant]) -> None:
     assert run.record.consent_at is not None
     ConsentEvent.objects.bulk_create(
         ConsentEvent(
-            contact=contact,
-            channel=channel,
-            address_index=index,
+            contact=grant.contact,
+            channel=grant.channel,
+            address_index=grant.address_index,
             action=ConsentEvent.Action.GRANTED,
             source=ConsentEvent.Source.IMPORT,
             at=run.record.consent_at,
-            wording=run.consent(channel),
-            reference=f"import {run.record.pk} line {candidate.line}",
+            wording=run.consent(grant.channel),
+            reference=f"import {run.record.pk} line {grant.line}",
             import_run=run.record,
             actor=run.record.created_by,
         )
-        for candidate, contact in people
-        for channel, index in consented.get(id(contact), [])
+        for grant in grants
     )
 
 

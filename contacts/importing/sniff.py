@@ -7,7 +7,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contacts.channels import AddressError, clean_cell, normalise_email, normalise_phone
 
@@ -68,6 +68,7 @@ class Table:
     header: list[str]
     mapping: dict[int, str]
     sha256: str
+    has_header: bool = True
 
     def rows(self) -> Iterator[Row]:
         """Yield the data rows one by one; blank lines are passed over."""
@@ -75,7 +76,7 @@ class Table:
         line = 1
         for number, cells in enumerate(_strict(reader)):
             start, line = line, reader.line_num + 1
-            if number > 0 and any(cell.strip() for cell in cells):
+            if number >= self.has_header and any(cell.strip() for cell in cells):
                 yield Row(start, cells)
 
     @property
@@ -84,29 +85,34 @@ class Table:
         return [name for position, name in enumerate(self.header) if position not in self.mapping]
 
 
-def read_table(content: bytes, overrides: dict[str, str] | None = None) -> Table:
+def read_table(
+    content: bytes, overrides: dict[str, str] | None = None, *, mapping: dict[int, str] | None = None
+) -> Table:
     """Read a CSV and decide what its columns are.
 
-    `overrides` maps a header, as it stands in the file, to one of FIELDS, or to "" to leave the column out.
+    `overrides` maps a header, as it stands in the file, to one of FIELDS, or to "" to leave the column out. `mapping`
+    is a decision made before, by position. A first line that holds an address is data: the file has no header.
 
     Raises ImportFileError: not text, empty, too large, or no column that holds an e-mail address or phone number.
     """
     text = _decode(content)
     separator = _separator(text)
-    reader = csv.reader(io.StringIO(text), delimiter=separator)
-    header = [clean_cell(cell) for cell in next(_strict(reader), [])]
-    if not any(header):
+    first = [clean_cell(cell) for cell in next(_strict(csv.reader(io.StringIO(text), delimiter=separator)), [])]
+    if not any(first):
         raise ImportFileError("The file is empty. Export your contacts as CSV with a header line, and try again.")
-    table = Table(text, separator, header, {}, hashlib.sha256(content).hexdigest())
-    sample = [row for row, _ in zip(table.rows(), range(SAMPLE_ROWS), strict=False)]
-    mapping = _map_columns(header, sample, overrides or {})
+    has_header = not any(_is_email(cell) or _is_phone(cell) for cell in first)
+    header = first if has_header else [f"Column {number}" for number in range(1, len(first) + 1)]
+    table = Table(text, separator, header, {}, hashlib.sha256(content).hexdigest(), has_header)
+    if mapping is None:
+        sample = [row for row, _ in zip(table.rows(), range(SAMPLE_ROWS), strict=False)]
+        mapping = _map_columns(header, sample, overrides or {})
     if not {"email", "phone"} & set(mapping.values()):
         raise NoAddressColumn(
             "No column of this file looks like e-mail addresses or phone numbers. Its columns are: "
             f"{', '.join(name or '(no name)' for name in header)}. Add a first line that names them, such as "
             "'E-mail' or 'Phone', and try again."
         )
-    return Table(text, separator, header, mapping, table.sha256)
+    return replace(table, mapping=mapping)
 
 
 def _decode(content: bytes) -> str:

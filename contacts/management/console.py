@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.utils import timezone
 
 from contacts.models import Business
 
@@ -43,6 +44,14 @@ def instant(text: str) -> datetime:
 def end_instant(text: str) -> datetime:
     """Read an ISO date or time for argparse; a bare date includes that day, up to the first moment after it."""
     return _moment(text, days_after=1)
+
+
+def past_instant(text: str) -> datetime:
+    """Read an ISO date or time that is not in the future, for argparse."""
+    value = instant(text)
+    if value > timezone.now():
+        raise ArgumentTypeError(f"'{text}' is in the future.")
+    return value
 
 
 def _moment(text: str, *, days_after: int) -> datetime:

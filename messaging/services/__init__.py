@@ -3,10 +3,11 @@
 from messaging.services.control import cancel, launch, pause, resume, wake
 from messaging.services.planning import plan_due
 from messaging.services.sending import finish_done, recover, send_due
-from messaging.services.testing import send_test
+from messaging.services.testing import TestRefused, send_test
 from messaging.transports import TransportError
 
 __all__ = [
+    "TestRefused",
     "TransportError",
     "cancel",
     "finish_done",

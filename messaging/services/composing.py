@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from email.utils import formataddr
 from uuid import UUID
 
 from django.conf import settings
 
 from campaigns.models import Campaign, Variant
-from campaigns.queries import content_of, deal_of, person_of, shop_of
+from campaigns.queries import content_of, deal_of, shop_of
 from campaigns.rendering import Compiled, Deal, Person, Rendered
-from contacts.channels import Channel
+from contacts.channels import Channel, deliverable
 from contacts.links import Unsubscribe, unsubscribe_url
 from contacts.models import Business
 from messaging.transports.base import Outbound, OutboundEmail, OutboundText
@@ -84,10 +85,5 @@ class Composer:
 
 
 def sender_of(business: Business) -> str:
-    """Return the From line: `"The Corner Bar" <hello@…>`."""
-    from email.utils import formataddr
-
-    return formataddr((business.from_name or business.name, business.from_email))
-
-
-__all__ = ["Composer", "person_of", "sender_of"]
+    """Return the From line: `"The Corner Bar" <hello@…>`; an international domain in its ASCII form."""
+    return formataddr((business.from_name or business.name, deliverable(business.from_email)))

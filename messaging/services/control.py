@@ -61,7 +61,6 @@ def cancel(campaign: Campaign, *, at: datetime) -> Campaign:
 
 
 def remove_demo() -> None:
-    """Delete the messages of demo campaigns and of demo contacts, and the demo campaigns."""
+    """Delete the demo campaigns with their messages. The shop's own campaigns keep their counts."""
     Message.objects.filter(campaign__is_demo=True).delete()
-    Message.objects.filter(contact__is_demo=True).delete()
     campaigns.remove_demo_campaigns()

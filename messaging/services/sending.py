@@ -11,6 +11,7 @@ import random
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -19,8 +20,10 @@ from campaigns import services as campaigns
 from campaigns.models import Campaign
 from campaigns.queries import person_of
 from campaigns.rendering import ContentError
-from contacts.channels import Channel
+from contacts.channels import Channel, deliverable
+from contacts.fields import DecryptionError
 from contacts.models import Business, ChannelStatus, Contact, Suppression
+from contacts.services import suppress
 from messaging.models import Message
 from messaging.services.composing import Composer
 from messaging.transports import Outbound, Outcome, Transport, TransportError, transport_for
@@ -29,13 +32,16 @@ from redemptions.models import Offer
 logger = logging.getLogger(__name__)
 
 BATCH = 50
+BATCH_TIME = timedelta(seconds=15)  # then the rest goes back: the queue ends a task in time, hanging provider or not
 BATCH_TIME = timedelta(seconds=15)  # then the rest goes back: the queue ends a task after 60 s, hanging provider or not
 LEASE = timedelta(minutes=5)  # far above the longest batch; a claim older than this belongs to a dead worker
-MAX_ATTEMPTS = 6
+MAX_ATTEMPTS = 12  # the delays below add up to about twelve hours
 FIRST_DELAY_S = 60
 MAX_DELAY_S = 2 * 3600
+BRAKE = 5  # as many refusals or silences in a row are not the guests' fault
 
 Status, Reason = Message.Status, Message.Reason
+BACK_IN_THE_QUEUE: dict[str, Any] = {"status": Status.QUEUED, "claim": None, "claimed_at": None, "handed_at": None}
 Clock = Callable[[], datetime]
 
 
@@ -49,18 +55,22 @@ def _send_channel(channel: Channel, clock: Clock, batch: int) -> int:
     claimed = claim_batch(channel, claim=claim, at=clock(), limit=batch)
     if not claimed:
         return 0
+    refusal = None
     try:
         with transport_for(channel) as transport:
-            _send_claimed(_load(claim), Composer(Business.load()), transport, clock)
-    except TransportError as error:  # the connection itself: nothing of this batch was handed over
-        _put_back(claim, error, clock())
+            _send_claimed(_load(claim, clock()), Composer(Business.load()), transport, clock)
+    except TransportError as error:
+        refusal = error
+    if refusal is not None:  # the connection itself: nothing of this batch was handed over
+        _put_off(claim, refusal, clock())
     return claimed
 
 
 def claim_batch(channel: Channel, *, claim: uuid.UUID, at: datetime, limit: int) -> int:
     """Take up to `limit` due messages for this worker; return how many.
 
-    PostgreSQL skips the rows another worker is claiming; SQLite lets one writer in at a time (BEGIN IMMEDIATE).
+    Campaigns whose deal is paused wait with it. PostgreSQL skips the rows another worker is claiming; SQLite lets one
+    writer in at a time (BEGIN IMMEDIATE).
     """
     with transaction.atomic():
         due = (
@@ -69,7 +79,7 @@ def claim_batch(channel: Channel, *, claim: uuid.UUID, at: datetime, limit: int)
                 Q(not_before=None) | Q(not_before__lte=at),
                 channel=channel,
                 status=Status.QUEUED,
-                campaign__in=Campaign.objects.filter(status=Campaign.Status.SENDING).values("pk"),
+                campaign__in=_going().values("pk"),
             )
             .order_by("campaign_id", "pk")
             .values_list("pk", flat=True)[:limit]
@@ -79,18 +89,44 @@ def claim_batch(channel: Channel, *, claim: uuid.UUID, at: datetime, limit: int)
         )
 
 
-def _load(claim: uuid.UUID) -> list[Message]:
+def _going() -> QuerySet[Campaign]:
+    """Campaigns that are being sent, but for those whose deal is paused."""
+    unpaused = Q(offer=None) | ~Q(offer__status=Offer.Status.PAUSED)
+    return Campaign.objects.filter(unpaused, status=Campaign.Status.SENDING)
+
+
+def _load(claim: uuid.UUID, at: datetime) -> list[Message]:
+    """Return what was claimed, with all that is needed to compose it; what cannot be read is settled as failed."""
     claimed = Message.objects.filter(claim=claim, status=Status.SENDING, handed_at=None)
-    return list(claimed.select_related("campaign__offer", "variant", "contact", "code").order_by("pk"))
+    full = claimed.select_related("campaign__offer", "variant", "contact", "code").order_by("pk")
+    try:
+        return list(full)
+    except DecryptionError:
+        return [message for pk in claimed.values_list("pk", flat=True) for message in _load_one(full, pk, at)]
+
+
+def _load_one(full: QuerySet[Message], pk: int, at: datetime) -> list[Message]:
+    try:
+        return list(full.filter(pk=pk))
+    except DecryptionError:
+        logger.error("message %s: its contact or code cannot be decrypted", pk)
+        full.filter(pk=pk).order_by().update(status=Status.FAILED, reason=Reason.ERROR, status_at=at)
+        return []
 
 
 def _send_claimed(messages: list[Message], composer: Composer, transport: Transport, clock: Clock) -> None:
-    """Send one by one; stop where the account is refused, or where a slow provider uses the time of the task up."""
-    started = clock()
+    """Send one by one. Stop early where the account is refused or busy, where one failure follows the other, and
+    where a slow provider uses the time of the task up.
+    """
+    started, failures = clock(), 0
     for message in messages:
         error = _send_one(message, composer, transport, clock)
-        if error and error.outcome == Outcome.STOP:
+        failures = failures + 1 if error else 0
+        if error and (error.outcome == Outcome.STOP or failures >= BRAKE):
             _stop_campaign(message, error, clock())
+            return
+        if error and error.outcome == Outcome.RETRY:
+            _put_off(message.claim, error, clock())
             return
         if clock() - started > BATCH_TIME:
             release(message.claim, at=clock())
@@ -98,23 +134,40 @@ def _send_claimed(messages: list[Message], composer: Composer, transport: Transp
 
 
 def _send_one(message: Message, composer: Composer, transport: Transport, clock: Clock) -> TransportError | None:
-    """Send one claimed message; return the provider's refusal, if any, after it was recorded."""
+    """Send one claimed message; return the provider's refusal, if any, after it was recorded.
+
+    Whatever else goes wrong costs this message only. Its error is named in the log by its kind alone: libraries put
+    addresses into their texts.
+    """
+    refusal: TransportError | None = None
+    mishap = ""
+    try:
+        _try_to_send(message, composer, transport, clock)
+    except TransportError as error:
+        refusal = error
+    except Exception as error:
+        mishap = type(error).__name__
+    if refusal is not None:
+        _record_failure(message, refusal, clock())
+    if mishap:
+        logger.error("message %s not sent: %s", message.pk, mishap)
+        handed = _mine(message).filter(handed_at__isnull=False)
+        handed.update(status=Status.UNKNOWN, reason=Reason.OUTCOME_UNKNOWN, status_at=clock())
+        _settle(message, Status.FAILED, clock(), reason=Reason.ERROR)
+    return refusal
+
+
+def _try_to_send(message: Message, composer: Composer, transport: Transport, clock: Clock) -> None:
     try:
         outbound = _compose(message, composer)
     except ContentError as error:
-        reason = Reason.TOO_LONG if "too long" in str(error) else Reason.RENDER
-        _settle(message, Status.FAILED, clock(), reason=reason)
-        return None
+        _settle(message, Status.FAILED, clock(), reason=Reason.TOO_LONG if error.is_too_long else Reason.RENDER)
+        return
     if outbound is None or not _hand_over(message, clock()):
         _leave_out(message, clock())
-        return None
-    try:
-        provider_id = transport.send(outbound)
-    except TransportError as error:
-        _record_failure(message, error, clock())
-        return error
+        return
+    provider_id = transport.send(outbound)
     _settle(message, Status.ACCEPTED, clock(), provider=transport.name, provider_id=provider_id)
-    return None
 
 
 def _compose(message: Message, composer: Composer) -> Outbound | None:
@@ -125,7 +178,7 @@ def _compose(message: Message, composer: Composer) -> Outbound | None:
         campaign=message.campaign,
         variant=message.variant,
         person=person_of(contact),
-        to=to,
+        to=deliverable(to) if channel == Channel.EMAIL else to,
         address_index=index,
         code=message.code,
         reference=message.reference,
@@ -159,11 +212,11 @@ def _leave_out(message: Message, at: datetime) -> None:
     if campaign.status == Campaign.Status.CANCELLED:
         _settle(message, Status.CANCELLED, at)
     elif campaign.status != Campaign.Status.SENDING:
-        _mine(message).update(status=Status.QUEUED, claim=None, claimed_at=None, status_at=at)
+        _mine(message).update(**BACK_IN_THE_QUEUE, status_at=at)
     elif reason := _why_not(message, campaign, at):
         _settle(message, Status.SKIPPED, at, reason=reason)
     else:  # changed between the two looks: look again at the next claim
-        _mine(message).update(status=Status.QUEUED, claim=None, claimed_at=None, status_at=at)
+        _mine(message).update(**BACK_IN_THE_QUEUE, status_at=at)
 
 
 def _why_not(message: Message, campaign: Campaign, at: datetime) -> Message.Reason | None:
@@ -172,7 +225,7 @@ def _why_not(message: Message, campaign: Campaign, at: datetime) -> Message.Reas
     if contact is None:
         return Reason.ERASED
     offer = campaign.offer
-    if offer and (offer.status != Offer.Status.ACTIVE or (offer.ends_at and offer.ends_at <= at)):
+    if offer and (offer.status == Offer.Status.ENDED or (offer.ends_at and offer.ends_at <= at)):
         return Reason.OFFER_OVER
     status = contact.status(channel)
     if status == ChannelStatus.UNSUBSCRIBED:
@@ -184,6 +237,14 @@ def _why_not(message: Message, campaign: Campaign, at: datetime) -> Message.Reas
 
 def _record_failure(message: Message, error: TransportError, at: datetime) -> None:
     logger.warning("message %s not accepted: %s", message.pk, error)
+    if error.suppress and (index := _index(message)):
+        suppress(
+            channel=Channel(message.channel),
+            address_index=index,
+            reason=Suppression.Reason(error.suppress),
+            at=at,
+            source=error.code,
+        )
     if error.outcome == Outcome.UNKNOWN:
         _settle(message, Status.UNKNOWN, at, reason=Reason.OUTCOME_UNKNOWN)
     elif error.outcome == Outcome.REFUSED:
@@ -193,9 +254,7 @@ def _record_failure(message: Message, error: TransportError, at: datetime) -> No
     else:
         delay = timedelta(seconds=retry_delay_s(message.attempts, error.retry_after_s))
         not_before = at + delay if error.outcome == Outcome.RETRY else None
-        _mine(message).update(
-            status=Status.QUEUED, claim=None, claimed_at=None, handed_at=None, not_before=not_before, status_at=at
-        )
+        _mine(message).update(**BACK_IN_THE_QUEUE, not_before=not_before, status_at=at)
 
 
 def retry_delay_s(attempts: int, retry_after_s: int) -> float:
@@ -205,47 +264,57 @@ def retry_delay_s(attempts: int, retry_after_s: int) -> float:
 
 
 def _stop_campaign(message: Message, error: TransportError, at: datetime) -> None:
-    """Pause the campaign whose sender or account the provider refuses, and put back what this worker holds of it."""
-    reason = (
-        f"{message.get_channel_display()} provider refused the account ({error.code}). Check its keys, then resume."
-    )
+    """Pause the campaign that gets nowhere, with the reason, and put back what this worker holds."""
+    channel = message.get_channel_display()
+    reasons = {
+        Outcome.STOP: f"The {channel} provider refuses the account ({error.code}). Check its keys, then resume.",
+        Outcome.UNKNOWN: f"The {channel} provider does not answer ({error.code}). See that it is well, then resume.",
+        Outcome.REFUSED: f"The {channel} provider refused {BRAKE} in a row ({error.code}). See why, then resume.",
+    }
     try:
-        campaigns.pause(message.campaign, reason=reason)
+        campaigns.pause(message.campaign, reason=reasons.get(error.outcome, error.code))
     except campaigns.NotPossible:
         logger.info("campaign %s was stopped already", message.campaign_id)
     release(message.claim, at=at)
 
 
-def _put_back(claim: uuid.UUID, error: TransportError, at: datetime) -> None:
-    """No connection: everything of this claim waits, or its campaign pauses where the account is refused."""
-    logger.warning("claim %s put back: %s", claim, error)
-    messages = _load(claim)
-    if messages and error.outcome == Outcome.STOP:
-        _stop_campaign(messages[0], error, at)
+def _put_off(claim: uuid.UUID | None, error: TransportError, at: datetime) -> None:
+    """The provider is busy or away: all of this claim waits, or its campaign pauses where the account is refused.
+
+    Those who were not tried keep their attempts.
+    """
+    waiting = Message.objects.filter(claim=claim, status=Status.SENDING, handed_at=None)
+    first = waiting.select_related("campaign").order_by("pk").first()
+    if first is None:
         return
-    for message in messages:
-        Message.objects.filter(pk=message.pk).update(attempts=message.attempts + 1)
-        _record_failure(message, error, at)
+    if error.outcome == Outcome.STOP:
+        _stop_campaign(first, error, at)
+        return
+    logger.warning("claim %s put off: %s", claim, error)
+    not_before = at + timedelta(seconds=retry_delay_s(first.attempts, error.retry_after_s))
+    waiting.update(**BACK_IN_THE_QUEUE, not_before=not_before, status_at=at)
 
 
 def release(claim: uuid.UUID | None, *, at: datetime) -> int:
     """Put back what was claimed and not handed over; return how many."""
-    return Message.objects.filter(claim=claim, status=Status.SENDING, handed_at=None).update(
-        status=Status.QUEUED, claim=None, claimed_at=None, status_at=at
-    )
+    claimed = Message.objects.filter(claim=claim, status=Status.SENDING, handed_at=None)
+    return claimed.update(**BACK_IN_THE_QUEUE, status_at=at)
 
 
 def recover(*, at: datetime) -> int:
     """Settle what dead workers left behind; return how many rows.
 
-    Never handed over: back to queued. Handed over: unknown, which is never sent again by itself.
+    Never handed over: back to queued. Handed over: unknown, which is never sent again by itself. What went back to the
+    queue of a campaign that was cancelled meanwhile is cancelled with it.
     """
     dead = Message.objects.filter(status=Status.SENDING, claimed_at__lt=at - LEASE)
     unknown = dead.filter(handed_at__isnull=False).update(
         status=Status.UNKNOWN, reason=Reason.WORKER_DIED, status_at=at
     )
-    queued = dead.filter(handed_at=None).update(status=Status.QUEUED, claim=None, claimed_at=None, status_at=at)
-    return unknown + queued
+    queued = dead.filter(handed_at=None).update(**BACK_IN_THE_QUEUE, status_at=at)
+    cancelled = Campaign.objects.filter(status=Campaign.Status.CANCELLED)
+    left = Message.objects.filter(status=Status.QUEUED, campaign__in=cancelled.values("pk"))
+    return unknown + queued + left.update(status=Status.CANCELLED, status_at=at)
 
 
 def finish_done(*, at: datetime) -> int:

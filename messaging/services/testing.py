@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 
 from campaigns.models import Campaign
 from campaigns.queries import SAMPLE, person_of, variant_of
-from contacts.channels import Channel, normalise
+from contacts.channels import Channel, deliverable, normalise
 from contacts.fields import keyed_hash
-from contacts.models import Business, Contact
+from contacts.models import Business, ChannelStatus, Contact
+from contacts.queries import derive_states
 from messaging.services.composing import Composer
 from messaging.transports import transport_for
 from redemptions.services import issue_test_code
 
+KEPT_AWAY = {ChannelStatus.UNSUBSCRIBED, ChannelStatus.SUPPRESSED}
 
-def send_test(campaign: Campaign, *, to: str, at: datetime) -> str:
+
+class TestRefused(Exception):
+    """The test would go to somebody who must not be written to."""
+
+
+def send_test(campaign: Campaign, *, to: str) -> str:
     """Send the campaign as it is now to one address; return the reference it travels under.
 
-    Raises AddressError, campaigns.rendering.ContentError, messaging.transports.TransportError.
+    Calls the provider: not to be used inside a transaction.
+
+    Raises AddressError, TestRefused, campaigns.rendering.ContentError, messaging.transports.TransportError.
     """
     channel = Channel(campaign.channel)
     normal = normalise(channel, to)
     index = keyed_hash(channel.value, normal)
+    if derive_states(channel, [index])[index].state in KEPT_AWAY:
+        raise TestRefused("This address has unsubscribed or cannot be reached; tests do not go there either.")
     contact = Contact.objects.with_address(channel, index).first()
     reference = uuid.uuid4()
     outbound = Composer(Business.load()).compose(
         campaign=campaign,
         variant=variant_of(campaign),
         person=person_of(contact) if contact else SAMPLE,
-        to=normal,
+        to=deliverable(to) if channel == Channel.EMAIL else normal,
         address_index=index,
         code=issue_test_code(offer=campaign.offer) if campaign.offer else None,
         reference=reference,

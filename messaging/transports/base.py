@@ -21,13 +21,17 @@ class Outcome(StrEnum):
 
 
 class TransportError(Exception):
-    """The message was not accepted. Carries codes, never an address."""
+    """The message was not accepted. Carries codes, never an address.
 
-    def __init__(self, outcome: Outcome, code: str, *, retry_after_s: int = 0) -> None:
+    `suppress` is the reason (a Suppression.Reason) for which this address must not be tried again, or empty.
+    """
+
+    def __init__(self, outcome: Outcome, code: str, *, retry_after_s: int = 0, suppress: str = "") -> None:
         super().__init__(f"{outcome}: {code}")
         self.outcome = outcome
         self.code = code
         self.retry_after_s = retry_after_s
+        self.suppress = suppress
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,8 @@ from messaging.transports.base import Outbound, OutboundEmail, Outcome, Transpor
 warnings.filterwarnings("ignore", category=AnymailNotSupportedWarning)
 
 QR_CID = "coupon-qr@inline"
-BACKENDS = {
-    "outbox": "messaging.transports.outbox.OutboxBackend",
-    "smtp": "django.core.mail.backends.smtp.EmailBackend",
-    "sendgrid": "anymail.backends.sendgrid.EmailBackend",
-}
 API_PROVIDERS = frozenset({"sendgrid"})
+HANGING_UP = 421  # RFC 5321: the server closes the connection after this answer
 NO_SUCH_ACCOUNT = frozenset({401, 402, 403, 404, 405})
 MUST_NOT_REPEAT = frozenset({400, 413, 415, 422})
 
@@ -40,40 +36,51 @@ class EmailTransport:
 
     def __init__(self) -> None:
         self.name = settings.EMAIL_PROVIDER
-        self._connection = get_connection(BACKENDS[self.name])
+        self._connection = get_connection(settings.EMAIL_BACKENDS[self.name])
 
     def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._close()
+
+    def _open(self) -> None:
         try:
             self._connection.open()
         except smtplib.SMTPAuthenticationError as error:
             raise TransportError(Outcome.STOP, f"smtp {error.smtp_code}") from error
         except (smtplib.SMTPException, OSError) as error:
             raise TransportError(Outcome.RETRY, f"smtp {type(error).__name__}") from error
-        return self
 
-    def __exit__(self, *args: object) -> None:
+    def _close(self) -> None:
         try:
             self._connection.close()
         except (smtplib.SMTPException, OSError):
-            return  # everything was handed over; a failed goodbye changes nothing
+            # A failed goodbye changes nothing; the next mail connects anew.
+            self._connection.connection = None  # type: ignore[attr-defined]  # SMTP alone comes here
 
     def send(self, outbound: Outbound) -> str:
         """Hand one mail over; return the provider's id, or the mail's own Message-ID."""
         assert isinstance(outbound, OutboundEmail)
         message = build(outbound, api=self.name in API_PROVIDERS)
         message.connection = self._connection
+        if getattr(self._connection, "connection", self) is None:  # SMTP, after the server hung up
+            self._open()
         try:
             message.send()
         except AnymailConfigurationError as error:
             raise TransportError(Outcome.STOP, "configuration") from error
         except AnymailRequestsAPIError as error:
-            raise from_api_error(error) from error
-        except AnymailRecipientsRefused as error:
-            raise TransportError(Outcome.REFUSED, "recipient refused") from error
+            raise from_api_error(error) from None  # from here on the library's texts hold addresses
+        except AnymailRecipientsRefused:
+            raise TransportError(Outcome.REFUSED, "recipient refused") from None
         except (AnymailAPIError, smtplib.SMTPException, OSError) as error:
-            raise from_smtp_error(error) from error
+            if isinstance(error, smtplib.SMTPServerDisconnected) or getattr(error, "smtp_code", 0) == HANGING_UP:
+                self._close()
+            raise from_smtp_error(error) from None
         except (AnymailError, BadHeaderError, ValueError) as error:
-            raise TransportError(Outcome.REFUSED, type(error).__name__) from error
+            raise TransportError(Outcome.REFUSED, type(error).__name__) from None
         status = getattr(message, "anymail_status", None)
         return str(status.message_id) if status and status.message_id else message.extra_headers.get("Message-ID", "")
 

@@ -14,11 +14,13 @@ from twilio.rest import Client
 from messaging.transports.base import Outbound, OutboundText, Outcome, Transport, TransportError, never_connected
 from messaging.transports.outbox import OutboxTextTransport
 
-TIMEOUT_S = 20
+TIMEOUT_S = 15
 TWILIO_BASE = "https://api.twilio.com"
 
 # https://www.twilio.com/docs/api/errors
-REFUSED_CODES = frozenset({21211, 21214, 21217, 21401, 21408, 21604, 21610, 21612, 21614, 21635})
+OPTED_OUT_CODE = 21610  # the person texted STOP to Twilio, which keeps a list of its own
+INVALID_CODES = frozenset({21211, 21214, 21217, 21401, 21604, 21614, 21635})
+REFUSED_CODES = frozenset({21408, 21612})
 STOP_CODES = frozenset({20003, 20404, 21603, 21606, 21602, 21617, 21618, 21620, 21703, 21704, 21705})
 
 
@@ -63,16 +65,20 @@ class TwilioTransport:
         try:
             message = self._client.messages.create(to=outbound.to, body=outbound.text, smart_encoded=True, **sender)
         except TwilioException as error:
-            raise from_twilio_error(error) from error
+            raise from_twilio_error(error) from None  # its text may hold the number
         except (requests.exceptions.RequestException, json.JSONDecodeError) as error:
             outcome = Outcome.RETRY if never_connected(error) else Outcome.UNKNOWN
-            raise TransportError(outcome, type(error).__name__) from error
+            raise TransportError(outcome, type(error).__name__) from None
         return str(message.sid)
 
 
 def from_twilio_error(error: TwilioException) -> TransportError:
     """Sort a refusal by its code; `TwilioServiceException` is no `TwilioRestException`, but both carry these two."""
     code, status = getattr(error, "code", None) or 0, getattr(error, "status", None) or 0
+    if code == OPTED_OUT_CODE:
+        return TransportError(Outcome.REFUSED, f"twilio {code}", suppress="stopped")
+    if code in INVALID_CODES:
+        return TransportError(Outcome.REFUSED, f"twilio {code}", suppress="invalid")
     if code in REFUSED_CODES:
         return TransportError(Outcome.REFUSED, f"twilio {code}")
     if code in STOP_CODES or status in {401, 403, 404}:

@@ -26,7 +26,7 @@ DETAILS = {
     Scan.Reason.CODE_REVOKED: "This code was withdrawn.",
     Scan.Reason.OFFER_PAUSED: "This deal is paused at the moment.",
     Scan.Reason.OFFER_ENDED: "This deal is over.",
-    Scan.Reason.DEVICE_LOCKED: "Too many unknown codes from this device. Wait ten minutes, then try again.",
+    Scan.Reason.DEVICE_LOCKED: "Too many unknown codes from this device. It reads codes again in ten minutes.",
 }
 MISTYPED = "Typing error, check the code."
 

@@ -10,7 +10,14 @@ from redemptions.services.devices import (
     touch_device,
 )
 from redemptions.services.issuing import issue_codes, issue_test_code, revoke_code
-from redemptions.services.offers import create_offer, end_offer, pause_offer, remove_demo_offers, resume_offer
+from redemptions.services.offers import (
+    adopt_demo_offer,
+    create_offer,
+    end_offer,
+    pause_offer,
+    remove_demo_offers,
+    resume_offer,
+)
 from redemptions.services.redeeming import CurrencyMismatch, KeyReused, Outcome, recall, redeem, validate
 
 __all__ = [
@@ -18,6 +25,7 @@ __all__ = [
     "EnrolmentRefused",
     "KeyReused",
     "Outcome",
+    "adopt_demo_offer",
     "complete_enrolment",
     "create_offer",
     "end_offer",

@@ -29,7 +29,7 @@ def issue_codes(*, offer: Offer, contact_ids: Iterable[int]) -> dict[int, int]:
 
 
 def _issued(offer: Offer, contact_ids: set[int]) -> dict[int, int]:
-    codes = Code.objects.live().filter(offer=offer, contact_id__in=contact_ids).order_by()
+    codes = Code.objects.real().filter(offer=offer, contact_id__in=contact_ids).order_by()
     return dict(codes.values_list("contact_id", "pk"))
 
 

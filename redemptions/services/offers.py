@@ -68,6 +68,13 @@ def _set_status(offer: Offer, status: Offer.Status) -> Offer:
     return offer
 
 
+def adopt_demo_offer(offer: Offer) -> Offer:
+    """Make a demo offer the shop's own, for it is used."""
+    Offer.objects.filter(pk=offer.pk).update(is_demo=False)
+    offer.refresh_from_db()
+    return offer
+
+
 def remove_demo_offers() -> int:
     """Delete the demo offers with their codes, scans and ledger lines, and the demo devices; return how many offers.
 

@@ -10,11 +10,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from contacts.fields import keyed_hash
-from redemptions.codes import BadCheckCharacter, normalise, parse
+from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, BadCheckCharacter, normalise, parse
 from redemptions.models import Code, Device, EntryCounter, Offer, Redemption, Scan
 from redemptions.queries import find_code, find_scan, is_locked, refusal
 
 CENT = Decimal("0.01")
+SAMPLES = {SAMPLE_TOKEN, SAMPLE_TYPED}
 
 
 class KeyReused(Exception):
@@ -116,7 +117,7 @@ def _redeem_once(attempt: _Attempt) -> Outcome:
     code = None if attempt.mistyped else find_code(attempt.code)
     if code and attempt.currency and attempt.currency != code.offer.currency:
         raise CurrencyMismatch
-    reason = _judge(attempt.device, code, attempt.at)
+    reason = _judge(attempt.device, attempt.code, code, attempt.at)
 
     # 3. The claim. It alone decides a race; the rules above were a look.
     if code and not reason:
@@ -157,12 +158,14 @@ def validate(
     code = None if mistyped else find_code(normalise(code_text))
     if code and currency and currency != code.offer.currency:
         raise CurrencyMismatch
-    reason = _judge(device, code, at)
+    reason = _judge(device, normalise(code_text), code, at)
     discount = discount_for(code.offer, order_value) if code and not reason else None
     return Outcome(code=code, reason=reason, at=at, discount=discount, mistyped=mistyped)
 
 
-def _judge(device: Device, code: Code | None, at: datetime) -> Scan.Reason | None:
+def _judge(device: Device, code_text: str, code: Code | None, at: datetime) -> Scan.Reason | None:
+    if code_text in SAMPLES:
+        return Scan.Reason.TEST_CODE
     if is_locked(device, at=at):
         return Scan.Reason.DEVICE_LOCKED
     if code is None:

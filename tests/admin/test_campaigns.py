@@ -155,6 +155,7 @@ def test_previews_an_empty_form(db, admin_client):
     assert admin_client.post(reverse("admin:campaigns_campaign_facts"), {}).status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)  # the test goes out when the saving is over
 def test_sends_a_test_of_what_was_typed(draft, admin_client):
     response = admin_client.post(
         url("change", draft), {**WORDS, "_test": "1", "test_to": "boss@example.com"}, follow=True
@@ -166,6 +167,7 @@ def test_sends_a_test_of_what_was_typed(draft, admin_client):
     assert "1 test is on its way to b…@example.com" in messages_of(response)
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("to", ["", "boss", "555"])
 def test_says_why_no_test_was_sent(to, draft, admin_client):
     response = admin_client.post(url("change", draft), {**WORDS, "_test": "1", "test_to": to}, follow=True)

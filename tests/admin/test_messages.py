@@ -2,7 +2,6 @@
 
 import pytest
 from django.urls import reverse
-from django.utils import timezone
 
 from contacts.channels import Channel
 from messaging.models import InboundText
@@ -16,7 +15,7 @@ OUTBOX = reverse("admin:messaging_outbox")
 @pytest.fixture
 def mail(shop):
     """Return the name of a test mail in the outbox."""
-    send_test(shop.draft, to="boss@example.com", at=timezone.now())
+    send_test(shop.draft, to="boss@example.com")
     return outbox(1)[0].name
 
 
@@ -38,7 +37,7 @@ def test_frames_a_mail_in_a_sandbox(mail, admin_client):
 
 
 def test_shows_a_text_of_the_outbox(db, admin_client):
-    send_test(write_draft(channel=Channel.SMS, body="Live music at 7"), to="+12175550123", at=timezone.now())
+    send_test(write_draft(channel=Channel.SMS, body="Live music at 7"), to="+12175550123")
 
     shown = admin_client.get(reverse("admin:messaging_outbox_item", args=[outbox(1)[0].name])).content.decode()
 
@@ -51,7 +50,8 @@ def test_knows_no_other_files(name, db, admin_client):
 
 
 def test_opens_the_outbox_to_those_who_may_see_messages(mail):
-    stranger, reader = staff_client("contacts.view_contact"), staff_client("messaging.view_message")
+    stranger = staff_client("messaging.view_message")  # but no full addresses
+    reader = staff_client("messaging.view_message", "contacts.reveal_contact")
 
     for page in (OUTBOX, f"{OUTBOX}{mail}/", f"{OUTBOX}{mail}/html/"):
         assert stranger.get(page).status_code == 403

@@ -6,6 +6,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from campaigns.models import Campaign
+from campaigns.services import Draft, save_draft
 from contacts.channels import Channel
 from contacts.models import ConsentEvent, Contact, Suppression, Tag
 from messaging import services
@@ -24,6 +25,18 @@ def test_loads_once(settings, tmp_path):
 
     assert [model.objects.count() for model in MODELS] == counts
     assert Contact.objects.subscribed(Channel.EMAIL).count() == 25
+
+
+def test_keeps_a_deal_that_a_campaign_of_the_shop_uses():
+    call_command("demo")
+    offer = Offer.objects.get()
+    own = save_draft(Draft(name="Own", channel=Channel.EMAIL, subject="s", body="b", offer=offer))
+
+    call_command("demo", "--remove")
+
+    assert list(Campaign.objects.all()) == [own]
+    assert list(Offer.objects.all()) == [offer]
+    assert not Contact.objects.exists()
 
 
 def test_goes_without_a_trace_even_after_it_was_sent(settings, tmp_path):

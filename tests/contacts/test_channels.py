@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from contacts.channels import (
     AddressError,
+    clean_cell,
+    clean_email,
     clean_name,
     mask_email,
     mask_phone,
@@ -87,6 +89,12 @@ def test_email_normaliser_never_raises_but_address_error_and_is_idempotent(text)
     except AddressError:
         return
     assert normalise_email(normal) == normal
+
+
+@given(st.text(alphabet="'\" <>@.:?abmailto\u00a0\ufeff\uff20", max_size=40) | st.text(max_size=40))
+def test_cleaning_twice_is_cleaning_once(text):
+    assert clean_email(clean_email(text)) == clean_email(text)
+    assert clean_cell(clean_cell(text)) == clean_cell(text)
 
 
 @given(st.text(max_size=40) | st.from_regex(r"[0-9 ()+.-]{5,20}", fullmatch=True))

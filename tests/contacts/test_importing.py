@@ -1,7 +1,7 @@
 """From a file to contacts: what is read, matched, completed, left out and never resurrected."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from django.db import connection
 
 from contacts.channels import Channel
 from contacts.fields import keyed_hash
-from contacts.importing import ImportFileError, check, read_table, run_import, stage, stage_and_run
+from contacts.importing import ImportBusy, ImportFileError, check, read_table, run_import, stage, stage_and_run
 from contacts.importing import run as run_module
 from contacts.importing.run import problems_csv, problems_of
 from contacts.models import ChannelStatus, ConsentEvent, Contact, ContactTag, Import, Suppression, Tag
@@ -63,6 +63,12 @@ class TestReading:
         table = read_table(b"Contact,Other\nzoe@example.org,ann@example.org\n", {"Other": "email", "Contact": ""})
 
         assert table.mapping == {1: "email"}
+
+    def test_a_first_line_with_an_address_is_a_person(self):
+        table = read_table(b"maria@example.org,Maria\nbob@example.org,Bob\n")
+
+        assert [row.line for row in table.rows()] == [1, 2]
+        assert (table.header, table.mapping) == (["Column 1", "Column 2"], {0: "email"})
 
     def test_numbers_lines_as_a_spreadsheet_does(self):
         table = read_table(b'Email,Notes\na@example.org,"two\nlines"\n\nb@example.org,\n')
@@ -155,6 +161,66 @@ class TestWriting:
         assert by_phone("+12175550142").email == "a@example.org"
         assert "belongs to another contact" in problems_of(record)[0].reason
 
+    def test_rows_that_meet_in_one_contact_are_one(self):
+        import_text("Email,Phone\na@example.org,217-555-0142\n")
+
+        _, counts = import_text("Email,Phone\na@example.org,\n,217-555-0142\n", consent_email="Yes", consent_sms="Yes")
+
+        assert (counts.rows, counts.updated, counts.duplicates) == (2, 1, 1)
+        assert sorted(ConsentEvent.objects.values_list("channel", flat=True)) == ["email", "sms"]
+
+    def test_another_phone_of_a_known_person_is_named_and_not_taken(self):
+        import_text("Email,Phone\na@example.org,217-555-0142\n")
+
+        record, counts = import_text("Email,Phone\na@example.org,217-555-0143\n")
+
+        assert (counts.unchanged, counts.review) == (1, 1)
+        assert "another phone number" in problems_of(record)[0].reason
+        assert by_email("a@example.org").phone == "+12175550142"
+
+    @pytest.mark.parametrize(
+        ("written", "day"),
+        [
+            ("1990-12-31", date(1990, 12, 31)),
+            ("12/31/1990", date(1990, 12, 31)),
+            ("31/12/1990", date(1990, 12, 31)),
+            ("12/31/45", date(1945, 12, 31)),
+            ("31.12.1990", date(1990, 12, 31)),
+        ],
+    )
+    def test_reads_birthdays_as_people_write_them(self, written, day):
+        import_text(f"Email,Birthday\na@example.org,{written}\n")
+
+        assert by_email("a@example.org").birthday == day
+
+    def test_a_birthday_that_cannot_be_told_is_named(self):
+        record, counts = import_text("Email,Birthday\na@example.org,in spring\n")
+
+        assert (counts.created, counts.review) == (1, 1)
+        assert problems_of(record)[0].value == "in spring"
+
+    def test_an_address_in_odd_wrapping_is_found_again(self):
+        import_text("Email\n''a@example.org\n", consent_email="Yes")
+
+        _, counts = import_text("Email\na@example.org\nAnn <a@example.org>\n", consent_email="Yes")
+
+        assert (counts.unchanged, counts.duplicates, counts.created) == (1, 1, 0)
+        assert by_email("a@example.org").email_status == ChannelStatus.SUBSCRIBED
+
+    def test_an_import_whose_process_died_can_be_taken_up_again_later(self):
+        record, _ = import_text(PEOPLE)
+        Import.objects.update(status=Import.Status.RUNNING, started_at=AT, upload=PEOPLE)
+        record.refresh_from_db()
+
+        with pytest.raises(ImportBusy):
+            run_import(record, at=AT + timedelta(minutes=1))
+        assert run_import(record, at=AT + timedelta(hours=2)).unchanged == 3
+
+    def test_the_mapping_holds_no_header(self):
+        record, _ = import_text(PEOPLE)
+
+        assert record.mapping == {"0": "email", "1": "first_name", "2": "last_name", "3": "phone", "4": "tags"}
+
     def test_a_phone_known_alone_gets_its_email(self):
         import_text("Phone\n217-555-0142\n")
 
@@ -206,7 +272,7 @@ class TestWriting:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            stage_and_run(record, table, at=AT, progress=break_off)
+            run_import(record, at=AT, progress=break_off)
         record.refresh_from_db()
         assert record.status == Import.Status.FAILED
 
@@ -329,6 +395,7 @@ class TestCommand:
         [
             (["missing.csv"], "cannot be read"),
             (["{people}", "--map", "Email Address"], "COLUMN=FIELD"),
+            (["{people}", "--consent-at", "2999-01-01"], "in the future"),
             (["{people}", "--map", "Nope=email"], "no column 'Nope'"),
         ],
     )

@@ -204,7 +204,6 @@ def test_from_a_csv_cell_to_a_redemption(
         (("campaign", "launch", "x"), 2, "invalid int value"),
         (("campaign", "launch", 1, "--at", "tomorrow"), 2, "is not a time"),
         (("report", "campaign", 999), 1, "There is no campaign 999"),
-        (("contact", "show", "nobody@example.org"), 1, "No contact has this address"),
         (("contact", "show", "nonsense"), 1, "is not a phone number"),
         (("export_redemptions", "--from", "yesterday"), 2, "is not a day"),
         (("export_redemptions", "--location", "Nowhere"), 1, "no location 'Nowhere'"),

@@ -6,10 +6,12 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from campaigns.models import Campaign, Variant
-from contacts.models import Segment
-from contacts.services import find_or_make_tag
+from contacts.channels import Channel
+from contacts.fields import keyed_hash
+from contacts.models import Segment, Suppression
+from contacts.services import find_or_make_tag, suppress
 from messaging.models import Message
-from tests.messaging.conftest import run_all
+from tests.messaging.conftest import NOON, run_all
 
 pytestmark = pytest.mark.django_db
 
@@ -138,6 +140,21 @@ def test_summary_counts_contacts_by_channel(capsys, guests):
     summary = run_json(capsys, "report", "summary")
 
     assert (summary["contacts"], summary["email_subscribed"], summary["sms_subscribed"]) == (5, 5, 5)
+
+
+def test_shows_an_address_nobody_has(capsys, db):
+    suppress(
+        channel=Channel.EMAIL,
+        address_index=keyed_hash("email", "gone@example.org"),
+        reason=Suppression.Reason.ERASED,
+        at=NOON,
+    )
+
+    unknown = run_json(capsys, "contact", "show", "nobody@example.org")
+    remembered = run_json(capsys, "contact", "show", "Gone@example.org")
+
+    assert (unknown["id"], unknown["email"]["state"], unknown["sms"]["state"]) == (None, "absent", "absent")
+    assert (remembered["email"]["state"], remembered["email"]["reason"]) == ("suppressed", "erased")
 
 
 def test_a_test_to_no_address_is_refused(email_campaign):

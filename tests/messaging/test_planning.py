@@ -146,6 +146,11 @@ def test_a_deal_that_is_over_is_not_launched(guests, email_campaign, offer, at):
         services.launch(email_campaign, at=offer.ends_at)
 
 
+def test_a_deal_that_will_be_over_by_then_is_not_scheduled(guests, email_campaign, offer, at):
+    with pytest.raises(Blocked, match="deal is over"):
+        services.launch(email_campaign, at=at, starts_at=offer.ends_at + timedelta(days=1))
+
+
 def test_who_unsubscribes_before_planning_gets_no_row(guests, email_campaign, at, outbox):
     services.launch(email_campaign, at=at)
     unsubscribe(

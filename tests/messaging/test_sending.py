@@ -7,12 +7,13 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from campaigns.models import Campaign
 from campaigns.services import Draft, NotPossible, save_draft
 from contacts.channels import Channel
 from contacts.models import Business, ConsentEvent, Contact, Suppression
-from contacts.services import suppress, unsubscribe
+from contacts.services import record_consent, refresh_statuses, suppress, unsubscribe
 from messaging import services
 from messaging.models import Message
 from messaging.queries import progress
@@ -21,6 +22,7 @@ from messaging.services.composing import Composer
 from messaging.transports import Outcome, TransportError, transport_for
 from messaging.transports.outbox import OutboxTextTransport
 from redemptions.models import Offer
+from redemptions.services import pause_offer, resume_offer
 from tests.messaging.conftest import run_all
 
 pytestmark = pytest.mark.django_db
@@ -148,7 +150,7 @@ class TestTheLastLook:
     def test_who_unsubscribes_after_the_claim_is_left_out(self, planned, guests, outbox, at):
         claim = uuid.uuid4()
         sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
-        loaded = sending._load(claim)
+        loaded = sending._load(claim, at)
         unsubscribe(
             channel=Channel.EMAIL, address_index=guests[0].email_index, source=ConsentEvent.Source.ONE_CLICK, at=at
         )
@@ -180,12 +182,32 @@ class TestTheLastLook:
         assert statuses(planned) == {"skipped": 5}
         assert set(Message.objects.values_list("reason", flat=True)) == {Reason.OFFER_OVER}
 
-    def test_a_paused_deal_is_not_sent(self, planned, offer, outbox, at):
-        Offer.objects.update(status=Offer.Status.PAUSED)
+    def test_a_paused_deal_waits_and_loses_nobody(self, planned, offer, outbox, at):
+        pause_offer(offer=offer)
+        run_all(at)
+        assert statuses(planned) == {"queued": 5}
+
+        resume_offer(offer=offer)
+        run_all(at)
+        assert statuses(planned) == {"accepted": 5}
+
+    def test_a_deal_paused_after_the_claim_waits_too(self, planned, offer, outbox, at):
+        claim = uuid.uuid4()
+        sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
+        loaded = sending._load(claim, at)
+        pause_offer(offer=offer)
+
+        with transport_for(Channel.EMAIL) as transport:
+            sending._send_claimed(loaded, Composer(Business.load()), transport, lambda: at)
+
+        assert statuses(planned) == {"queued": 5}
+
+    def test_an_ended_deal_is_not_sent(self, planned, offer, outbox, at):
+        Offer.objects.update(status=Offer.Status.ENDED)
 
         run_all(at)
 
-        assert statuses(planned) == {"skipped": 5}
+        assert set(Message.objects.values_list("status", "reason")) == {(Status.SKIPPED, Reason.OFFER_OVER)}
 
     def test_an_erased_person_is_left_out(self, planned, guests, outbox, at):
         guests[0].delete()
@@ -212,7 +234,7 @@ class TestControl:
     def test_a_claim_made_before_the_pause_is_put_back(self, planned, outbox, at):
         claim = uuid.uuid4()
         sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
-        loaded = sending._load(claim)
+        loaded = sending._load(claim, at)
         services.pause(planned)
 
         with transport_for(Channel.EMAIL) as transport:
@@ -220,6 +242,14 @@ class TestControl:
 
         assert statuses(planned) == {"queued": 5}
         assert not (outbox / "email").exists()
+
+    def test_what_a_worker_held_is_cancelled_with_the_campaign(self, planned, outbox, at):
+        sending.claim_batch(Channel.EMAIL, claim=uuid.uuid4(), at=at, limit=3)
+        services.cancel(planned, at=at)
+
+        services.recover(at=at + timedelta(minutes=6))
+
+        assert statuses(planned) == {"cancelled": 5}
 
     def test_cancel_is_final(self, planned, outbox, at):
         services.send_due(clock=lambda: at, batch=2)
@@ -257,10 +287,80 @@ class TestFailures:
         assert statuses(planned) == {"queued": 5}
         assert all(message.not_before >= at + timedelta(seconds=600) for message in Message.objects.all())
 
-        for day in range(1, 10):
-            run_all(at + timedelta(days=day))
+        assert sum(Message.objects.values_list("attempts", flat=True)) == 1  # one was enough to see it
+
+        for day in range(1, 5 * sending.MAX_ATTEMPTS + 5):
+            run_all(at + timedelta(days=day / 20))
         assert statuses(planned) == {"failed": 5}
         assert set(Message.objects.values_list("reason", flat=True)) == {Reason.GAVE_UP}
+
+    @pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.REFUSED])
+    def test_one_failure_after_the_other_pauses_the_campaign(self, planned, unwilling, monkeypatch, at, outcome):
+        monkeypatch.setattr(Unwilling, "error", TransportError(outcome, "test"))
+        monkeypatch.setattr(sending, "BRAKE", 3)
+
+        run_all(at)
+
+        planned.refresh_from_db()
+        assert planned.status == Campaign.Status.PAUSED
+        assert "then resume" in planned.pause_reason
+        assert progress(planned).counts["queued"] == 2
+
+    def test_an_opt_out_the_provider_knows_of_is_kept(self, guests, sms_campaign, unwilling, monkeypatch, at):
+        monkeypatch.setattr(Unwilling, "error", TransportError(Outcome.REFUSED, "twilio 21610", suppress="stopped"))
+        monkeypatch.setattr(Unwilling, "good", 4)
+        services.launch(sms_campaign, at=at)
+
+        run_all(at)
+
+        refused = Message.objects.get(status=Status.FAILED).contact
+        assert (refused.sms_status, refused.email_status) == ("unsubscribed", "subscribed")
+        assert Suppression.objects.get().reason == Suppression.Reason.STOPPED
+
+    def test_a_mishap_costs_one_message_and_names_no_address(self, planned, unwilling, monkeypatch, caplog, at):
+        class Surprise(Exception):
+            pass
+
+        monkeypatch.setattr(Unwilling, "error", Surprise("guest4@example.org"))
+        monkeypatch.setattr(Unwilling, "good", 4)
+
+        run_all(at)
+
+        assert statuses(planned) == {"accepted": 4, "unknown": 1}  # it broke after the hand-over
+        assert "Surprise" in caplog.text
+        assert "@" not in caplog.text
+
+    def test_a_contact_that_cannot_be_read_does_not_stop_the_others(self, planned, guests, outbox, at):
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE contacts_contact SET first_name = 'gAAAAbroken' WHERE id = %s", [guests[0].pk])
+
+        run_all(at)
+
+        assert statuses(planned) == {"accepted": 4, "failed": 1}
+        assert Message.objects.get(contact_id=guests[0].pk).reason == Reason.ERROR
+
+    def test_a_sender_with_an_international_domain_can_send(self, planned, outbox, at):
+        Business.objects.update(from_email="hello@müller.example")
+
+        run_all(at)
+
+        assert {mail["From"].addresses[0].domain for mail in mails(outbox)} == {"xn--mller-kva.example"}
+
+    def test_mail_goes_to_the_domain_that_agreed(self, planned, guests, outbox, at):
+        guests[0].email = "Guest@straße.example"
+        guests[0].save()
+        refresh_statuses(guests[0])
+        record_consent(
+            channel=Channel.EMAIL,
+            address_index=guests[0].email_index,
+            action=ConsentEvent.Action.GRANTED,
+            source=ConsentEvent.Source.FORM,
+            at=at,
+        )
+
+        run_all(at)
+
+        assert "Guest@xn--strae-oqa.example" in {mail["To"] for mail in mails(outbox)}
 
     def test_a_refused_account_pauses_the_campaign_and_loses_nobody(self, planned, unwilling, monkeypatch, at):
         monkeypatch.setattr(Unwilling, "error", TransportError(Outcome.STOP, "401"))
@@ -291,6 +391,23 @@ class TestFailures:
         assert "@" not in caplog.text
 
 
+class TestTests:
+    def test_a_test_does_not_go_to_who_unsubscribed(self, email_campaign, guests, outbox, at):
+        unsubscribe(
+            channel=Channel.EMAIL, address_index=guests[0].email_index, source=ConsentEvent.Source.ONE_CLICK, at=at
+        )
+
+        with pytest.raises(services.TestRefused, match="unsubscribed"):
+            services.send_test(email_campaign, to=guests[0].email)
+        assert not (outbox / "email").exists()
+
+    def test_a_test_is_no_part_of_the_ledger(self, email_campaign, guests, outbox):
+        services.send_test(email_campaign, to="boss@example.org")
+
+        assert mails(outbox)[0]["Subject"].startswith("[Test] ")
+        assert not Message.objects.exists()
+
+
 class TestSlowProviders:
     def test_a_batch_that_takes_too_long_puts_the_rest_back(self, planned, outbox, at):
         minutes = iter(range(1000))
@@ -313,7 +430,7 @@ class TestDeadWorkers:
     def test_what_was_handed_over_becomes_unknown(self, planned, outbox, at):
         claim = uuid.uuid4()
         sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
-        sending._hand_over(sending._load(claim)[0], at)
+        sending._hand_over(sending._load(claim, at)[0], at)
 
         services.recover(at=at + timedelta(minutes=6))
         run_all(at)
@@ -323,7 +440,7 @@ class TestDeadWorkers:
     def test_a_worker_that_lost_its_claim_sends_nothing(self, planned, outbox, at):
         claim = uuid.uuid4()
         sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
-        slow = sending._load(claim)
+        slow = sending._load(claim, at)
         services.recover(at=at + timedelta(minutes=6))
         run_all(at)
         before = {path: path.stat().st_mtime_ns for path in (outbox / "email").iterdir()}

@@ -21,7 +21,7 @@ from contacts.models import Business
 from contacts.services import add_demo_contacts, remove_demo_contacts
 from messaging.services.control import remove_demo
 from redemptions.models import Device, Offer
-from redemptions.services import create_offer, enrol_device_start, remove_demo_offers
+from redemptions.services import adopt_demo_offer, create_offer, enrol_device_start, remove_demo_offers
 
 USER = "demo"
 WORDING = "Demo: agreed at the till to offers by e-mail and text."
@@ -79,6 +79,9 @@ class Command(BaseCommand):
         self.stdout.write(f"Log in at {settings.PUBLIC_BASE_URL}/admin/ as {USER} with the password {password}")
 
     def _remove(self) -> None:
+        for offer in Offer.objects.filter(is_demo=True, campaigns__is_demo=False).distinct():
+            adopt_demo_offer(offer)
+            self.stdout.write(f"The deal '{offer.name}' stays: a campaign of your own uses it.")
         remove_demo()
         remove_demo_offers()
         count = remove_demo_contacts()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from contacts.importing import (
     stage_and_run,
 )
 from contacts.importing.run import problems_csv
-from contacts.management.console import ConsoleCommand, instant
+from contacts.management.console import ConsoleCommand, past_instant
 from contacts.models import Import
 from contacts.services import find_or_make_tag
 
@@ -46,19 +46,20 @@ class Command(ConsoleCommand):
             "--map",
             action="append",
             default=[],
+            type=_pair,
             metavar="COLUMN=FIELD",
             help=f"Say what a column is, or leave it out with COLUMN= . Fields: {', '.join(FIELDS)}.",
         )
         parser.add_argument("--tag", help="Tag everyone in the file.")
         parser.add_argument("--consent-email", default="", metavar="TEXT", help="What they agreed to, when and how.")
         parser.add_argument("--consent-sms", default="", metavar="TEXT", help="The same for texts, in writing.")
-        parser.add_argument("--consent-at", type=instant, metavar="ISO", help="When they agreed. Default: now.")
+        parser.add_argument("--consent-at", type=past_instant, metavar="ISO", help="When they agreed. Default: now.")
         parser.add_argument("--dry-run", action="store_true", help="Count only; write nothing.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         content = _read(options["file"])
         try:
-            table = read_table(content, dict(_mapping(options["map"])))
+            table = read_table(content, dict(options["map"]))
             record, counts = self._import(table, content, options)
         except NoAddressColumn as error:
             raise CommandError(f"{error} Or name the column with --map COLUMN=email or --map COLUMN=phone.") from error
@@ -101,14 +102,11 @@ def _read(path: Path) -> bytes:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _mapping(pairs: list[str]) -> list[tuple[str, str]]:
-    result = []
-    for pair in pairs:
-        column, equals, field = pair.rpartition("=")
-        if not equals:
-            raise CommandError(f"--map {pair}: write it as COLUMN=FIELD, e.g. --map 'E-Mail Adresse=email'.")
-        result.append((column.strip(), field.strip()))
-    return result
+def _pair(text: str) -> tuple[str, str]:
+    column, equals, field = text.rpartition("=")
+    if not equals:
+        raise ArgumentTypeError(f"'{text}' is not COLUMN=FIELD, such as 'E-Mail Adresse=email'.")
+    return column.strip(), field.strip()
 
 
 def _write_problems(record: Import) -> str | None:

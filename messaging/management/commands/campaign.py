@@ -65,7 +65,7 @@ class Command(ConsoleCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             getattr(self, f"_{options['action']}")(options)
-        except (ContentError, NotPossible, Blocked, TransportError) as error:
+        except (ContentError, NotPossible, Blocked, TransportError, services.TestRefused) as error:
             raise CommandError(str(error)) from error
         except AddressError as error:
             raise CommandError(f"What you gave {error}.") from error
@@ -123,7 +123,7 @@ class Command(ConsoleCommand):
         self._status(options)
 
     def _test(self, options: dict[str, Any]) -> None:
-        reference = services.send_test(_campaign(options), to=options["to"], at=timezone.now())
+        reference = services.send_test(_campaign(options), to=options["to"])
         self.answer(options, {"id": reference}, "The test is on its way.")
 
     def _status(self, options: dict[str, Any]) -> None:

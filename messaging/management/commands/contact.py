@@ -9,8 +9,8 @@ from django.core.management.base import CommandError
 
 from contacts.channels import AddressError, Channel
 from contacts.management.console import ConsoleCommand
-from contacts.models import Contact, Suppression
-from contacts.queries import ChannelState, address_index_of, channel_state, find_by_address, live_suppressions
+from contacts.models import ChannelStatus, Contact
+from contacts.queries import ChannelState, address_index_of, channel_state, derive_states, find_by_address
 from redemptions.models import Redemption
 
 DETAILS = ("first_name", "last_name", "birthday", "postal_code")
@@ -31,20 +31,26 @@ class Command(ConsoleCommand):
             channel, index = address_index_of(options["address"])
         except AddressError as error:
             raise CommandError(f"What you gave {error}.") from error
-        if contact is None:
-            raise CommandError(_not_known(live_suppressions(channel, [index]).get(index)))
-        states = {each: channel_state(contact, each) for each in Channel}
+        states = {each: _state_of(contact, each, channel, index) for each in Channel}
         data = {
-            "id": contact.pk,
+            "id": contact.pk if contact else None,
             **{each.value: _state(state) for each, state in states.items()},
-            "tags": [tag.name for tag in contact.tags.all()],
-            "fields": {name: getattr(contact, name) for name in DETAILS if getattr(contact, name)},
-            "redemptions": _redemptions(contact),
+            "tags": [tag.name for tag in contact.tags.all()] if contact else [],
+            "fields": {name: getattr(contact, name) for name in DETAILS if getattr(contact, name)} if contact else {},
+            "redemptions": _redemptions(contact) if contact else [],
         }
-        words = "\n".join(
-            f"{each.label}: {state.state.label} {state.reason}".rstrip() for each, state in states.items()
-        )
-        self.answer(options, data, f"Contact {contact.pk}\n{words}")
+        title = f"Contact {contact.pk}" if contact else "No contact has this address."
+        lines = [f"{each.label}: {state.state.label} {state.reason}".rstrip() for each, state in states.items()]
+        self.answer(options, data, "\n".join([title, *lines]))
+
+
+def _state_of(contact: Contact | None, each: Channel, asked: Channel, index: bytes) -> ChannelState:
+    """Return a channel's state; of an address nobody has, what is remembered of it: it may be kept off the list."""
+    if contact is not None:
+        return channel_state(contact, each)
+    remembered = derive_states(asked, [index])[index]
+    known = each == asked and remembered.state != ChannelStatus.NONE
+    return remembered if known else ChannelState(ChannelStatus.ABSENT)
 
 
 def _state(state: ChannelState) -> dict[str, str | None]:
@@ -67,9 +73,3 @@ def _redemptions(contact: Contact) -> list[dict[str, str]]:
         }
         for redemption in found
     ]
-
-
-def _not_known(suppression: Suppression | None) -> str:
-    if suppression:
-        return f"No contact has this address, but it is kept off the list: {suppression.get_reason_display().lower()}."
-    return "No contact has this address."
