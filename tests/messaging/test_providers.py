@@ -3,6 +3,7 @@
 import json
 import smtplib
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from messaging.transports import OutboundEmail, OutboundText, Outcome, Transport
 from messaging.transports import text as text_module
 from messaging.transports.email import from_smtp_error
 from tests.wire.provider import provider
+from tests.wire.smtp import SmtpServer, smtp_server
 
 MAIL = OutboundEmail(
     reference="0ab9af66-5ac1-4ddc-a49b-f011b4ae3fee",
@@ -204,8 +206,65 @@ class TestSmtp:
     def test_sorts_what_the_server_said(self, error, outcome):
         assert from_smtp_error(error).outcome == outcome
 
-    def test_a_closed_port_means_not_sent(self, settings):
-        settings.EMAIL_PROVIDER = "smtp"
-        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", closed_port(), 1
+    @pytest.fixture
+    def point_at(self, settings):
+        def point_at(port: int) -> None:
+            settings.EMAIL_PROVIDER = "smtp"
+            settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", port, 1
+
+        return point_at
+
+    def test_a_closed_port_means_not_sent(self, point_at):
+        point_at(closed_port())
 
         assert outcome_of(Channel.EMAIL, MAIL) == Outcome.RETRY
+
+    def test_sends_the_mail_over_one_connection(self, point_at):
+        with smtp_server(SmtpServer()) as server:
+            point_at(server.port)
+            with transport_for(Channel.EMAIL) as transport:
+                identifiers = {transport.send(MAIL) for _ in range(3)}
+
+        assert (len(server.received), server.connections) == (3, 1)
+        assert identifiers == {f"<{MAIL.reference}@corner-bar.example>"}
+        assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click" in server.received[0]
+
+    def test_a_refused_mailbox_costs_one_mail(self, point_at):
+        with smtp_server(SmtpServer(refused=frozenset({"nobody@example.org"}))) as server:
+            point_at(server.port)
+            with transport_for(Channel.EMAIL) as transport:
+                with pytest.raises(TransportError) as caught:
+                    transport.send(replace(MAIL, to="nobody@example.org"))
+                transport.send(MAIL)
+
+        assert caught.value.outcome == Outcome.REFUSED
+        assert (len(server.received), server.connections) == (1, 1)
+
+    def test_connects_anew_after_the_server_hung_up(self, point_at):
+        with smtp_server(SmtpServer(mails_per_connection=2)) as server:
+            point_at(server.port)
+            outcomes = []
+            with transport_for(Channel.EMAIL) as transport:
+                for _ in range(5):
+                    try:
+                        transport.send(MAIL)
+                        outcomes.append("sent")
+                    except TransportError as error:
+                        outcomes.append(error.outcome.value)
+
+        assert outcomes == ["sent", "sent", "retry", "sent", "sent"]
+        assert (len(server.received), server.connections) == (4, 2)
+
+    def test_a_connection_lost_in_mid_mail_leaves_one_unknown(self, point_at):
+        with smtp_server(SmtpServer(mails_per_connection=1, hang_up_silently=True)) as server:
+            point_at(server.port)
+            outcomes = []
+            with transport_for(Channel.EMAIL) as transport:
+                for _ in range(3):
+                    try:
+                        transport.send(MAIL)
+                        outcomes.append("sent")
+                    except TransportError as error:
+                        outcomes.append(error.outcome.value)
+
+        assert outcomes == ["sent", "unknown", "sent"]
