@@ -50,7 +50,7 @@ $(BIN)/python:
 	@touch $@
 
 .env: | $(BIN)/python
-	@$(BIN)/python -m config.env_file
+	@$(BIN)/python -m config.env_file $(PORT)
 
 # --- Product ----------------------------------------------------------------------------------------------------------
 

@@ -80,6 +80,12 @@ def render(template: BoundTemplate, values: Mapping[str, object]) -> str:
         raise MergeError(f"A merge field could not be filled: {_first_line(error)}.") from error
 
 
+def fields_without_default(source: str) -> set[str]:
+    """Return the fields that are printed somewhere without a `default` to stand in for them."""
+    outputs = re.findall(r"\{\{-?\s*([a-z_]+)\s*(.*?)-?\}\}", source, re.DOTALL)
+    return {name for name, filters in outputs if "default" not in filters}
+
+
 def _unknown(name: str, allowed: Mapping[str, str]) -> str:
     if name in DEAL_FIELDS:
         return f"'{{{{ {name} }}}}' needs a deal: choose one for this campaign, or take the field out."

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from campaigns import sms
+from campaigns.merge import PERSON_FIELDS, fields_without_default
 from campaigns.models import Campaign, Variant
 from campaigns.rendering import (
     MAX_HTML_BYTES,
@@ -121,6 +122,7 @@ def preview(
 def checklist(campaign: Campaign, content: Content, business: Business, *, at: datetime) -> list[Check]:
     """Return what blocks a campaign, what deserves a look, and what is fine. One query."""
     checks = [_audience_check(campaign), _content_check(campaign, content, business), _shop_check(business)]
+    checks += _gap_checks(campaign, content)
     if campaign.channel == Channel.EMAIL:
         checks += [_subject_check(content), _sender_check(business)]
     if campaign.offer:
@@ -156,6 +158,20 @@ def _content_check(campaign: Campaign, content: Content, business: Business) -> 
     if size_bytes > WARN_HTML_BYTES:
         return Check("warn", f"The mail is large: {size_bytes // 1000} kB", "Gmail cuts mails at 102 kB.", "html")
     return Check("ok", "Merge fields, unsubscribe link and footer", "The footer is added to every mail by itself.")
+
+
+def _gap_checks(campaign: Campaign, content: Content) -> list[Check]:
+    """Name the people for whom a field stays empty where no default stands in. One query for each such field."""
+    source = " ".join((content.subject, content.preheader, content.body, content.html))
+    checks = []
+    for name in fields_without_default(source) & {"first_name", "last_name"}:
+        audience = reachable(audience_of(campaign), Channel(campaign.channel))
+        if count := audience.filter(**{f"{name}__isnull": True}).count():
+            people = "1 person has" if count == 1 else f"{count:,} people have"
+            label = PERSON_FIELDS[name].lower()
+            detail = f"They read a gap. Write {{{{ {name} | default: 'there' }}}} instead."
+            checks.append(Check("warn", f"{people} no {label}", detail, "body"))
+    return checks
 
 
 def _shop_check(business: Business) -> Check:

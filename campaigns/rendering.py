@@ -32,6 +32,7 @@ LINK_STYLE = "color:#1b5e7b;"  # said outright: a dark theme would pick a pale o
 
 LAYOUT_DIR = Path(__file__).resolve().parent.parent / "templates" / "email"
 URL = re.compile(r"https?://[^\s<>\"{}]+[^\s<>\"{}.,;:!?)\]]")
+DEAL_ALONE = re.compile(r"\s*\{\{-?\s*deal\s*-?\}\}\s*")  # a table of its own, which no paragraph may hold
 CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 
 EMAIL_TAGS = {
@@ -225,7 +226,7 @@ class Compiled:
     def _render_email(self, shop: Shop, person: Person, deal: Deal | None, unsubscribe_url: str) -> Rendered:
         common = {"shop": shop_values(shop), "deal": deal_values(deal), "unsubscribe_url": unsubscribe_url}
         deal_html = Markup(layout("deal.html").render(**common)) if deal else ""  # noqa: S704 - escaped by the layout
-        deal_text = layout("deal.txt").render(**common) if deal else ""
+        deal_text = layout("deal.txt").render(**common).strip() if deal else ""
         subject = " ".join(CONTROL.sub(" ", render(self.subject, values(shop, person, deal))).split())
         body_html = render(self.html, {**values(shop, person, deal), "deal": deal_html})
         body_text = render(self.text, {**values(shop, person, deal), "deal": deal_text})
@@ -237,7 +238,7 @@ class Compiled:
             deal_block="" if self.places_deal_in_html else deal_html,
         )
         text = layout("layout.txt").render(
-            **common, body=body_text.strip(), deal_block="" if self.places_deal_in_text else deal_text.strip()
+            **common, body=body_text.strip(), deal_block="" if self.places_deal_in_text else deal_text
         )
         return Rendered(subject=subject, html=html, text=text)
 
@@ -309,7 +310,8 @@ def layout(name: str) -> BoundTemplate:
 
 def html_of_text(source: str) -> str:
     """Turn simple text into HTML: paragraphs, line breaks and links. Merge fields come through untouched."""
-    return "\n".join(f"<p>{_line_breaks(paragraph)}</p>" for paragraph in re.split(r"\n\s*\n", source.strip()))
+    paragraphs = re.split(r"\n\s*\n", source.strip())
+    return "\n".join(text if DEAL_ALONE.fullmatch(text) else f"<p>{_line_breaks(text)}</p>" for text in paragraphs)
 
 
 def _line_breaks(paragraph: str) -> str:

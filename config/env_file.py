@@ -1,4 +1,4 @@
-"""Write `.env` with fresh keys where there is none: `python -m config.env_file`.
+"""Write `.env` with fresh keys where there is none: `python -m config.env_file [PORT]`.
 
 Runs before Django can start, so it needs nothing but the standard library.
 """
@@ -16,7 +16,7 @@ SECRET_KEY={secret_key}
 ENCRYPTION_KEY={encryption_key}
 INDEX_KEY={index_key}
 
-PUBLIC_BASE_URL=http://localhost:8000
+PUBLIC_BASE_URL=http://localhost:{port}
 BUSINESS_NAME=The Corner Bar
 BUSINESS_ADDRESS=12 Main Street, Springfield, IL 62701
 BUSINESS_TIMEZONE=America/Chicago
@@ -25,12 +25,13 @@ FROM_NAME=The Corner Bar
 """
 
 
-def write_env(path: Path) -> bool:
+def write_env(path: Path, *, port: int = 8000) -> bool:
     """Create `path` with fresh keys, readable by its owner only; return False where it exists already."""
     content = TEMPLATE.format(
         secret_key=secrets.token_urlsafe(50),
         encryption_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         index_key=secrets.token_urlsafe(32),
+        port=port,
     )
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -42,5 +43,5 @@ def write_env(path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    if write_env(Path(__file__).resolve().parent.parent / ".env"):
+    if write_env(Path(__file__).resolve().parent.parent / ".env", port=int(sys.argv[1]) if sys.argv[1:] else 8000):
         print("Wrote .env with fresh keys.", file=sys.stderr)

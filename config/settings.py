@@ -55,7 +55,10 @@ def positive_int(name: str, default: int) -> int:
 
 # --- Keys -------------------------------------------------------------------------------------------------------------
 
-FRESH_KEYS = "Run `make run` once to write a .env with fresh keys, or copy .env.example and fill it in."
+FRESH_KEYS = (
+    "If there is data already, put the key it was written with back. For a new start, `make run` writes a .env with "
+    "fresh keys where there is none; .env.example explains each."
+)
 SECRET_KEY = required("SECRET_KEY", FRESH_KEYS)
 
 # django-encrypted-model-fields reads this name; the first key encrypts, all decrypt.

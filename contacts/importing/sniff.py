@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -31,14 +32,15 @@ FIELDS = {
 # Headers after folding: lower case, letters and digits only.
 HEADERS = {
     "email": "email emailaddress mail emailadresse e_mail primaryemail correo correoelectronico customeremail",
-    "phone": "phone phonenumber mobile mobilephone cell cellphone telephone tel sms smsphone telefon telefono handy",
+    "phone": "phone phonenumber mobile mobilephone mobilenumber cell cellphone telephone tel sms smsphone telefon "
+    "telefono telefonnummer handy handynummer mobilnummer rufnummer celular movil",
     "first_name": "firstname first fname givenname forename vorname nombre prenom",
-    "last_name": "lastname last lname surname familyname nachname apellido nom",
+    "last_name": "lastname last lname surname familyname nachname familienname apellido apellidos nom",
     "name": "name fullname contact contactname customer customername",
-    "birthday": "birthday birthdate dateofbirth dob geburtstag",
-    "postal_code": "postalcode zip zipcode postcode plz",
-    "tags": "tags tag labels label groups",
-    "notes": "notes note comment comments memo",
+    "birthday": "birthday birthdate dateofbirth dob geburtstag geburtsdatum cumpleanos fechadenacimiento",
+    "postal_code": "postalcode zip zipcode postcode plz postleitzahl codigopostal",
+    "tags": "tags tag labels label groups schlagworte schlagwort gruppen etiquetas",
+    "notes": "notes note comment comments memo notizen notiz bemerkung notas",
 }
 FIELD_OF_HEADER = {header: field for field, headers in HEADERS.items() for header in headers.split()}
 
@@ -165,13 +167,19 @@ def _map_columns(header: list[str], sample: list[Row], overrides: dict[str, str]
     by_name = {name.casefold(): field for name, field in overrides.items()}
     mapping: dict[int, str] = {}
     for position, name in enumerate(header):
-        field = by_name.get(name.casefold(), FIELD_OF_HEADER.get(re.sub(r"[\W_]+", "", name.lower()), ""))
+        field = by_name.get(name.casefold(), FIELD_OF_HEADER.get(_folded(name), ""))
         if field and field not in mapping.values():
             mapping[position] = field
     for field, is_one in (("email", _is_email), ("phone", _is_phone)):
         if field not in mapping.values():
             _map_by_value(field, is_one, header, sample, mapping, by_name)
     return mapping
+
+
+def _folded(header: str) -> str:
+    """`E-Mail Adresse` -> `emailadresse`, `Cumpleaños` -> `cumpleanos`."""
+    plain = "".join(char for char in unicodedata.normalize("NFKD", header) if not unicodedata.combining(char))
+    return re.sub(r"[\W_]+", "", plain.lower())
 
 
 def _check_overrides(header: list[str], overrides: dict[str, str]) -> None:

@@ -245,3 +245,8 @@ class TestSms:
 
     def test_control_characters_are_taken_out(self):
         assert "\u202e" not in sms("Hi {{ first_name }}", person=Person("a\u202eb"))
+
+
+class TestNesting:
+    def test_the_deal_stands_in_no_paragraph(self):
+        assert "<p><table" not in email("Before\n\n{{ deal }}\n\nAfter", deal=DEAL).html

@@ -18,7 +18,7 @@ ENVIRONMENT = {
 }
 
 REFUSED = {
-    "no secret key": ({"SECRET_KEY": ""}, "SECRET_KEY is not set. Run `make run`"),
+    "no secret key": ({"SECRET_KEY": ""}, "SECRET_KEY is not set. If there is data already, put the key"),
     "no encryption key": ({"ENCRYPTION_KEY": ""}, "ENCRYPTION_KEY is not set."),
     "no index key": ({"INDEX_KEY": ""}, "INDEX_KEY is not set."),
     "an encryption key of other shape": ({"ENCRYPTION_KEY": "secret"}, "ENCRYPTION_KEY number 1 is not a Fernet key"),

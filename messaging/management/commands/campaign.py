@@ -17,7 +17,8 @@ from contacts.channels import AddressError, Channel
 from contacts.management.console import ConsoleCommand, instant
 from contacts.models import Business, Segment, Tag
 from messaging import services
-from messaging.queries import progress
+from messaging.models import Message
+from messaging.queries import progress, worker_alive
 from messaging.transports import TransportError
 from redemptions.models import Offer
 
@@ -100,8 +101,13 @@ class Command(ConsoleCommand):
         campaign = _campaign(options)
         if not options["yes"] and not self._agreed(campaign):
             raise CommandError("Nothing was sent.")
-        services.launch(campaign, at=timezone.now(), starts_at=options["at"])
-        self._status(options)
+        expected = audience_size(campaign)
+        campaign = services.launch(campaign, at=timezone.now(), starts_at=options["at"])
+        if not worker_alive(timezone.now()):
+            self.remark("The worker has not been heard for three minutes; nothing is sent before it runs: qcluster.")
+        when = f"on {options['at']:%Y-%m-%d %H:%M %Z}" if options["at"] else "now"
+        words = f"It goes to {expected} {'person' if expected == 1 else 'people'} {when}."
+        self.answer(options, {**_counts(campaign), "expected": expected}, words)
 
     def _agreed(self, campaign: Campaign) -> bool:
         question = f"Send '{campaign.name}' to {audience_size(campaign)} people? Type yes: "
@@ -128,13 +134,17 @@ class Command(ConsoleCommand):
 
     def _status(self, options: dict[str, Any]) -> None:
         campaign = _campaign(options)
-        now = progress(campaign)
-        counts = (
-            ", ".join(f"{count} {status}" for status, count in now.counts.items() if count) or "nothing planned yet"
-        )
-        data = {"id": campaign.pk, "status": campaign.status, "audience": now.audience, **now.counts}
-        data |= {"redeemed": now.redeemed, "pause_reason": campaign.pause_reason}
-        self.answer(options, data, f"{campaign.get_status_display()}: {now.audience} people, {counts}.")
+        data = _counts(campaign)
+        counts = ", ".join(f"{data[status]} {status}" for status in Message.Status.values if data[status])
+        words = f"{data['audience']} people, {counts}" if counts else "nothing planned yet"
+        self.answer(options, data, f"{campaign.get_status_display()}: {words}. {campaign.pause_reason}".rstrip())
+
+
+def _counts(campaign: Campaign) -> dict[str, Any]:
+    """The states of a campaign's messages; `audience` is their sum."""
+    now = progress(campaign)
+    counts = {"id": campaign.pk, "status": campaign.status, "audience": now.audience, **now.counts}
+    return {**counts, "redeemed": now.redeemed, "pause_reason": campaign.pause_reason}
 
 
 def _campaign(options: dict[str, Any]) -> Campaign:

@@ -32,7 +32,7 @@ class Command(ConsoleCommand):
         except AddressError as error:
             raise CommandError(f"What you gave {error}.") from error
         states = {each: _state_of(contact, each, channel, index) for each in Channel}
-        data = {
+        data: dict[str, Any] = {
             "id": contact.pk if contact else None,
             **{each.value: _state(state) for each, state in states.items()},
             "tags": [tag.name for tag in contact.tags.all()] if contact else [],
@@ -40,7 +40,9 @@ class Command(ConsoleCommand):
             "redemptions": _redemptions(contact) if contact else [],
         }
         title = f"Contact {contact.pk}" if contact else "No contact has this address."
-        lines = [f"{each.label}: {state.state.label} {state.reason}".rstrip() for each, state in states.items()]
+        lines = [_words(each, state) for each, state in states.items()]
+        lines += [f"Tags: {', '.join(data['tags'])}"] if data["tags"] else []
+        lines += [f"Redeemed: {line['deal']}, {line['location']}, {line['at']}" for line in data["redemptions"]]
         self.answer(options, data, "\n".join([title, *lines]))
 
 
@@ -51,6 +53,12 @@ def _state_of(contact: Contact | None, each: Channel, asked: Channel, index: byt
     remembered = derive_states(asked, [index])[index]
     known = each == asked and remembered.state != ChannelStatus.NONE
     return remembered if known else ChannelState(ChannelStatus.ABSENT)
+
+
+def _words(channel: Channel, state: ChannelState) -> str:
+    since = f" since {state.since:%Y-%m-%d}" if state.since else ""
+    reason = f" ({state.reason})" if state.reason and state.reason != state.state else ""
+    return f"{channel.label}: {state.state.label}{reason}{since}"
 
 
 def _state(state: ChannelState) -> dict[str, str | None]:

@@ -57,6 +57,8 @@ class Command(BaseCommand):
         parser.add_argument("--output", type=Path, metavar="FILE", help="Default: standard output.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["start"] and options["end"] and options["start"] > options["end"]:
+            raise CommandError("--from is later than --to.")
         zone = Business.load().zone
         entries = attributed(
             ledger(
