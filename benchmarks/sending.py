@@ -35,7 +35,7 @@ from campaigns import services as campaigns
 from campaigns.models import Campaign
 from campaigns.queries import content_of, shop_of, variant_of
 from campaigns.rendering import Compiled, Deal, Person, Rendered
-from contacts.channels import Channel
+from contacts.channels import Channel, deliverable
 from contacts.fields import decrypt
 from contacts.links import Unsubscribe, unsubscribe_url
 from contacts.models import Business, ChannelStatus, Contact
@@ -214,7 +214,8 @@ def compose_by_hand(row: Sequence[Any], compiled: Compiled, business: Business, 
         deal=deal,
         unsubscribe_url=link,
     )
-    return Mail(str(uuid.UUID(str(reference))), decrypt(email), link, rendered, qr.png(links.qr_payload(code)))
+    to = deliverable(decrypt(email))
+    return Mail(str(uuid.UUID(str(reference))), to, link, rendered, qr.png(links.qr_payload(code)))
 
 
 @contextmanager

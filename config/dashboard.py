@@ -24,6 +24,8 @@ from redemptions.models import Device, Redemption
 LIVE = (Campaign.Status.SENDING, Campaign.Status.PAUSED, Campaign.Status.SCHEDULED)
 DAYS = 30
 SHOWN = 5
+EXAMPLE_ADDRESS = "12 Main Street, Springfield, IL 62701"  # what a new installation starts with
+EXAMPLE_ENDINGS = (".example", ".invalid", ".test", ".localhost", ".example.com", ".example.org", ".example.net")
 CHART_HEIGHT = 60
 COLUMN_WIDTH = 10
 
@@ -200,19 +202,20 @@ def steps() -> list[Step]:
     """Return the way from an empty installation to the first campaign. Four queries."""
     business = Business.load()
     domain = business.from_email.rpartition("@")[2].lower()
+    is_example = business.postal_address == EXAMPLE_ADDRESS
     business_url = reverse("admin:contacts_business_change", args=[business.pk])
     return [
         Step(
             "Business name and postal address",
-            "Printed in every mail, as the law asks.",
+            "Still the example: put yours." if is_example else "Printed in every mail, as the law asks.",
             business_url,
-            bool(business.name and business.postal_address),
+            bool(business.name and business.postal_address) and not is_example,
         ),
         Step(
             "Sender address",
             "On a domain of your own.",
             business_url,
-            bool(domain) and domain not in FREE_MAIL,
+            bool(domain) and domain not in FREE_MAIL and not f".{domain}".endswith(EXAMPLE_ENDINGS),
         ),
         Step(
             "Import your contacts",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from django.contrib import admin
@@ -10,11 +12,11 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from contacts.admin.base import ReadOnlyAdmin, badge, framed
+from contacts.admin.base import ChoicesInUse, ReadOnlyAdmin, badge, framed
 from contacts.channels import mask_phone
 from messaging.models import InboundText, Message, ProviderEvent
 from messaging.queries import OUTBOX_PERMISSIONS, outbox, outbox_item
@@ -41,10 +43,18 @@ MEANING_KINDS = {
 }
 
 
+def local_date(header: str) -> str:
+    """Return the date of a mail in the time zone of the page, in the words of every other date."""
+    at = parsedate_to_datetime(header)
+    if at.tzinfo is None:  # "-0000" says UTC, and nothing of where it was written
+        at = at.replace(tzinfo=UTC)
+    return formats.date_format(timezone.localtime(at), "N j, Y, P")
+
+
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin[Message]):
     list_display = ("id", "campaign", "who", "channel", "status_label", "reason", "status_at")
-    list_filter = ("status", "reason", "channel")
+    list_filter = ("status", ("reason", ChoicesInUse), "channel")
     list_select_related = ("campaign", "contact")
     sortable_by = ()
     fields = (
@@ -72,7 +82,7 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
     @admin.display(description="Contact")
     def who(self, message: Message) -> str | SafeString:
         if message.contact is None:
-            return "Erased"
+            return "No contact any more"
         url = reverse("admin:contacts_contact_change", args=[message.contact_id])
         return format_html('<a href="{}">{}</a>', url, message.contact.masked)
 
@@ -101,7 +111,9 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
         mail = self._mail(request, name)
         headers = dict(mail.headers)
         title = headers.get("Subject") or f"Text to {headers.get('To', '')}"
-        return self._page(request, "outbox_item", {"title": title, "mail": mail, "name": name})
+        if date := headers.get("Date"):
+            headers["Date"] = local_date(date)
+        return self._page(request, "outbox_item", {"title": title, "mail": mail, "name": name, "headers": headers})
 
     def outbox_html_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Return a mail's HTML for the frame on its page."""

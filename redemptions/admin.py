@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.forms import CheckboxSelectMultiple, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from contacts.admin.base import PlainAdmin, badge
 from contacts.fields import decrypt, encrypt, keyed_hash
 from redemptions.codes import is_token, is_typed, normalise
 from redemptions.links import enrol_url
@@ -54,17 +57,90 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def in_two_lines(first: object, second: object) -> SafeString:
+    return format_html('{}<br><span class="quiet">{}</span>', first, second)
+
+
+def local_date(at: datetime) -> str:
+    return formats.date_format(timezone.localtime(at), "N j, Y")
+
+
+def valid_until(offer: Offer) -> str:
+    """Return the end of a deal in words, in the time zone of the page."""
+    zone = timezone.get_current_timezone()
+    assert isinstance(zone, ZoneInfo)
+    return offer.valid_until(zone)
+
+
+class DealFilter(admin.RelatedOnlyFieldListFilter):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "deal"
+
+
+DEAL_FILTER = ("offer", DealFilter)
+
+
 @admin.register(Location)
-class LocationAdmin(admin.ModelAdmin[Location]):
+class LocationAdmin(PlainAdmin[Location]):
     list_display = ("name",)
     search_fields = ("name",)
+    empty_title = "No locations yet"
+    empty_text = "Each place with a till of its own. Devices belong to one, and reports are kept by it."
+
+
+# --- Deals ------------------------------------------------------------------------------------------------------------
+
+
+class OfferState(models.TextChoices):
+    """How a deal stands now: its status, and where the clock is between its start and its end."""
+
+    ACTIVE = "active", "Active"
+    LATER = "later", "Starts later"
+    PAUSED = "paused", "Paused"
+    OVER = "over", "Over"
+
+    @classmethod
+    def of(cls, offer: Offer, at: datetime) -> OfferState:
+        if offer.status == Offer.Status.ENDED or (offer.ends_at and offer.ends_at <= at):
+            return cls.OVER
+        if offer.status == Offer.Status.PAUSED:
+            return cls.PAUSED
+        return cls.LATER if offer.starts_at and offer.starts_at > at else cls.ACTIVE
+
+    def question(self, at: datetime) -> Q:
+        """Return what finds the deals that stand so."""
+        over = Q(status=Offer.Status.ENDED) | Q(ends_at__lte=at)
+        paused = Q(status=Offer.Status.PAUSED) & ~over
+        later = Q(status=Offer.Status.ACTIVE, starts_at__gt=at) & ~over
+        active = Q(status=Offer.Status.ACTIVE) & ~over & ~Q(starts_at__gt=at)
+        return {self.OVER: over, self.PAUSED: paused, self.LATER: later, self.ACTIVE: active}[self]
+
+
+STATE_KINDS = {OfferState.ACTIVE: "ok", OfferState.LATER: "info", OfferState.PAUSED: "warn", OfferState.OVER: "quiet"}
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        return list(OfferState.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value not in OfferState.values:
+            return queryset
+        return queryset.filter(OfferState(value).question(timezone.now()))
 
 
 @admin.register(Offer)
-class OfferAdmin(admin.ModelAdmin[Offer]):
-    list_display = ("name", "type", "value", "status", "starts_at", "ends_at", "codes_issued", "redeemed")
-    list_filter = ("status", "type")
+class OfferAdmin(PlainAdmin[Offer]):
+    list_display = ("name", "worth", "state", "valid", "codes_issued", "redeemed")
+    list_filter = (StateFilter, "type")
     search_fields = ("name",)
+    empty_title = "No deals yet"
+    empty_text = "A deal is what a campaign carries: “20 % off lunch”. Each guest gets a code of their own for it."
     formfield_overrides = {models.ManyToManyField: {"widget": CheckboxSelectMultiple}}
     fieldsets = (
         (None, {"fields": ("name", ("type", "value", "currency"), "terms", "instructions")}),
@@ -85,6 +161,32 @@ class OfferAdmin(admin.ModelAdmin[Offer]):
                 redeemed_count=models.Subquery(lines.order_by().values("offer").annotate(n=Count("pk")).values("n")),
             )
         )
+
+    @admin.display(description="Kind")
+    def worth(self, offer: Offer) -> str:
+        if offer.type == Offer.Type.PERCENT:
+            return f"{offer.value:f}".rstrip("0").rstrip(".") + " % off"
+        return f"{offer.value} {offer.currency} off" if offer.type == Offer.Type.AMOUNT else offer.get_type_display()
+
+    @admin.display(description="State")
+    def state(self, offer: Offer) -> SafeString:
+        state = OfferState.of(offer, timezone.now())
+        return badge(STATE_KINDS[state], str(state.label))
+
+    @admin.display(description="Valid", ordering="ends_at")
+    def valid(self, offer: Offer) -> str | SafeString:
+        until = f"until {valid_until(offer)}" if offer.ends_at else "no end"
+        return in_two_lines(f"from {local_date(offer.starts_at)}", until) if offer.starts_at else until
+
+    def save_model(self, request: HttpRequest, obj: Offer, form: ModelForm[Offer], change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if obj.ends_at and obj.ends_at <= timezone.now():
+            self.message_user(
+                request,
+                f"This deal is over: it was valid until {valid_until(obj).removesuffix('.')}. "
+                "Its codes are refused; move the end to have them taken again.",
+                messages.WARNING,
+            )
 
     @admin.display(description="Codes")
     def codes_issued(self, offer: Offer) -> int:
@@ -126,6 +228,19 @@ class OfferAdmin(admin.ModelAdmin[Offer]):
         for offer in offers:
             service(offer=offer)
         self.message_user(request, f"{counted(len(offers), 'deal')} {words}", messages.SUCCESS)
+        over = [offer for offer in offers if offer.status == Offer.Status.ACTIVE and not_open_any_more(offer)]
+        if over:
+            ends = "has an end that is" if len(over) == 1 else "have ends that are"
+            self.message_user(
+                request, f"{counted(len(over), 'deal')} {ends} past: move it to have codes taken.", messages.WARNING
+            )
+
+
+def not_open_any_more(offer: Offer) -> bool:
+    return OfferState.of(offer, timezone.now()) == OfferState.OVER
+
+
+# --- Codes, the ledger, scans -----------------------------------------------------------------------------------------
 
 
 class ReadOnly:
@@ -141,16 +256,32 @@ class ReadOnly:
         return False
 
 
+class TestFilter(admin.SimpleListFilter):
+    title = "kind"
+    parameter_name = "is_test"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        return [("no", "Of guests"), ("yes", "Tests")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in {"no", "yes"}:
+            return queryset
+        return queryset.filter(is_test=self.value() == "yes")
+
+
 @admin.register(Code)
-class CodeAdmin(ReadOnly, admin.ModelAdmin[Code]):
-    list_display = ("__str__", "offer", "contact_number", "used", "max_uses", "is_test", "revoked_at", "created_at")
-    list_filter = ("is_test", ("offer", admin.RelatedOnlyFieldListFilter))
+class CodeAdmin(ReadOnly, PlainAdmin[Code]):
+    list_display = ("number", "deal", "contact_number", "uses", "created")
+    list_filter = (TestFilter, DEAL_FILTER)
+    sortable_by = ()
+    empty_title = "No codes yet"
+    empty_text = "When a campaign with a deal is sent, each person's code has a line here."
     list_select_related = ("offer",)
     show_full_result_count = False
     search_fields = ("pk",)
     search_help_text = "A whole code as it was read or typed, or its number here."
-    fields = ("offer", "contact", "typed_code", "used", "max_uses", "is_test", "revoked_at", "created_at")
-    readonly_fields = ("typed_code",)
+    fields = ("number", "deal", "contact", "typed_code", "uses", "revoked_at", "created_at")
+    readonly_fields = ("number", "deal", "typed_code", "uses")
     actions = ("revoke",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Code]:
@@ -168,11 +299,32 @@ class CodeAdmin(ReadOnly, admin.ModelAdmin[Code]):
             return queryset.filter(typed_index=keyed_hash("typed", code)), False
         return (queryset.filter(pk=int(code)) if code.isdecimal() else queryset.none() if code else queryset), False
 
-    @admin.display(description="Contact", ordering="contact")
-    def contact_number(self, code: Code) -> str:
-        return f"Contact {code.contact_id}" if code.contact_id else ""
-
     @admin.display(description="Code")
+    def number(self, code: Code) -> str | SafeString:
+        if code.revoked_at:
+            return format_html("{} {}", code, badge("bad", "Withdrawn"))
+        return format_html("{} {}", code, badge("warn", "Test")) if code.is_test else str(code)
+
+    @admin.display(description="Deal")
+    def deal(self, code: Code) -> str:
+        return code.offer.name
+
+    @admin.display(description="Contact", empty_value="—")
+    def contact_number(self, code: Code) -> SafeString | None:
+        if code.contact_id is None:
+            return None
+        url = reverse("admin:contacts_contact_change", args=[code.contact_id])
+        return format_html('<a href="{}">Contact {}</a>', url, code.contact_id)
+
+    @admin.display(description="Used")
+    def uses(self, code: Code) -> str:
+        return f"{code.used} of {code.max_uses}"
+
+    @admin.display(description="Made")
+    def created(self, code: Code) -> str:
+        return local_date(code.created_at)
+
+    @admin.display(description="To read out")
     def typed_code(self, code: Code) -> str:
         return code.typed_display
 
@@ -199,29 +351,74 @@ class CodeAdmin(ReadOnly, admin.ModelAdmin[Code]):
 
 
 @admin.register(Redemption)
-class RedemptionAdmin(ReadOnly, admin.ModelAdmin[Redemption]):
-    list_display = ("entry_no", "at", "kind", "offer", "location", "device", "order_value", "discount", "receipt_no")
-    list_filter = ("kind", "location", ("offer", admin.RelatedOnlyFieldListFilter))
+class RedemptionAdmin(ReadOnly, PlainAdmin[Redemption]):
+    list_display = ("number", "at", "deal", "place", "amounts", "receipt_no")
+    list_filter = ("location", DEAL_FILTER)
     list_select_related = ("offer", "location", "device")
-    show_full_result_count = False
+    sortable_by = ()
     search_fields = ("=receipt_no", "=public_id")
     search_help_text = "A receipt number."
+    fields = ("number", "at", "deal", "code", "location", "device", "order_value", "discount", "currency", "receipt_no")
+    readonly_fields = ("number", "deal")
+    empty_title = "Nothing redeemed yet"
+    empty_text = "Each deal given at the till has a line here, for good."
+
+    @admin.display(description="Entry")
+    def number(self, line: Redemption) -> str | SafeString:
+        kind = Redemption.Kind(line.kind)
+        if kind == Redemption.Kind.REDEEMED:
+            return line.receipt
+        return format_html("{} {}", line.receipt, badge("quiet", kind.label))
+
+    @admin.display(description="Deal")
+    def deal(self, line: Redemption) -> str:
+        return line.offer.name
+
+    @admin.display(description="Where")
+    def place(self, line: Redemption) -> str | SafeString:
+        return in_two_lines(line.location, line.device) if line.device else str(line.location)
+
+    @admin.display(description="Order", empty_value="—")
+    def amounts(self, line: Redemption) -> str | SafeString | None:
+        order = f"{line.order_value} {line.currency}" if line.order_value is not None else ""
+        discount = f"{line.discount} {line.currency} off" if line.discount is not None else ""
+        return in_two_lines(order, discount) if order and discount else order or discount or None
 
 
 @admin.register(Scan)
-class ScanAdmin(ReadOnly, admin.ModelAdmin[Scan]):
-    list_display = ("at", "result", "reason", "location", "device", "entry", "code")
+class ScanAdmin(ReadOnly, PlainAdmin[Scan]):
+    list_display = ("at", "outcome", "place", "code_read")
     list_filter = ("result", "reason", "location", "device")
     list_select_related = ("location", "device", "code")
-    show_full_result_count = False
-    exclude = ("fingerprint",)
+    sortable_by = ()
+    fields = ("at", "scanned_at", "outcome", "location", "device", "entry", "code", "redemption")
+    readonly_fields = ("outcome",)
+    empty_title = "No scans yet"
+    empty_text = "Whatever a device reads has a line here, refusals too."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Scan]:
         return super().get_queryset(request).defer("code__token", "code__typed")
 
+    @admin.display(description="Result")
+    def outcome(self, scan: Scan) -> SafeString:
+        if scan.result == Scan.Result.ACCEPTED:
+            return badge("ok", scan.get_result_display())
+        return format_html("{} {}", badge("bad", scan.get_result_display()), scan.get_reason_display())
+
+    @admin.display(description="Where")
+    def place(self, scan: Scan) -> SafeString:
+        return in_two_lines(scan.location, scan.device)
+
+    @admin.display(description="Code")
+    def code_read(self, scan: Scan) -> SafeString:
+        return in_two_lines(scan.code or "Unknown", scan.get_entry_display())
+
+
+# --- Devices ----------------------------------------------------------------------------------------------------------
+
 
 @admin.register(Device)
-class DeviceAdmin(admin.ModelAdmin[Device]):
+class DeviceAdmin(PlainAdmin[Device]):
     list_display = ("name", "location", "profile", "state", "last_seen_at")
     list_filter = ("location", "profile")
     list_select_related = ("location",)
@@ -237,10 +434,10 @@ class DeviceAdmin(admin.ModelAdmin[Device]):
         return super().get_fieldsets(request, obj) if obj else self.add_fieldsets
 
     @admin.display(description="State")
-    def state(self, device: Device) -> str:
+    def state(self, device: Device) -> SafeString:
         if device.revoked_at:
-            return "Withdrawn"
-        return "In use" if device.token_hash else "Not set up yet"
+            return badge("quiet", "Withdrawn")
+        return badge("ok", "In use") if device.token_hash else badge("warn", "Not set up yet")
 
     # --- The enrolment link, shown once ---
 

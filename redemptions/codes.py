@@ -43,7 +43,7 @@ def check_character(payload: str) -> str:
 
 
 def display(typed: str) -> str:
-    """`7K3Q99M2XA` -> `7K3Q9-9M2XA`."""
+    """`TESTTESTTB` -> `TESTT-ESTTB`."""
     return f"{typed[:5]}-{typed[5:]}"
 
 

@@ -158,7 +158,7 @@ class Code(models.Model):
 
     @cached_property
     def typed_display(self) -> str:
-        """The code as people read it aloud: `7K3Q9-9M2XA`."""
+        """The code as people read it aloud: `TESTT-ESTTB`."""
         return display(self.typed)
 
 
@@ -168,7 +168,7 @@ class Device(models.Model):
     class Profile(models.TextChoices):
         SCANNER = "scanner", "Scanner"
         KIOSK = "kiosk", "Kiosk: shows no names"
-        MANAGER = "manager", "Manager: may take back any redemption"
+        MANAGER = "manager", "Manager"
 
     name = models.CharField(max_length=80)
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="devices")

@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.views.decorators.http import require_safe
 
 from contacts.models import Business
-from redemptions.codes import is_token, normalise
+from redemptions.codes import SAMPLE_TYPED, display, is_token, normalise
 from redemptions.links import qr_payload
 from redemptions.models import Code, Scan
 from redemptions.qr import png
@@ -130,7 +130,8 @@ def qr_image(request: HttpRequest, reference: str) -> HttpResponse:
 @require_safe
 def scanner(request: HttpRequest) -> HttpResponse:
     """The web scanner. It knows nobody: the device's token lives in the browser."""
-    page = render(request, "redemptions/scanner.html", {"business": Business.load().name})
+    shown = {"business": Business.load().name, "sample": display(SAMPLE_TYPED)}
+    page = render(request, "redemptions/scanner.html", shown)
     page.headers["Referrer-Policy"] = "no-referrer"
     page.headers["Cache-Control"] = "no-cache"
     return page

@@ -14,7 +14,7 @@ from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from campaigns.admin.forms import CampaignForm, TestForm
+from campaigns.admin.forms import CampaignForm, TestForm, by_channel
 from campaigns.admin.preview import PreviewPages, facts
 from campaigns.admin.report import ReportPages
 from campaigns.admin.sending import page_of, status_badge
@@ -144,7 +144,12 @@ class CampaignAdmin(PreviewPages, ReportPages):
             "preview": facts(campaign, content_of(campaign, variant)) if variant else None,
             "status": status_badge(campaign),
             "is_email": campaign.channel == Channel.EMAIL,
+            "test_label": by_channel(campaign.channel, email="To this e-mail address", sms="To this phone number"),
         }
+
+    def log_change(self, request: HttpRequest, obj: Campaign, message: Any) -> Any:
+        """Keep a saving that changed nothing out of the history."""
+        return super().log_change(request, obj, message) if message else None
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
         save_draft(form.draft, campaign=obj)

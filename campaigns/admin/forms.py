@@ -8,6 +8,8 @@ from typing import Any
 from django import forms
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from campaigns.models import Campaign
 from campaigns.queries import variant_of
@@ -17,6 +19,16 @@ from contacts.channels import Channel
 from redemptions.models import Offer
 
 TYPE_ABOVE = 500
+
+
+class Lines(forms.CharField):
+    """A text of several lines. Browsers send other line ends than were saved: that alone is no change."""
+
+    def to_python(self, value: Any) -> str:
+        return super().to_python(str(value or "").replace("\r\n", "\n")) or ""
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.to_python(initial), data)
 
 
 class CampaignForm(forms.ModelForm[Campaign]):
@@ -35,13 +47,12 @@ class CampaignForm(forms.ModelForm[Campaign]):
         help_text="Shown after the subject in most inboxes.",
         widget=forms.TextInput(attrs={"class": "vTextField", "data-insert-into": "", "autocomplete": "off"}),
     )
-    body = forms.CharField(
+    body = Lines(
         label="Message",
         required=False,
         widget=forms.Textarea(attrs={"rows": 12, "class": "vLargeTextField", "data-insert-into": ""}),
-        help_text="Plain words; leave a blank line between paragraphs. Your name, address and the way out are added.",
     )
-    html = forms.CharField(
+    html = Lines(
         label="Own HTML",
         required=False,
         widget=forms.Textarea(
@@ -54,7 +65,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
     class Meta:
         model = Campaign
         fields = ["name", "channel", "offer", "tag", "segment"]
-        labels = {"segment": "Or a segment"}
+        labels = {"offer": "Deal", "segment": "Or a segment"}
         help_texts = {"segment": "A saved question; instead of a tag."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -63,6 +74,14 @@ class CampaignForm(forms.ModelForm[Campaign]):
             words = variant_of(self.instance)
             for name in ("subject", "preheader", "body", "html"):
                 self.initial.setdefault(name, getattr(words, name))
+        self.fields["body"].help_text = format_html(
+            "Plain words; leave a blank line between paragraphs. {}",
+            by_channel(
+                self.instance.channel,
+                email="Your name, address and an unsubscribe link are added.",
+                sms="Your name and how to stop are added.",
+            ),
+        )
         for name, label in (("offer", "No deal"), ("tag", "Everyone who is subscribed"), ("segment", "No segment")):
             if isinstance(field := self.fields.get(name), forms.ModelChoiceField):
                 field.empty_label = label
@@ -85,6 +104,16 @@ class CampaignForm(forms.ModelForm[Campaign]):
         """Return the campaign as it is typed now, not saved. Call after `is_valid`."""
         draft = self.draft
         return Campaign(name=draft.name, channel=draft.channel, offer=draft.offer, segment=draft.segment, tag=draft.tag)
+
+
+def by_channel(channel: str, *, email: str, sms: str) -> SafeString:
+    """Return words for both channels, those of the other one hidden: the page switches with what is chosen."""
+    shown = ((Channel.EMAIL, email), (Channel.SMS, sms))
+    return format_html_join(
+        "",
+        '<span data-for="{}"{}>{}</span>',
+        ((key.value, "" if key == channel else mark_safe(" hidden"), words) for key, words in shown),
+    )
 
 
 def draft_of(data: dict[str, Any]) -> Draft:

@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from django.utils import formats, timezone
 from django.utils.dateparse import parse_date
 
-from campaigns.admin.sending import SendingPages, count_numbers, status_badge
+from campaigns.admin.sending import SendingPages, count_numbers, status_badge, unreported
 from contacts.admin.base import Bar, bars
 from contacts.sheets import guard
 from messaging.queries import (
@@ -43,6 +43,7 @@ class ReportPages(SendingPages):
             "progress": now,
             "funnel": funnel(now),
             "numbers": count_numbers(now),
+            "unreported": unreported(now),
             "days": bars([(_day(day), count) for day, count in redemptions_by_day(campaign)]),
             "locations": bars(redemptions_by_location(campaign)),
             "unsubscribed": unsubscribed_after(campaign),
@@ -74,9 +75,9 @@ class ReportPages(SendingPages):
 
 
 def funnel(now: Progress) -> list[Bar]:
-    """Return sent, delivered and redeemed, each with its share of the step before."""
-    delivered = now.counts["delivered"] + now.counts["complained"]
-    steps = [("Audience", now.audience), ("Sent", now.sent), ("Delivered", delivered), ("Redeemed", now.redeemed)]
+    """Return sent, delivered (where that is reported) and redeemed, each with its share of the step before."""
+    delivered = [] if unreported(now) else [("Delivered", now.delivered)]
+    steps = [("Audience", now.audience), ("Sent", now.sent), *delivered, ("Redeemed", now.redeemed)]
     result, before = [], 0
     for label, count in steps:
         share = f"{100 * count / before:.1f} %" if before else ""

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from campaigns.admin.forms import TYPE_ABOVE, ReviewForm
 from campaigns.admin.preview import checks_of, facts
 from campaigns.models import Campaign
-from campaigns.queries import audience_size, content_of, variant_of
+from campaigns.queries import SAMPLE, audience_size, content_of, variant_of
 from campaigns.rendering import ContentError
 from campaigns.services import Blocked, NotPossible, copy_campaign
 from contacts.admin.base import Number, PlainAdmin, badge, people
@@ -71,12 +71,21 @@ def audience_label(campaign: Campaign) -> str:
 
 
 def count_numbers(now: Progress) -> list[Number]:
-    """Return the counts that add up to the audience; those that are nought stay away, but for the usual three."""
+    """Return the counts that add up to the audience; those that are nought stay away, but for the usual three.
+
+    Where all is sent and no delivery was reported, nought delivered would read as a failure: it stays away too.
+    """
+    usual = ALWAYS_SHOWN - {"delivered"} if unreported(now) and now.done == now.audience else ALWAYS_SHOWN
     return [
         Number(label, now.counts[key], kind if now.counts[key] else "", key)
         for key, (label, kind) in COUNT_LABELS.items()
-        if now.counts[key] or key in ALWAYS_SHOWN
+        if now.counts[key] or key in usual
     ]
+
+
+def unreported(now: Progress) -> bool:
+    """Say whether messages left and none was reported as delivered: SMTP and the outbox never report."""
+    return now.counts["accepted"] > 0 and not now.delivered
 
 
 def progress_line(campaign: Campaign, now: Progress) -> str:
@@ -109,9 +118,9 @@ class SendingPages(PlainAdmin[Campaign]):
         if not campaign.is_editable:
             self.message_user(request, f"This campaign is {campaign.get_status_display().lower()} already.", "WARNING")
             return page_of(campaign)
-        business, size = Business.load(), audience_size(campaign)
+        business, size, content = Business.load(), audience_size(campaign), content_of(campaign, variant_of(campaign))
         form = ReviewForm(request.POST or None, size=size, zone=business.timezone, label_suffix="")
-        checks = checks_of(campaign, content_of(campaign, variant_of(campaign)))
+        checks = checks_of(campaign, content)
         blocked = [check for check in checks if check.level == "block"]
         if request.method == "POST" and not blocked and form.is_valid():
             if self._launch(request, campaign, form):
@@ -120,7 +129,9 @@ class SendingPages(PlainAdmin[Campaign]):
         context = {
             "title": "Review and send",
             "campaign": campaign,
-            "variant": variant_of(campaign),
+            "subject": facts(campaign, content)["subject"] or content.subject,
+            "sample_name": SAMPLE.first_name,
+            "is_later": form["when"].value() == "later",
             "audience": audience_label(campaign),
             "size": people(size),
             "checks": checks,
@@ -145,7 +156,7 @@ class SendingPages(PlainAdmin[Campaign]):
         self.log_change(request, launched, f"Launched for {people(form.size)}.")
         if form.start:
             when = formats.date_format(timezone.localtime(form.start), "N j, Y, P")
-            self.message_user(request, f"Scheduled: it goes to {people(form.size)} on {when}.")
+            self.message_user(request, f"Scheduled for {when}: it goes to {people(form.size)}.")
         else:
             self.message_user(request, f"On its way to {people(form.size)}.")
         return True
@@ -156,7 +167,13 @@ class SendingPages(PlainAdmin[Campaign]):
         try:
             services.send_test(campaign, to=to)
         except AddressError as error:
-            self.message_user(request, f"No test was sent: the address {error}.", messages.ERROR)
+            if campaign.channel == Channel.EMAIL and "@" not in to:
+                why = "This campaign goes by e-mail; give an e-mail address."
+            elif campaign.channel == Channel.SMS and "@" in to:
+                why = "This campaign goes by SMS; give a phone number."
+            else:
+                why = f"The address {error}."
+            self.message_user(request, f"No test was sent. {why}", messages.ERROR)
         except (ContentError, services.TestRefused) as error:
             self.message_user(request, f"No test was sent. {error}", messages.ERROR)
         except services.TransportError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
@@ -89,12 +90,26 @@ def framed(html: str) -> HttpResponse:
     return response
 
 
+class ChoicesInUse(admin.ChoicesFieldListFilter):
+    """Filter by a field's choices, but for those that nothing sets."""
+
+    NOT_IN_USE = frozenset({"erased"})
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        everything, *links = super().choices(changelist)
+        yield everything
+        for (value, _), link in zip(self.field.flatchoices, links, strict=False):
+            if value not in self.NOT_IN_USE:
+                yield link
+
+
 class PlainAdmin(admin.ModelAdmin[M]):
     """A list and a form in plain words. The `empty_*` texts stand where a list has nothing to show yet."""
 
     empty_title = ""
     empty_text = ""
     add_label = ""
+    empty_value_display = "—"
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

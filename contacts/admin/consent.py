@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from contacts.admin.base import ReadOnlyAdmin, badge
+from contacts.admin.base import ChoicesInUse, ReadOnlyAdmin, badge
 from contacts.models import ConsentEvent, Suppression
 
 ACTION_KINDS = {
@@ -17,6 +17,11 @@ ACTION_KINDS = {
     ConsentEvent.Action.REVOKED: "bad",
     ConsentEvent.Action.REQUESTED: "warn",
 }
+
+
+def source_label(source: str) -> str:
+    """Return the words for how an address came to be blocked; what is no known source is shown as it is."""
+    return str(ConsentEvent.Source(source).label) if source in ConsentEvent.Source.values else source
 
 
 @admin.register(ConsentEvent)
@@ -82,16 +87,20 @@ class ConsentEventAdmin(ReadOnlyAdmin[ConsentEvent]):
 
 @admin.register(Suppression)
 class SuppressionAdmin(ReadOnlyAdmin[Suppression]):
-    list_display = ("id", "channel", "why", "source", "created_at", "lifted")
-    list_filter = ("channel", "reason")
+    list_display = ("id", "channel", "why", "how", "created_at", "lifted")
+    list_filter = ("channel", ("reason", ChoicesInUse))
     sortable_by = ()
-    fields = ("channel", "reason", "source", "created_at", "lifted_at", "lifted_by", "lifted_because")
+    fields = ("channel", "reason", "how", "created_at", "lifted_at", "lifted_by", "lifted_because")
     empty_title = "Nobody is suppressed"
     empty_text = "Addresses that unsubscribed, bounced or complained are kept here, and are never written to."
 
     @admin.display(description="Why")
     def why(self, suppression: Suppression) -> SafeString:
         return badge("quiet" if suppression.lifted_at else "bad", suppression.get_reason_display())
+
+    @admin.display(description="How", empty_value="—")
+    def how(self, suppression: Suppression) -> str:
+        return source_label(suppression.source)
 
     @admin.display(description="Lifted", empty_value="No")
     def lifted(self, suppression: Suppression) -> object:

@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from contacts.admin.base import EstimatedPaginator, PlainAdmin, badge, status_badge
+from contacts.admin.consent import source_label
 from contacts.admin.groups import chips
 from contacts.channels import AddressError, Channel, clean_name
 from contacts.models import ChannelStatus, ConsentEvent, Contact, ContactTag, Suppression, Tag, stored_address
@@ -80,21 +81,19 @@ class ContactForm(forms.ModelForm[Contact]):
             text = self.cleaned_data.get(field)
             other = self._owner(channel, text) if text else None
             if other is not None:
-                url = reverse("admin:contacts_contact_change", args=[other])
-                self.add_error(
-                    field,
-                    forms.ValidationError(format_html('This is <a href="{}">contact {}</a> already.', url, other)),
-                )
+                url = reverse("admin:contacts_contact_change", args=[other.pk])
+                name = f"{other.first_name or ''} {other.last_name or ''}".strip() or other.masked
+                link = format_html('This is <a href="{}">{}</a> (contact {}) already.', url, name, other.pk)
+                self.add_error(field, forms.ValidationError(link))
         return self.cleaned_data
 
-    def _owner(self, channel: Channel, text: str) -> int | None:
+    def _owner(self, channel: Channel, text: str) -> Contact | None:
         try:
             _, index = stored_address(channel, text)
         except AddressError:
             return None  # the model says so itself
-        found = Contact.objects.with_address(channel, index).exclude(pk=self.instance.pk)
-        pk: int | None = found.values_list("pk", flat=True).first()
-        return pk
+        found: Contact | None = Contact.objects.with_address(channel, index).exclude(pk=self.instance.pk).first()
+        return found
 
 
 @admin.register(Contact)
@@ -378,7 +377,7 @@ def timeline(contact: Contact) -> list[TimelineLine]:
                 at=suppression.created_at,
                 what=badge("quiet" if lifted else "bad", f"Not written to: {suppression.get_reason_display().lower()}"),
                 channel=suppression.get_channel_display(),
-                how=" · ".join(filter(None, [suppression.source, lifted])),
+                how=" · ".join(filter(None, [source_label(suppression.source), lifted])),
                 wording=suppression.lifted_because,
             )
         )

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from campaigns import services as campaigns
@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 BATCH = 50
 BATCH_TIME = timedelta(seconds=15)  # then the rest goes back: the queue ends a task in time, hanging provider or not
-BATCH_TIME = timedelta(seconds=15)  # then the rest goes back: the queue ends a task after 60 s, hanging provider or not
 LEASE = timedelta(minutes=5)  # far above the longest batch; a claim older than this belongs to a dead worker
 MAX_ATTEMPTS = 12  # the delays below add up to about twelve hours
 FIRST_DELAY_S = 60
@@ -189,21 +188,41 @@ def _compose(message: Message, composer: Composer) -> Outbound | None:
 def _hand_over(message: Message, at: datetime) -> bool:
     """Mark the message as handed over, if it still may be: the last look at consent, suppression, campaign and deal.
 
-    One statement: an opt-out that commits before it stops the message, one that commits after it came too late.
+    One statement: an opt-out that commits before it stops the message, one that commits after it came too late. It is
+    the one statement written by hand: putting it together by the ORM took a third of the time a mail takes.
     """
-    contact, channel = message.contact, Channel(message.channel)
-    assert contact is not None
-    allowed = Contact.objects.filter(
-        pk=contact.pk,
-        **{f"{channel.value}_status": ChannelStatus.SUBSCRIBED, Contact.INDEX_FIELDS[channel]: _index(message)},
-    )
-    offers = Offer.objects.filter(Q(ends_at=None) | Q(ends_at__gt=at), status=Offer.Status.ACTIVE)
-    going = Campaign.objects.filter(Q(offer=None) | Q(offer__in=offers), status=Campaign.Status.SENDING)
-    return bool(
-        _mine(message)
-        .filter(Exists(allowed), Exists(going.filter(pk=OuterRef("campaign_id"))), ~Exists(_suppressions(message)))
-        .update(handed_at=at, address_index=_index(message), attempts=message.attempts + 1)
-    )
+    channel, index = Channel(message.channel), _index(message)
+    moment = connection.ops.adapt_datetimefield_value(at)
+    claim = Message._meta.get_field("claim").get_db_prep_value(message.claim, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(HAND_OVER[channel], [moment, index, message.pk, claim, index, moment, index])
+        return bool(cursor.rowcount)
+
+
+def _hand_over_sql(channel: Channel) -> str:
+    """Return the statement of `_hand_over`; names and states come from the models, values are parameters."""
+    message, contact, suppression = Message._meta.db_table, Contact._meta.db_table, Suppression._meta.db_table
+    campaign, offer = Campaign._meta.db_table, Offer._meta.db_table
+    return f"""
+        UPDATE {message} SET handed_at = %s, address_index = %s, attempts = attempts + 1
+        WHERE id = %s AND claim = %s AND status = '{Status.SENDING.value}'
+          AND EXISTS (
+            SELECT 1 FROM {contact} AS person
+            WHERE person.id = {message}.contact_id AND person.{Contact.INDEX_FIELDS[channel]} = %s
+              AND person.{channel.value}_status = '{ChannelStatus.SUBSCRIBED.value}')
+          AND EXISTS (
+            SELECT 1 FROM {campaign} AS campaign LEFT JOIN {offer} AS offer ON offer.id = campaign.offer_id
+            WHERE campaign.id = {message}.campaign_id AND campaign.status = '{Campaign.Status.SENDING.value}'
+              AND (offer.id IS NULL OR (
+                offer.status = '{Offer.Status.ACTIVE.value}' AND (offer.ends_at IS NULL OR offer.ends_at > %s))))
+          AND NOT EXISTS (
+            SELECT 1 FROM {suppression} AS suppression
+            WHERE suppression.channel = '{channel.value}' AND suppression.address_index = %s
+              AND suppression.lifted_at IS NULL)
+    """  # noqa: S608 - nothing in it comes from outside
+
+
+HAND_OVER = {channel: _hand_over_sql(channel) for channel in Channel}
 
 
 def _leave_out(message: Message, at: datetime) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
+from django.core.signals import got_request_exception
+from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as default_exception_handler
+
+logger = logging.getLogger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -28,11 +33,11 @@ def problem(*, status: int, code: str, title: str, detail: str, **more: Any) -> 
     return Response(body, status=status, content_type=PROBLEM_TYPE)
 
 
-def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn every error the framework knows into a problem, and keep its headers."""
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
+    """Turn every error into a problem. One the framework knows keeps its headers; of any other nothing is told."""
     default = default_exception_handler(exc, context)
     if default is None:
-        return None
+        return _server_error(exc, context)
     title = getattr(exc, "title", "") or HTTPStatus(default.status_code).phrase
     more = {"errors": default.data} if isinstance(exc, ValidationError) else {}
     answer = problem(status=default.status_code, code=_code(exc, default), title=title, detail=_detail(default), **more)
@@ -40,6 +45,18 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         if name in default.headers:
             answer.headers[name] = default.headers[name]
     return answer
+
+
+def _server_error(exc: Exception, context: dict[str, Any]) -> Response:
+    logger.error("A call of the scanner API failed.", exc_info=exc)
+    # What the framework does for an error nobody caught: reporters of errors and the test client listen to this.
+    got_request_exception.send(sender=None, request=context.get("request"))
+    return problem(
+        status=status.HTTP_500_INTERNAL_SERVER_ERROR,
+        code="server_error",
+        title="Internal Server Error",
+        detail="Something went wrong on the server. Try again with the same key.",
+    )
 
 
 def _code(exc: Exception, default: Response) -> str:

@@ -43,3 +43,4 @@ def problems(*statuses: int) -> dict[Any, Any]:
 
 REFUSAL: dict[Any, Any] = {(409, PROBLEM_TYPE): RefusalSerializer}
 OF_DEVICES = (401, 403)
+OF_BODIES = (400, 413, 415)

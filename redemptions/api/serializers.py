@@ -112,7 +112,9 @@ class RedemptionSerializer(serializers.Serializer[Any]):
     discount = MoneySerializer(allow_null=True, help_text="Null where the order value is not known.")
     customer = CustomerSerializer()
     uses = UsesSerializer()
-    void_until = serializers.DateTimeField(allow_null=True)
+    void_until = serializers.DateTimeField(
+        allow_null=True, help_text="Until when it may be taken back. Taking back comes with a later version."
+    )
     receipt = serializers.CharField(allow_null=True)
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 from contacts.models import Business
 from redemptions.api.answers import answer
 from redemptions.api.problems import Problem
-from redemptions.api.schema import KEY_PATTERN, OF_DEVICES, REFUSAL, idempotency_key, problems
+from redemptions.api.schema import KEY_PATTERN, OF_BODIES, OF_DEVICES, REFUSAL, idempotency_key, problems
 from redemptions.api.serializers import (
     DeviceSerializer,
     EnrolmentRequestSerializer,
@@ -44,9 +44,24 @@ from redemptions.services import (
     validate,
 )
 
+# The longest body an endpoint has a use for is below 2 kB.
+BODY_LIMIT = 128 * 1024
 
+
+# Reads small bodies only, and its answers are not kept by anything on the way. A docstring would be published as the
+# description of every operation without one of its own.
 class Endpoint(APIView):
-    """An endpoint whose answers are not kept by anything on the way."""
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # Nothing is read beyond what this header says; without it, or where it is no number, nothing at all.
+        length = request.META.get("CONTENT_LENGTH") or ""
+        if length.isdecimal() and int(length) > BODY_LIMIT:
+            raise Problem(
+                status=status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
+                code="too_large",
+                title="Too large",
+                detail=f"A body has at most {BODY_LIMIT // 1024} kB.",
+            )
+        super().initial(request, *args, **kwargs)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         final = super().finalize_response(request, response, *args, **kwargs)
@@ -59,9 +74,12 @@ def device_of(request: Request) -> Device:
 
 
 def validated(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    """Return the checked body. Raises ValidationError."""
-    checked = serializer(data=request.data)
-    checked.is_valid(raise_exception=True)
+    """Return the checked body. Raises ValidationError, and ParseError where it is no JSON of a sane depth."""
+    try:
+        checked = serializer(data=request.data)
+        checked.is_valid(raise_exception=True)
+    except RecursionError as error:
+        raise ParseError("The body is nested too deeply.") from error
     return cast(dict[str, Any], checked.validated_data)
 
 
@@ -115,7 +133,7 @@ class EnrolView(Endpoint):
         "Refusals: `enrol_used`, `enrol_expired`, `enrol_unknown`.",
         parameters=[idempotency_key(required=False)],
         request=EnrolmentRequestSerializer,
-        responses={201: EnrolmentSerializer, **problems(400, 409)},
+        responses={201: EnrolmentSerializer, **problems(*OF_BODIES, 409)},
         auth=[],
     )
     def post(self, request: Request) -> Response:
@@ -154,7 +172,7 @@ class ValidationsView(Endpoint):
         summary="Dry run: what redeeming would answer now",
         description="Redeems nothing and records nothing.",
         request=ValidationRequestSerializer,
-        responses={200: RedemptionSerializer, **REFUSAL, **problems(400, *OF_DEVICES, 429)},
+        responses={200: RedemptionSerializer, **REFUSAL, **problems(*OF_BODIES, *OF_DEVICES, 429)},
     )
     def post(self, request: Request) -> Response:
         device = device_of(request)
@@ -178,7 +196,7 @@ class RedemptionsView(Endpoint):
             201: RedemptionSerializer,
             200: RedemptionSerializer,
             **REFUSAL,
-            **problems(400, *OF_DEVICES, 422),
+            **problems(*OF_BODIES, *OF_DEVICES, 422),
         },
     )
     def post(self, request: Request) -> Response:
@@ -220,8 +238,9 @@ class RedemptionView(Endpoint):
         responses={200: RedemptionSerializer, **problems(*OF_DEVICES, 404)},
     )
     def get(self, request: Request, public_id: str) -> Response:
-        device = device_of(request)
-        scan = find_redemption_scan(device=device, public_id=public_id.removeprefix("rd_"))
+        device, public_id = device_of(request), public_id.removeprefix("rd_")
+        # PostgreSQL refuses to look for a NUL character.
+        scan = find_redemption_scan(device=device, public_id=public_id) if public_id.isalnum() else None
         return stored_answer(scan, device=device)
 
 
@@ -233,7 +252,8 @@ class RedemptionByKeyView(Endpoint):
     )
     def get(self, request: Request, key: str) -> Response:
         device = device_of(request)
-        return stored_answer(find_scan(device=device, key=key), device=device)
+        scan = find_scan(device=device, key=key) if re.fullmatch(KEY_PATTERN, key) else None
+        return stored_answer(scan, device=device)
 
 
 class TodayView(Endpoint):
@@ -251,3 +271,10 @@ class TodayView(Endpoint):
         counts = count_scans(device=device_of(request), start=start, end=end)
         body = {"date": today, "time_zone": business.timezone, **counts}
         return Response(TodaySerializer(body).data)
+
+
+class UnknownAddressView(Endpoint):
+    """Every address that is no other endpoint's, whoever asks and by whatever method."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise NotFound("There is no such address. The API's addresses end without a slash.")

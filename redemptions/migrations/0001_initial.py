@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=80)),
-                ('profile', models.CharField(choices=[('scanner', 'Scanner'), ('kiosk', 'Kiosk: shows no names'), ('manager', 'Manager: may take back any redemption')], default='scanner', max_length=8)),
+                ('profile', models.CharField(choices=[('scanner', 'Scanner'), ('kiosk', 'Kiosk: shows no names'), ('manager', 'Manager')], default='scanner', max_length=8)),
                 ('token_hash', contacts.fields.DigestField(max_length=32, null=True, unique=True)),
                 ('enrol_hash', contacts.fields.DigestField(max_length=32, null=True, unique=True)),
                 ('enrol_expires_at', models.DateTimeField(blank=True, null=True)),

@@ -36,16 +36,31 @@ def sha256(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+def find_location(name: str) -> Location | None:
+    """Return the location of this name in any case, if there is one."""
+    return Location.objects.filter(name__iexact=_location_name(name)).first()
+
+
 def find_or_make_location(name: str) -> Location:
     """Return the location of this name in any case, making it where it is new."""
-    name = " ".join(name.split())[:80]
-    if found := Location.objects.filter(name__iexact=name).first():
+    name = _location_name(name)
+    if found := find_location(name):
         return found
     try:
         with transaction.atomic():
             return Location.objects.create(name=name)
     except IntegrityError:  # made by someone else since the look
         return Location.objects.get(name__iexact=name)
+
+
+def _location_name(name: str) -> str:
+    return " ".join(name.split())[:80]
+
+
+def has_namesake(device: Device) -> bool:
+    """Say whether another device that is not withdrawn has this one's name in any case."""
+    others = Device.objects.filter(name__iexact=device.name, revoked_at=None)
+    return others.exclude(pk=device.pk).exists()
 
 
 def enrol_device_start(

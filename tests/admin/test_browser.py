@@ -19,6 +19,18 @@ PAGES = [
     reverse("admin:messaging_message_changelist"),
     reverse("admin:messaging_outbox"),
 ]
+LISTS = [
+    "redemptions_offer",
+    "redemptions_code",
+    "redemptions_redemption",
+    "redemptions_scan",
+    "redemptions_device",
+    "campaigns_campaign",
+    "contacts_contact",
+    "contacts_consentevent",
+    "messaging_message",
+    "messaging_providerevent",
+]
 
 
 def test_previews_what_is_typed_while_it_is_typed(shop, admin_page):
@@ -64,6 +76,44 @@ def test_follows_a_campaign_on_its_way(shop, admin_page):
 
     expect(admin_page.locator("[data-progress-line]")).to_have_text("1 of 1 done")
     expect(admin_page.locator("[data-number=delivered]")).to_have_text("1")
+
+
+def test_switches_the_words_with_the_channel(shop, admin_page):
+    admin_page.goto(reverse("admin:campaigns_campaign_change", args=[shop.draft.pk]))
+    expect(admin_page.get_by_label("To this e-mail address")).to_be_visible()
+
+    admin_page.locator("#id_channel").select_option("sms")
+
+    expect(admin_page.get_by_label("To this phone number")).to_be_visible()
+    expect(admin_page.get_by_text("Your name and how to stop are added.")).to_be_visible()
+
+
+def test_names_the_button_by_when_it_sends(shop, admin_page):
+    admin_page.goto(reverse("admin:campaigns_campaign_review", args=[shop.draft.pk]))
+
+    admin_page.get_by_label("Later").check()
+
+    expect(admin_page.get_by_role("button", name="Schedule for 1 person")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_cuts_no_list_off(width, shop, admin_page):
+    admin_page.set_viewport_size({"width": width, "height": 900})
+
+    for name in LISTS:
+        admin_page.goto(reverse(f"admin:{name}_changelist"))
+        results = admin_page.locator(".results")
+        assert results.count() == 0 or results.evaluate("node => node.scrollWidth <= node.clientWidth"), name
+
+
+def test_closes_a_filter_with_escape(shop, admin_page):
+    admin_page.goto(reverse("admin:contacts_contact_changelist"))
+    admin_page.get_by_text("Source", exact=True).click()
+    expect(admin_page.get_by_role("link", name="Import", exact=True)).to_be_visible()
+
+    admin_page.keyboard.press("Escape")
+
+    expect(admin_page.get_by_role("link", name="Import", exact=True)).to_be_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -175,7 +175,39 @@ def test_says_why_no_test_was_sent(to, draft, admin_client):
     assert "No test was sent" in messages_of(response)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_says_what_kind_of_address_a_test_needs(draft, admin_client):
+    response = admin_client.post(
+        url("change", draft), {**WORDS, "_test": "1", "test_to": "(217) 555-0123"}, follow=True
+    )
+
+    assert "This campaign goes by e-mail; give an e-mail address." in messages_of(response)
+
+
+def test_logs_no_change_where_nothing_was_changed(draft, admin_client, admin_user):
+    body = "Hi {{ first_name }},\n\ncome by."
+    words = {**WORDS, "name": draft.name}
+    admin_client.post(url("change", draft), {**words, "body": body})
+    admin_user.logentry_set.all().delete()
+
+    admin_client.post(url("change", draft), {**words, "body": body.replace("\n", "\r\n"), "_review": "1"})
+    assert not admin_user.logentry_set.exists()
+
+    admin_client.post(url("change", draft), {**words, "body": "Come by."})
+    assert admin_user.logentry_set.get().get_change_message() == "Changed Message."
+
+
 # --- Review and send ---
+
+
+def test_reviews_the_subject_as_somebody_gets_it(db, admin_client):
+    add_contact("ann@example.com")
+    campaign = write_draft(subject="{{ first_name }}, the patio is open")
+
+    page = admin_client.get(url("review", campaign)).content.decode()
+
+    assert "Maria, the patio is open" in page
+    assert "{{ first_name }}, the patio" not in page
 
 
 def test_launches_from_the_review_page_only(draft, admin_client):
@@ -187,6 +219,16 @@ def test_launches_from_the_review_page_only(draft, admin_client):
     assert draft.status == Campaign.Status.SCHEDULED
     assert draft.launched_by is not None
     assert "On its way to 1 person" in messages_of(response)
+
+
+def test_says_when_it_goes_with_one_full_stop(draft, admin_client):
+    day = timezone.now().date() + timedelta(days=40)
+
+    response = admin_client.post(
+        url("review", draft), {"when": "later", "starts_at": f"{day}T18:00", "expected": "1"}, follow=True
+    )
+
+    assert "6 p.m.: it goes to 1 person." in messages_of(response)
 
 
 def test_schedules_in_the_time_zone_of_the_shop(draft, admin_client):
@@ -308,6 +350,17 @@ def test_reports_from_sent_to_redeemed(shop, admin_client):
         ("Redeemed", 1),
     ]
     assert [(bar.label, bar.value) for bar in page.context["locations"]] == [("39th Street", 1)]
+
+
+@pytest.mark.parametrize("reported", [True, False])
+def test_shows_deliveries_only_where_they_are_reported(reported, shop, admin_client):
+    Message.objects.update(status=Message.Status.DELIVERED if reported else Message.Status.ACCEPTED)
+
+    page = admin_client.get(url("report", shop.sending))
+
+    assert ("Delivered" in [bar.label for bar in page.context["funnel"]]) is reported
+    assert ("Delivered" in [number.label for number in page.context["numbers"]]) is reported
+    assert ("not reported by this provider" in page.content.decode()) is not reported
 
 
 def test_exports_redemptions_without_people(shop, admin_client):

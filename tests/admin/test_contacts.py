@@ -99,7 +99,8 @@ def test_saves_a_contact_through_its_service(db, admin_client):
 def test_names_the_contact_that_has_an_address_already(form, shop, admin_client):
     response = admin_client.post(reverse("admin:contacts_contact_add"), form)
 
-    assert f"contact {shop.maria.pk}</a> already" in response.content.decode()
+    url = reverse("admin:contacts_contact_change", args=[shop.maria.pk])
+    assert f'<a href="{url}">Maria Kim</a> (contact {shop.maria.pk}) already' in response.content.decode()
 
 
 @pytest.mark.parametrize("form", [{}, {"email": "nobody"}, {"phone": "12"}])

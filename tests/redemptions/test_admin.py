@@ -1,12 +1,15 @@
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from contacts.models import Contact
+from redemptions.admin import OfferState
 from redemptions.models import Code, Device, Location, Offer, Redemption, Scan
 from redemptions.services import complete_enrolment, issue_codes, redeem
 
@@ -96,6 +99,60 @@ def test_pauses_and_resumes_deals(action, status, admin_client, offer):
     offer.refresh_from_db()
     assert offer.status == status
     assert "1 deal" in answer.content.decode()
+
+
+NEXT_WEEK, LAST_WEEK = timedelta(days=7), -timedelta(days=7)
+
+
+@pytest.fixture
+def deals(db):
+    now = timezone.now()
+    Offer.objects.create(name="Endless", value=20)
+    Offer.objects.create(name="Running", value=20, starts_at=now + LAST_WEEK, ends_at=now + NEXT_WEEK)
+    Offer.objects.create(name="Next", value=20, starts_at=now + NEXT_WEEK)
+    Offer.objects.create(name="Stopped", value=20, status="paused")
+    Offer.objects.create(name="Past", value=20, ends_at=now + LAST_WEEK)
+    Offer.objects.create(name="Paused and past", value=20, ends_at=now + LAST_WEEK, status="paused")
+    Offer.objects.create(name="Closed", value=20, status="ended")
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        ("active", {"Endless", "Running"}),
+        ("later", {"Next"}),
+        ("paused", {"Stopped"}),
+        ("over", {"Past", "Paused and past", "Closed"}),
+    ],
+)
+def test_filters_deals_by_the_state_that_holds_now(state, names, admin_client, deals):
+    listed = admin_client.get(page(Offer), {"state": state}).context["cl"].result_list
+
+    assert {offer.name for offer in listed} == names
+    assert {OfferState.of(offer, timezone.now()) for offer in listed} == {state}
+
+
+def test_names_the_last_day_of_a_deal_that_ends_at_midnight(admin_client, offer):
+    Offer.objects.update(ends_at=datetime(2027, 1, 1, 6, tzinfo=UTC))  # in Chicago
+
+    assert "until Thursday, December 31, 2026" in admin_client.get(page(Offer)).content.decode()
+
+
+def test_warns_of_a_deal_saved_with_an_end_that_is_past(admin_client, db):
+    form = {"name": "Lunch", "type": "percent", "value": "20", "currency": "USD", "max_uses": 1, "status": "active"}
+
+    answer = admin_client.post(
+        page(Offer, "add"), {**form, "ends_at_0": "2020-01-02", "ends_at_1": "00:00:00"}, follow=True
+    )
+
+    assert "This deal is over: it was valid until Wednesday, January 1, 2020." in answer.content.decode()
+
+
+def test_tells_tests_from_the_codes_of_guests(admin_client, code):
+    Code.objects.filter(pk=code.pk).update(is_test=True)
+
+    assert "badge-warn" in admin_client.get(page(Code), {"is_test": "yes"}).content.decode()
+    assert f"Code {code.pk}" not in admin_client.get(page(Code), {"is_test": "no"}).content.decode()
 
 
 def test_ends_a_deal_only_after_the_count_was_shown(admin_client, code):

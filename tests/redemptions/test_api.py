@@ -427,3 +427,96 @@ def test_answers_a_wrong_method_with_a_problem(api):
 
     assert (answer.status_code, answer.headers["Content-Type"]) == (405, PROBLEM)
     assert answer.headers["Allow"] == "POST, OPTIONS"
+
+
+# --- What is no call of the API ---
+
+POSTS = ["devices/enrol", "validations", "redemptions"]
+DEEP = "[" * 100_000
+
+
+def post_raw(client, path, body, content_type="application/json"):
+    return client.post(f"/api/v1/{path}", body, content_type=content_type, headers={"Idempotency-Key": "a-scan-0001"})
+
+
+def expect_problem(answer, status, code):
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, PROBLEM)
+    assert (answer.json()["code"], answer.json()["status"]) == (code, status)
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("body", [DEEP, '{"a":' * 20_000, '{"code": ' + DEEP, "{", b"\xff", '{"code": NaN}'])
+def test_refuses_what_is_no_json(body, path, api):
+    expect_problem(post_raw(api, path, body), 400, "parse_error")
+
+
+@pytest.mark.parametrize("depth", range(800, 1000, 10))
+def test_refuses_a_value_that_is_nested_as_deep_as_it_can_be_read(depth, api, code):
+    value = "[" * depth + "]" * depth
+
+    answer = post_raw(api, "redemptions", f'{{"code": "{code.token}", "order_value": {value}}}')
+
+    assert (answer.status_code, answer.json()["code"] in {"invalid", "parse_error"}) == (400, True)
+    assert not Scan.objects.exists()
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x"])
+def test_refuses_a_long_body_unread(content_type, path, api):
+    expect_problem(post_raw(api, path, b" " * 20_000_000, content_type), 413, "too_large")
+
+
+@pytest.mark.parametrize(("spaces", "status"), [(127 * 1024, 201), (128 * 1024, 413)])
+def test_reads_bodies_up_to_its_limit(spaces, status, api, code):
+    assert post_raw(api, "redemptions", f'{{"code": "{code.token}"}}' + " " * spaces).status_code == status
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_refuses_a_form(path, api):
+    expect_problem(post_raw(api, path, "code=x", "application/x-www-form-urlencoded"), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("path", ["", "nonsense", "device/", "redemptions/", "devices/enrol/", "a/b/c.html", "%00"])
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "options"])
+def test_knows_no_other_address(method, path, db):
+    stranger = APIClient()
+
+    expect_problem(getattr(stranger, method)(f"/api/v1/{path}"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "path", ["redemptions/%00", "redemptions/rd_%00", "redemptions/by-key/%00%00%00%00%00%00%00%00"]
+)
+def test_finds_nothing_under_a_name_that_cannot_be(path, api):
+    expect_problem(api.get(f"/api/v1/{path}"), 404, "not_found")
+
+
+@pytest.mark.parametrize(("method", "path"), [("get", "redemptions"), ("put", "device"), ("delete", "stats/today")])
+def test_refuses_another_method(method, path, api):
+    answer = getattr(api, method)(f"/api/v1/{path}")
+
+    expect_problem(answer, 405, "method_not_allowed")
+    assert answer.headers["Allow"]
+
+
+def test_tells_nothing_of_its_own_failures(api, code, monkeypatch, caplog):
+    def fail(**values):
+        raise RuntimeError("a secret of the server")
+
+    monkeypatch.setattr("redemptions.api.views.redeem", fail)
+    api.raise_request_exception = api.handler.raise_request_exception = False
+
+    answer = scan(api, code.token)
+
+    expect_problem(answer, 500, "server_error")
+    assert "secret" not in answer.content.decode()
+    assert answer.headers["Cache-Control"] == "no-store"
+    (logged,) = [record for record in caplog.records if record.exc_info]
+    assert "a secret of the server" in str(logged.exc_info)
+
+
+def test_reports_its_own_failures_as_the_framework_does(api, code, monkeypatch):
+    monkeypatch.setattr("redemptions.api.views.redeem", lambda **values: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        scan(api, code.token)

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command, execute_from_command_line
 
 from redemptions.models import Code, Device, Location, Offer
-from redemptions.services import complete_enrolment, pause_offer, redeem
+from redemptions.services import complete_enrolment, pause_offer, redeem, revoke_code, revoke_device
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -94,6 +94,30 @@ def test_makes_a_device_and_its_link(db, clock, at):
     assert (device.pk, device.location.name, device.profile) == (answer["id"], "Main St", "scanner")
 
 
+def test_says_that_a_location_is_new(db, capsys):
+    first = run_json("device", "enrol", "--name", "Bar phone", "--location", " Nowhere ")
+    said = capsys.readouterr().err
+    second = run_json("device", "enrol", "--name", "Door phone", "--location", "nowhere")
+
+    assert said == "New location: Nowhere.\n"
+    assert capsys.readouterr().err == ""
+    assert (first["location_created"], second["location_created"]) == (True, False)
+    assert Location.objects.get().name == "Nowhere"
+
+
+def test_says_that_a_device_has_a_namesake(db, elsewhere, at, capsys):
+    run("device", "enrol", "--name", "Bar phone", "--location", "Airport")
+    assert capsys.readouterr().err == ""
+
+    run("device", "enrol", "--name", "bar phone", "--location", "Airport")
+    assert capsys.readouterr().err == "There is another device of this name.\n"
+
+    for device in Device.objects.all():
+        revoke_device(device=device, at=at)
+    run("device", "enrol", "--name", "Bar phone", "--location", "Airport")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("words", [["--name", " ", "--location", "Main St"], ["--name", "Phone", "--location", ""]])
 def test_refuses_a_device_without_a_name(words, db):
     with pytest.raises(CommandError, match="is empty"):
@@ -122,7 +146,41 @@ def test_shows_the_state_of_a_code(code):
 
     pause_offer(offer=code.offer)
     assert run_json("code", "show", code.token)["state"] == "offer_paused"
-    assert "state: offer_paused" in run("code", "show", code.token)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"ends_at": "2027-01-01T06:00Z"}, "20 % off lunch: valid, used 0 of 1, until December 31, 2026."),
+        ({}, "20 % off lunch: valid, used 0 of 1."),
+        (
+            {"ends_at": "2026-11-20T15:00Z"},
+            "20 % off lunch: expired, used 0 of 1, until November 20, 2026, 9:00 AM CST.",
+        ),
+        (
+            {"starts_at": "2026-12-01T15:00Z"},
+            "20 % off lunch: not valid yet, used 0 of 1, from December 1, 2026, 9:00 AM CST.",
+        ),
+        ({"starts_at": "2026-11-01T15:00Z"}, "20 % off lunch: valid, used 0 of 1."),
+        ({"status": "paused"}, "20 % off lunch: deal paused, used 0 of 1."),
+    ],
+)
+def test_shows_a_code_in_a_sentence(values, sentence, code, clock, change):
+    change(code.offer, **{n: datetime.fromisoformat(v) if n.endswith("_at") else v for n, v in values.items()})
+
+    assert run("code", "show", code.token) == sentence + "\n"
+
+
+def test_shows_what_became_of_a_code_in_the_shops_time(code, device, clock, at, change):
+    change(code, max_uses=2)
+    redeem(code_text=code.token, device=device, key="the-scan", at=at)
+    revoke_code(code=code, at=at)
+
+    assert run("code", "show", code.token).splitlines() == [
+        "20 % off lunch: code withdrawn, used 1 of 2.",
+        "Withdrawn on November 21, 2026, 12:00 PM CST.",
+        "Redeemed on November 21, 2026, 12:00 PM CST at Main St, R-000001.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,25 @@ def test_is_served_to_anybody(db):
     assert yaml.safe_load(answer.content)["paths"].keys() == yaml.safe_load(KEPT.read_text())["paths"].keys()
 
 
-@pytest.mark.parametrize("status", ["409", "401", "403"])
+def test_is_served_without_its_slash_too(db):
+    assert APIClient().get("/api/v1/schema").status_code == 200
+
+
+@pytest.mark.parametrize("status", ["400", "401", "403", "409", "413", "415", "422"])
 def test_documents_refusals_as_problems(status):
     responses = yaml.safe_load(KEPT.read_text())["paths"]["/api/v1/redemptions"]["post"]["responses"]
 
     assert list(responses[status]["content"]) == ["application/problem+json"]
+
+
+@pytest.mark.parametrize("path", ["devices/enrol", "validations", "redemptions"])
+def test_documents_what_a_bad_body_gets(path):
+    responses = yaml.safe_load(KEPT.read_text())["paths"][f"/api/v1/{path}"]["post"]["responses"]
+
+    assert {"400", "413", "415"} <= responses.keys()
+
+
+def test_says_that_taking_back_comes_later():
+    schemas = yaml.safe_load(KEPT.read_text())["components"]["schemas"]
+
+    assert "comes with a later version" in schemas["Redemption"]["properties"]["void_until"]["description"]

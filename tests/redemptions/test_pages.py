@@ -6,6 +6,7 @@ import zxingcpp
 from django.test import Client
 from PIL import Image
 
+from redemptions.codes import SAMPLE_TYPED, display, parse
 from redemptions.models import Code, Scan
 from redemptions.services import issue_test_code, redeem, revoke_code
 from redemptions.views import HEADLINES
@@ -202,3 +203,11 @@ def test_has_words_for_every_reason_a_coupon_can_be_bad_for():
     of_scans = {Scan.Reason.UNKNOWN_CODE, Scan.Reason.WRONG_LOCATION, Scan.Reason.DEVICE_LOCKED}
 
     assert set(HEADLINES) == set(Scan.Reason) - of_scans | {None}
+
+
+def test_shows_the_scanners_user_a_code_that_checks(client, db):
+    page = client.get("/scan/").content.decode()
+
+    sample = page.partition('placeholder="')[2].partition('"')[0]
+    assert sample == display(SAMPLE_TYPED)
+    assert parse(sample) == SAMPLE_TYPED

@@ -1,5 +1,7 @@
 """The web scanner in a real browser."""
 
+import json
+
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Route, expect
@@ -180,3 +182,29 @@ def test_shows_a_coupon_that_fits_a_phone(scheme, page, code):
     expect(page.get_by_role("heading", name="20 % off lunch")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.locator(".qr").evaluate("image => image.naturalWidth") > 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(1, "1 second before."), (0, "0 seconds before."), (8, "8 seconds before.")]
+)
+def test_counts_seconds_as_people_do(seconds, words, scanner, code):
+    def answer(route: Route) -> None:
+        body = route.fetch().json()
+        body["previous"]["seconds_ago"] = seconds
+        route.fulfill(status=409, content_type="application/problem+json", body=json.dumps(body))
+
+    enter(scanner, code.token)
+    expect_result(scanner, "good", "Redeemed")
+    scanner.route("**/redemptions", answer)
+
+    enter(scanner, code.token)
+
+    expect_result(scanner, "amber", "Already used", f"By this device, {words}")
+
+
+def test_shows_how_a_code_looks_by_one_that_is_a_test(scanner):
+    sample = scanner.locator("#code").get_attribute("placeholder")
+
+    enter(scanner, sample)
+
+    expect_result(scanner, "bad", "Test, not valid")

@@ -27,16 +27,68 @@
     }
   });
 
-  // "Later" shows when; "Now" hides it again.
+  // "Later" shows when, and the button says so; "Now" hides it again.
   const later = document.querySelector("[data-later]");
   const choices = document.querySelectorAll('input[name="when"]');
   if (later && choices.length) {
+    const verb = document.querySelector("[data-verb-now]");
     const show = () => {
-      later.hidden = document.querySelector('input[name="when"]:checked')?.value !== "later";
+      const isLater = document.querySelector('input[name="when"]:checked')?.value === "later";
+      later.hidden = !isLater;
+      if (verb) {
+        verb.textContent = isLater ? verb.dataset.verbLater : verb.dataset.verbNow;
+      }
     };
     choices.forEach((choice) => choice.addEventListener("change", show));
     show();
   }
+
+  // A filter closes at a click beside it, or with Escape.
+  const filters = document.querySelectorAll("details.filter");
+  document.addEventListener("click", (event) => {
+    filters.forEach((filter) => {
+      if (filter.open && !filter.contains(event.target)) {
+        filter.open = false;
+      }
+    });
+  });
+  document.addEventListener("keydown", (event) => {
+    const open = event.key === "Escape" && document.querySelector("details.filter[open]");
+    if (open) {
+      open.open = false;
+      open.querySelector("summary").focus();
+    }
+  });
+
+  // On a phone the rows of a list are cards: name each cell by its column.
+  document.querySelectorAll("#result_list").forEach((table) => {
+    const labels = [...table.querySelectorAll("thead th")].map((cell) =>
+      cell.classList.contains("action-checkbox-column") ? "" : cell.querySelector(".text")?.textContent.trim(),
+    );
+    table.querySelectorAll("tbody tr").forEach((row) =>
+      [...row.cells].forEach((cell, number) => {
+        if (labels[number] && cell.tagName === "TD") {
+          cell.dataset.label = labels[number];
+        }
+      }),
+    );
+    table.classList.add("stack");
+  });
+
+  // What scrolls sideways can be reached by keyboard.
+  document.querySelectorAll(".scroll, .results").forEach((place) => {
+    const name = place.querySelector("caption")?.textContent || document.querySelector("h1")?.textContent.trim();
+    const mark = () => {
+      if (place.scrollWidth > place.clientWidth) {
+        place.tabIndex = 0;
+        place.setAttribute("role", "region");
+        place.setAttribute("aria-label", name || "Table");
+      } else {
+        ["tabindex", "role", "aria-label"].forEach((attribute) => place.removeAttribute(attribute));
+      }
+    };
+    new ResizeObserver(mark).observe(place);
+  });
 
   // Follow a campaign on its way: once a second while somebody looks, slower after a failure, until it ends.
   const SECOND = 1000;

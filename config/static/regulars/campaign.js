@@ -41,6 +41,9 @@ document.addEventListener("DOMContentLoaded", () => {
     panel.querySelectorAll("[data-email-only]").forEach((node) => {
       node.hidden = sms;
     });
+    root.querySelectorAll("[data-for]").forEach((node) => {
+      node.hidden = (node.dataset.for === "sms") !== sms;
+    });
     panel.querySelector(".toggle").hidden = sms;
     panel.querySelector("[data-sms-only]").hidden = !sms;
     if (sms) {

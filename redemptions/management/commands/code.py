@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.management import CommandError
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from contacts.management.console import ConsoleCommand
+from contacts.models import Business
 from redemptions.codes import BadCheckCharacter, parse
-from redemptions.models import Code
+from redemptions.models import Code, Scan
 from redemptions.queries import find_code, refusal
 
 
@@ -24,8 +28,8 @@ class Command(ConsoleCommand):
         super().add_arguments(show)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        state = describe(self._find(options["code"]))
-        self.answer(options, state, "\n".join(f"{name}: {value}" for name, value in state.items()))
+        code = self._find(options["code"])
+        self.answer(options, describe(code), in_words(code, Business.load().zone))
 
     def _find(self, text: str) -> Code:
         try:
@@ -56,3 +60,24 @@ def describe(code: Code) -> dict[str, Any]:
             for line in lines
         ],
     }
+
+
+def in_words(code: Code, zone: ZoneInfo) -> str:
+    """Return the code's state in a sentence, and a line for each redemption, in the shop's time."""
+    offer, reason = code.offer, refusal(code, at=timezone.now())
+    parts = [f"{offer.name}: {reason.label.lower() if reason else 'valid'}", f"used {code.used} of {code.max_uses}"]
+    if reason == Scan.Reason.NOT_YET_VALID and offer.starts_at:
+        parts.append(f"from {_moment(offer.starts_at, zone)}")
+    if offer.ends_at:
+        parts.append(f"until {offer.valid_until(zone).partition(', ')[2]}")  # without the day of the week
+    lines = [", ".join(parts) + "."]
+    if code.revoked_at:
+        lines.append(f"Withdrawn on {_moment(code.revoked_at, zone)}.")
+    for line in code.redemptions.select_related("location").order_by("entry_no"):
+        lines.append(f"{line.get_kind_display()} on {_moment(line.at, zone)} at {line.location.name}, {line.receipt}.")
+    return "\n".join(lines)
+
+
+def _moment(moment: datetime, zone: ZoneInfo) -> str:
+    local = moment.astimezone(zone)
+    return f"{date_format(local, 'F j, Y, g:i A')} {local.tzname() or ''}".strip()

@@ -12,6 +12,7 @@ from contacts.management.console import ConsoleCommand
 from redemptions.links import enrol_url
 from redemptions.models import Device
 from redemptions.services import enrol_device_start
+from redemptions.services.devices import find_location, has_namesake
 
 
 class Command(ConsoleCommand):
@@ -29,12 +30,23 @@ class Command(ConsoleCommand):
         for name in ("name", "location"):
             if not options[name].strip():
                 raise CommandError(f"--{name} is empty.")
+        is_new_location = find_location(options["location"]) is None
         device, token = enrol_device_start(
             name=options["name"].strip(),
             location_name=options["location"],
             profile=Device.Profile(options["profile"]),
             at=timezone.now(),
         )
+        if is_new_location:
+            self.remark(f"New location: {device.location.name}.")
+        if has_namesake(device):
+            self.remark("There is another device of this name.")
         link, expires_at = enrol_url(token), device.enrol_expires_at
-        data = {"id": device.pk, "enrol_url": link, "enrol_token": token, "expires_at": expires_at}
+        data = {
+            "id": device.pk,
+            "enrol_url": link,
+            "enrol_token": token,
+            "expires_at": expires_at,
+            "location_created": is_new_location,
+        }
         self.answer(options, data, f"Device {device.pk} made. Open this on it within 15 minutes:\n{link}")

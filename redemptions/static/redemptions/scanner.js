@@ -129,11 +129,13 @@ async function deliverAll() {
 
 const tail = (item) => `Code …${item.code.replace(/[\s-]/g, "").slice(-4).toUpperCase()}`;
 
+const seconds = (count) => `${count} ${count === 1 ? "second" : "seconds"}`;
+
 function showAnswer(item, { body, status }, isRepeat) {
   const which = isRepeat ? `${tail(item)}, confirmed now` : tail(item);
   if (status === 409) {
     const tone = REFUSALS_IN_AMBER.includes(body.code) ? "amber" : "bad";
-    const ours = body.previous?.this_device ? `By this device, ${body.previous.seconds_ago} seconds before.` : "";
+    const ours = body.previous?.this_device ? `By this device, ${seconds(body.previous.seconds_ago)} before.` : "";
     return show(tone, body.title, [body.detail, ours, which].filter(Boolean).join("\n"));
   }
   const off = body.discount ? `${body.discount.amount} ${body.discount.currency} off` : "";
