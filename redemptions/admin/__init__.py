@@ -1,0 +1,8 @@
+"""Deals, codes, the ledger, places and devices, for the people of the shop."""
+
+from redemptions.admin.codes import CodeAdmin
+from redemptions.admin.deals import LocationAdmin, OfferAdmin, OfferState
+from redemptions.admin.devices import DeviceAdmin
+from redemptions.admin.ledger import RedemptionAdmin, ScanAdmin
+
+__all__ = ["CodeAdmin", "DeviceAdmin", "LocationAdmin", "OfferAdmin", "OfferState", "RedemptionAdmin", "ScanAdmin"]

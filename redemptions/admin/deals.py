@@ -1,0 +1,189 @@
+"""Deals and the places where they are good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import models
+from django.db.models import Count, Q, QuerySet
+from django.forms import CheckboxSelectMultiple, ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from contacts.admin.base import PlainAdmin, badge
+from redemptions.admin.base import (
+    ask,
+    counted,
+    in_two_lines,
+    is_confirmed,
+    local_date,
+    valid_until,
+)
+from redemptions.models import Code, Location, Offer, Redemption
+from redemptions.services import end_offer, pause_offer, resume_offer
+
+
+@admin.register(Location)
+class LocationAdmin(PlainAdmin[Location]):
+    list_display = ("name",)
+    search_fields = ("name",)
+    empty_title = "No locations yet"
+    empty_text = "Each place with a till of its own. Devices belong to one, and reports are kept by it."
+
+
+# --- Deals ------------------------------------------------------------------------------------------------------------
+
+
+class OfferState(models.TextChoices):
+    """How a deal stands now: its status, and where the clock is between its start and its end."""
+
+    ACTIVE = "active", "Active"
+    LATER = "later", "Starts later"
+    PAUSED = "paused", "Paused"
+    OVER = "over", "Over"
+
+    @classmethod
+    def of(cls, offer: Offer, at: datetime) -> OfferState:
+        if offer.status == Offer.Status.ENDED or (offer.ends_at and offer.ends_at <= at):
+            return cls.OVER
+        if offer.status == Offer.Status.PAUSED:
+            return cls.PAUSED
+        return cls.LATER if offer.starts_at and offer.starts_at > at else cls.ACTIVE
+
+    def question(self, at: datetime) -> Q:
+        """Return what finds the deals that stand so."""
+        over = Q(status=Offer.Status.ENDED) | Q(ends_at__lte=at)
+        paused = Q(status=Offer.Status.PAUSED) & ~over
+        later = Q(status=Offer.Status.ACTIVE, starts_at__gt=at) & ~over
+        active = Q(status=Offer.Status.ACTIVE) & ~over & ~Q(starts_at__gt=at)
+        return {self.OVER: over, self.PAUSED: paused, self.LATER: later, self.ACTIVE: active}[self]
+
+
+STATE_KINDS = {OfferState.ACTIVE: "ok", OfferState.LATER: "info", OfferState.PAUSED: "warn", OfferState.OVER: "quiet"}
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        return list(OfferState.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value not in OfferState.values:
+            return queryset
+        return queryset.filter(OfferState(value).question(timezone.now()))
+
+
+@admin.register(Offer)
+class OfferAdmin(PlainAdmin[Offer]):
+    list_display = ("name", "worth", "state", "valid", "codes_issued", "redeemed")
+    list_filter = (StateFilter, "type")
+    search_fields = ("name",)
+    empty_title = "No deals yet"
+    empty_text = "A deal is what a campaign carries: “20 % off lunch”. Each guest gets a code of their own for it."
+    formfield_overrides = {models.ManyToManyField: {"widget": CheckboxSelectMultiple}}
+    fieldsets = (
+        (None, {"fields": ("name", ("type", "value", "currency"), "terms", "instructions")}),
+        ("When and how often", {"fields": ("starts_at", "ends_at", "max_uses", "status")}),
+        ("Where", {"fields": ("locations",)}),
+    )
+    actions = ("pause", "resume", "end")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Offer]:
+        # Counted apart: two joins in one query would multiply.
+        codes = Code.objects.real().filter(offer=models.OuterRef("pk")).order_by().values("offer")
+        lines = Redemption.objects.filter(offer=models.OuterRef("pk"), kind=Redemption.Kind.REDEEMED, reversal=None)
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                code_count=models.Subquery(codes.annotate(n=Count("pk")).values("n")),
+                redeemed_count=models.Subquery(lines.order_by().values("offer").annotate(n=Count("pk")).values("n")),
+            )
+        )
+
+    @admin.display(description="Kind")
+    def worth(self, offer: Offer) -> str:
+        if offer.type == Offer.Type.PERCENT:
+            return f"{offer.value:f}".rstrip("0").rstrip(".") + " % off"
+        return f"{offer.value} {offer.currency} off" if offer.type == Offer.Type.AMOUNT else offer.get_type_display()
+
+    @admin.display(description="State")
+    def state(self, offer: Offer) -> SafeString:
+        state = OfferState.of(offer, timezone.now())
+        return badge(STATE_KINDS[state], str(state.label))
+
+    @admin.display(description="Valid", ordering="ends_at")
+    def valid(self, offer: Offer) -> str | SafeString:
+        until = f"until {valid_until(offer)}" if offer.ends_at else "no end"
+        return in_two_lines(f"from {local_date(offer.starts_at)}", until) if offer.starts_at else until
+
+    def save_model(self, request: HttpRequest, obj: Offer, form: ModelForm[Offer], change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if obj.ends_at and obj.ends_at <= timezone.now():
+            self.message_user(
+                request,
+                f"This deal is over: it was valid until {valid_until(obj).removesuffix('.')}. "
+                "Its codes are refused; move the end to have them taken again.",
+                messages.WARNING,
+            )
+
+    @admin.display(description="Codes")
+    def codes_issued(self, offer: Offer) -> int:
+        return getattr(offer, "code_count", None) or 0
+
+    @admin.display(description="Redeemed")
+    def redeemed(self, offer: Offer) -> int:
+        return getattr(offer, "redeemed_count", None) or 0
+
+    @admin.action(description="Pause: refuse codes for now", permissions=["change"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Offer]) -> None:
+        self._apply(request, queryset, pause_offer, "paused. Their codes are refused until you resume them.")
+
+    @admin.action(description="Resume: take codes again", permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Offer]) -> None:
+        self._apply(request, queryset, resume_offer, "active. Their codes are taken again.")
+
+    @admin.action(description="End: refuse codes for good…", permissions=["change"])
+    def end(self, request: HttpRequest, queryset: QuerySet[Offer]) -> HttpResponse | None:
+        if not is_confirmed(request):
+            return ask(
+                self,
+                request,
+                question=f"End {counted(queryset.count(), 'deal')}?",
+                consequence=f"{counted(self._open_codes(queryset), 'code')} not used yet will be refused at the till.",
+                button="End",
+            )
+        self._apply(request, queryset, end_offer, "ended.")
+        return None
+
+    def _open_codes(self, queryset: QuerySet[Offer]) -> int:
+        codes = Code.objects.real().filter(offer__in=queryset.values("pk"), revoked_at=None)
+        return codes.filter(used__lt=models.F("max_uses")).count()
+
+    def _apply(
+        self, request: HttpRequest, queryset: QuerySet[Offer], service: Callable[..., Offer], words: str
+    ) -> None:
+        offers = list(queryset)
+        for offer in offers:
+            service(offer=offer)
+        self.message_user(request, f"{counted(len(offers), 'deal')} {words}", messages.SUCCESS)
+        over = [offer for offer in offers if offer.status == Offer.Status.ACTIVE and not_open_any_more(offer)]
+        if over:
+            ends = "has an end that is" if len(over) == 1 else "have ends that are"
+            self.message_user(
+                request, f"{counted(len(over), 'deal')} {ends} past: move it to have codes taken.", messages.WARNING
+            )
+
+
+def not_open_any_more(offer: Offer) -> bool:
+    return OfferState.of(offer, timezone.now()) == OfferState.OVER
+
+
+# --- Codes, the ledger, scans -----------------------------------------------------------------------------------------

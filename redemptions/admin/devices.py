@@ -1,0 +1,127 @@
+"""Phones and tills that scan, and the link that sets one up."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from contacts.admin.base import PlainAdmin, badge
+from contacts.fields import decrypt, encrypt
+from redemptions.admin.base import (
+    ask,
+    counted,
+    is_confirmed,
+)
+from redemptions.links import enrol_url
+from redemptions.models import Device
+from redemptions.qr import png
+from redemptions.services import renew_enrolment, revoke_device
+
+
+@admin.register(Device)
+class DeviceAdmin(PlainAdmin[Device]):
+    list_display = ("name", "location", "profile", "state", "last_seen_at")
+    list_filter = ("location", "profile")
+    list_select_related = ("location",)
+    search_fields = ("name",)
+    autocomplete_fields = ("location",)
+    fields = ("name", "location", "profile", "state", "platform", "app_version", "enrolled_at", "last_seen_at")
+    readonly_fields = ("state", "platform", "app_version", "enrolled_at", "last_seen_at")
+    actions = ("new_link", "revoke")
+
+    add_fieldsets = ((None, {"fields": ("name", "location", "profile")}),)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Device | None = None) -> Any:
+        return super().get_fieldsets(request, obj) if obj else self.add_fieldsets
+
+    @admin.display(description="State")
+    def state(self, device: Device) -> SafeString:
+        if device.revoked_at:
+            return badge("quiet", "Withdrawn")
+        return badge("ok", "In use") if device.token_hash else badge("warn", "Not set up yet")
+
+    # --- The enrolment link, shown once ---
+
+    def save_model(self, request: HttpRequest, obj: Device, form: ModelForm[Device], change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            self._keep_link(request, obj)
+
+    def _keep_link(self, request: HttpRequest, device: Device) -> None:
+        token = renew_enrolment(device=device, at=timezone.now())
+        # For the next page only, which takes it out. Sessions are kept in the database, hence encrypted.
+        request.session[self._session_key(device.pk)] = encrypt(token)
+
+    @staticmethod
+    def _session_key(device_id: int) -> str:
+        return f"enrolment_of_device_{device_id}"
+
+    def response_add(self, request: HttpRequest, obj: Device, post_url_continue: str | None = None) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:redemptions_device_enrolment", args=[obj.pk]))
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(self.enrolment)
+        return [path("<int:device_id>/enrolment/", page, name="redemptions_device_enrolment"), *super().get_urls()]
+
+    def enrolment(self, request: HttpRequest, device_id: int) -> HttpResponse:
+        """Show a new device's link and its QR code; a second look shows neither."""
+        device = get_object_or_404(Device, pk=device_id)
+        if not self.has_view_permission(request, device):
+            raise PermissionDenied
+        kept = request.session.pop(self._session_key(device.pk), None)
+        token = decrypt(kept) if kept else ""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Set up {device.name}",
+            "name": device.name,
+            "link": enrol_url(token) if token else "",
+            "image": self._image(enrol_url(token)) if token else "",
+            "expires_at": device.enrol_expires_at,
+            "back": reverse("admin:redemptions_device_changelist"),
+        }
+        page = TemplateResponse(request, "redemptions/admin_enrolment.html", context)
+        page.headers["Cache-Control"] = "no-store"
+        return page
+
+    @staticmethod
+    def _image(link: str) -> SafeString:
+        data = base64.b64encode(png(link, scale=6)).decode()
+        return format_html('<img src="data:image/png;base64,{}" alt="QR code of the link">', data)
+
+    @admin.action(description="New link: set the device up again", permissions=["change"])
+    def new_link(self, request: HttpRequest, queryset: QuerySet[Device]) -> HttpResponse | None:
+        devices = list(queryset[:2])
+        if len(devices) != 1 or devices[0].revoked_at:
+            self.message_user(request, "Choose one device that is not withdrawn. No link was made.", messages.WARNING)
+            return None
+        self._keep_link(request, devices[0])
+        return self.response_add(request, devices[0])
+
+    @admin.action(description="Withdraw: shut these devices out…", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Device]) -> HttpResponse | None:
+        devices = list(queryset.filter(revoked_at=None))
+        if not is_confirmed(request):
+            return ask(
+                self,
+                request,
+                question=f"Withdraw {counted(len(devices), 'device')}?",
+                consequence="They can scan no more, at once and for good. What they scanned stays.",
+                button="Withdraw",
+            )
+        for device in devices:
+            revoke_device(device=device, at=timezone.now())
+        self.message_user(request, f"{counted(len(devices), 'device')} withdrawn.", messages.SUCCESS)
+        return None
