@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,26 +95,33 @@ def measure_redeem(quick: bool) -> list[Report]:
     return [child("redeeming", {"redemptions": 80 if quick else 1_200, "rounds": 2 if quick else 5})]
 
 
+def measure_segments(quick: bool, rows: int | None = None) -> list[Report]:
+    return [child("segments", {"rows": rows or (5_000 if quick else 100_000), "rounds": 2 if quick else 5})]
+
+
 MEASUREMENTS: dict[str, Callable[[bool], list[Report]]] = {
     "import": measure_import,
     "send": measure_send,
     "redeem": measure_redeem,
+    "segments": measure_segments,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="|".join(MEASUREMENTS), help="what to measure; default: all three")
+    parser.add_argument("names", nargs="*", metavar="|".join(MEASUREMENTS), help="what to measure; default: all")
     parser.add_argument("--quick", action="store_true", help="try it out in seconds; the numbers mean nothing")
+    parser.add_argument("--rows", type=int, metavar="N", help="contacts the segments are counted over")
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON instead of a table")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(MEASUREMENTS):
         parser.error(f"there is no measurement '{unknown.pop()}': choose from {', '.join(MEASUREMENTS)}")
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     reports: list[Report] = []
-    for name in chosen.names or MEASUREMENTS:
+    measurements = MEASUREMENTS | {"segments": partial(measure_segments, rows=chosen.rows)}
+    for name in chosen.names or measurements:
         print(f"Measuring {name} ...", file=sys.stderr, flush=True)
-        reports += MEASUREMENTS[name](chosen.quick)
+        reports += measurements[name](chosen.quick)
     if chosen.json:
         found = {"command": command, "machine": machine(), "reports": [asdict(report) for report in reports]}
         print(json.dumps(found, indent=2))

@@ -1,4 +1,4 @@
-"""Invented people: names from two short lists, addresses under .example, numbers of the exchange 555."""
+"""Invented people: names from two short lists, addresses under .example, numbers of exchange 555 and up."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ AREAS = (212, 217, 303, 305, 312, 404, 415, 503, 512, 602, 617, 702, 713, 816, 9
 
 
 def person(number: int) -> tuple[str, str, str, str]:
-    """Return name, e-mail, phone and tag of one of 150,000 people."""
+    """Return name, e-mail, phone and tag of one of a million people."""
     name = f"{FIRST[number % len(FIRST)]} {LAST[number % len(LAST)]}"
-    phone = f"({AREAS[number // 10_000]}) 555-{number % 10_000:04}"
+    exchange, line = divmod(number, 10_000)
+    phone = f"({AREAS[exchange % len(AREAS)]}) {555 + exchange // len(AREAS)}-{line:04}"
     return name, f"Guest.{number}@Mail{number % 7}.example", phone, TAGS[number % len(TAGS)]
 
 

@@ -15,7 +15,8 @@ from redemptions.models import Offer
 class Campaign(models.Model):
     """One announcement on one channel. Its words live in its variants.
 
-    Whom it goes to is a question (`segment`, `tag`, or everybody); `audience` is that question as it was at launch.
+    Whom it goes to is a question (`segment`, `tag`, or everybody) without whom it leaves out (`exclude_segment`,
+    `exclude_tag`); `audience` is all that as it was at launch: `{"include": RULES, "exclude": [RULES, ...]}`.
     """
 
     class Status(models.TextChoices):
@@ -46,6 +47,23 @@ class Campaign(models.Model):
         on_delete=models.PROTECT,
         related_name="campaigns",
         help_text="Empty: everyone who is subscribed.",
+    )
+    exclude_segment = models.ForeignKey(
+        Segment,
+        verbose_name="leave out the segment",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="left_out_by_campaigns",
+        help_text="Whoever is in it gets nothing, even if they are in the audience.",
+    )
+    exclude_tag = models.ForeignKey(
+        Tag,
+        verbose_name="leave out people tagged",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="left_out_by_campaigns",
     )
     status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT, editable=False)
     audience = models.JSONField(null=True, editable=False)

@@ -24,8 +24,9 @@ from campaigns.rendering import (
     Shop,
 )
 from contacts.channels import Channel
-from contacts.models import Business, Contact
-from contacts.queries import reachable
+from contacts.models import Business, Contact, ContactQuerySet, Segment
+from contacts.queries import count_people, names_for, parts_of, reachable
+from contacts.segments import Group, Rule, to_json, words
 from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, display
 from redemptions.links import coupon_url
 from redemptions.models import Offer
@@ -80,17 +81,55 @@ def deal_of(offer: Offer, business: Business, *, code: str, coupon_url: str, qr_
 
 
 def audience_of(campaign: Campaign) -> dict[str, Any]:
-    """Return the question a campaign asks: frozen at launch, taken from its tag or segment before."""
+    """Return whom a campaign asks for and leaves out: frozen at launch, taken from its tags and segments before.
+
+    `{"include": RULES, "exclude": [RULES, ...]}`; campaigns of old froze RULES alone. `contacts.queries` reads both.
+    """
     if campaign.audience is not None:
         return dict(campaign.audience)
-    if campaign.tag_id:
-        return {"all": [{"tag": campaign.tag_id}]}
-    return dict(campaign.segment.rules) if campaign.segment else {}
+    exclude = [_rules_of(campaign.exclude_segment, None), _rules_of(None, campaign.exclude_tag_id)]
+    return {
+        "include": _rules_of(campaign.segment, campaign.tag_id) or {},
+        "exclude": [rules for rules in exclude if rules is not None],
+    }
 
 
-def audience_size(campaign: Campaign) -> int:
-    """Count who would get the campaign now. One query."""
-    return reachable(audience_of(campaign), Channel(campaign.channel)).count()
+def _rules_of(segment: Segment | None, tag_id: int | None) -> dict[str, Any] | None:
+    """Return the question of a segment or a tag; None: neither is chosen."""
+    if tag_id:
+        return to_json(Group("all", (Rule("tag", "has", tag_id),)))
+    return dict(segment.rules or {}) if segment else None
+
+
+def people_of(campaign: Campaign, *, at: datetime) -> ContactQuerySet:
+    """Return who would get the campaign. Rules that speak of days count them from its start, where that is known."""
+    return reachable(audience_of(campaign), Channel(campaign.channel), at=campaign.starts_at or at)
+
+
+def audience_size(campaign: Campaign, *, at: datetime) -> int:
+    """Count who would get the campaign. One query, or two where rules speak of days."""
+    return count_people(people_of(campaign, at=at))
+
+
+def audience_words(campaign: Campaign) -> str:
+    """Say in words whom the campaign asks for and leaves out; after the launch, what it asked then."""
+    include, exclude = parts_of(audience_of(campaign))
+    names = names_for(include, *exclude)
+    everybody = "Everyone who was subscribed" if campaign.planned_at else "Everyone who is subscribed"
+    if campaign.audience is None and campaign.tag:
+        line = f"People tagged “{campaign.tag}”"
+    elif campaign.audience is None and campaign.segment:
+        line = f"Segment “{campaign.segment}”"
+    elif include.rules:
+        line = words(include, names)
+    else:
+        line = everybody
+    if campaign.audience is None:
+        left_out = [f"segment “{campaign.exclude_segment}”"] if campaign.exclude_segment else []
+        left_out += [f"people tagged “{campaign.exclude_tag}”"] if campaign.exclude_tag else []
+    else:
+        left_out = [f"“{words(group, names)}”" for group in exclude]
+    return f"{line}, without {' and '.join(left_out)}" if left_out else line
 
 
 def preview(
@@ -121,8 +160,8 @@ def preview(
 
 def checklist(campaign: Campaign, content: Content, business: Business, *, at: datetime) -> list[Check]:
     """Return what blocks a campaign, what deserves a look, and what is fine. One query."""
-    checks = [_audience_check(campaign), _content_check(campaign, content, business), _shop_check(business)]
-    checks += _gap_checks(campaign, content)
+    checks = [_audience_check(campaign, at), _content_check(campaign, content, business), _shop_check(business)]
+    checks += _gap_checks(campaign, content, at)
     if campaign.channel == Channel.EMAIL:
         checks += [_subject_check(content), _sender_check(business)]
     if campaign.offer:
@@ -131,8 +170,8 @@ def checklist(campaign: Campaign, content: Content, business: Business, *, at: d
     return checks
 
 
-def _audience_check(campaign: Campaign) -> Check:
-    size = audience_size(campaign)
+def _audience_check(campaign: Campaign, at: datetime) -> Check:
+    size = audience_size(campaign, at=at)
     if not size:
         return Check("block", "Nobody would get this", "No one in this audience is subscribed on this channel.", "tag")
     people = "1 person" if size == 1 else f"{size:,} people"
@@ -160,13 +199,12 @@ def _content_check(campaign: Campaign, content: Content, business: Business) -> 
     return Check("ok", "Merge fields, unsubscribe link and footer", "The footer is added to every mail by itself.")
 
 
-def _gap_checks(campaign: Campaign, content: Content) -> list[Check]:
+def _gap_checks(campaign: Campaign, content: Content, at: datetime) -> list[Check]:
     """Name the people for whom a field stays empty where no default stands in. One query for each such field."""
     source = " ".join((content.subject, content.preheader, content.body, content.html))
     checks = []
     for name in fields_without_default(source) & {"first_name", "last_name"}:
-        audience = reachable(audience_of(campaign), Channel(campaign.channel))
-        if count := audience.filter(**{f"{name}__isnull": True}).count():
+        if count := count_people(people_of(campaign, at=at).filter(**{f"{name}__isnull": True})):
             people = "1 person has" if count == 1 else f"{count:,} people have"
             label = PERSON_FIELDS[name].lower()
             detail = f"They read a gap. Write {{{{ {name} | default: 'there' }}}} instead."

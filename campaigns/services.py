@@ -51,6 +51,8 @@ class Draft:
     offer: Offer | None = None
     segment: Segment | None = None
     tag: Tag | None = None
+    exclude_segment: Segment | None = None
+    exclude_tag: Tag | None = None
     is_demo: bool = field(default=False)
 
     @property
@@ -73,6 +75,7 @@ def save_draft(draft: Draft, *, campaign: Campaign | None = None) -> Campaign:
             raise NotPossible("This campaign has been launched; its words are frozen. Copy it to change them.")
         campaign.name, campaign.channel = draft.name, draft.channel
         campaign.offer, campaign.segment, campaign.tag = draft.offer, draft.segment, draft.tag
+        campaign.exclude_segment, campaign.exclude_tag = draft.exclude_segment, draft.exclude_tag
         campaign.save()
         variant = variant_of(campaign)
         variant.campaign = campaign
@@ -96,6 +99,8 @@ def copy_campaign(campaign: Campaign) -> Campaign:
             offer=campaign.offer,
             segment=campaign.segment,
             tag=campaign.tag,
+            exclude_segment=campaign.exclude_segment,
+            exclude_tag=campaign.exclude_tag,
         )
     )
 

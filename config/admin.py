@@ -16,7 +16,7 @@ from messaging.queries import OUTBOX_PERMISSIONS
 
 MENU = (
     ("Campaigns", ("campaigns.campaign",)),
-    ("Audience", ("contacts.contact", "contacts.segment", "contacts.tag", "contacts.import")),
+    ("Audience", ("contacts.contact", "contacts.segment", "contacts.tag", "contacts.signupform", "contacts.import")),
     (
         "Deals",
         (
@@ -29,10 +29,24 @@ MENU = (
         ),
     ),
     ("Messages", ("messaging.message", "messaging.outbox", "messaging.inboundtext")),
-    ("Records", ("contacts.consentevent", "contacts.suppression", "messaging.providerevent")),
+    (
+        "Records",
+        (
+            "contacts.consentevent",
+            "contacts.suppression",
+            "contacts.job",
+            "contacts.auditevent",
+            "messaging.providerevent",
+        ),
+    ),
     ("Settings", ("contacts.business", "auth.user", "auth.group")),
 )
-NAMES = {"contacts.business": "Business", "contacts.consentevent": "Consent history"}
+NAMES = {
+    "contacts.business": "Business",
+    "contacts.auditevent": "Audit log",
+    "contacts.consentevent": "Consent history",
+    "contacts.job": "Bulk jobs",
+}
 QUEUE = "django_q"
 
 

@@ -20,10 +20,15 @@ class AddressError(ValueError):
 
 EMAIL_LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 ASCII_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{1,59})")
-WRAPPING = " \r\n\ufeff\u200b"
+# Line ends, and what has no width: joiners, soft hyphens, and the direction marks that phones put around a number.
+WRAPPING = (
+    " \r\n\ufeff\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069"
+)
 INVISIBLE = {"Cf", "Cc", "Zl", "Zp"}
-SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u202f\u3000\t"), " ")
+SPACES = dict.fromkeys([ord("\t"), 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " ")
 
+# A number of the United States as it is mostly written: what is read is the same, without the cost of reading it.
+PLAIN_PHONE = re.compile(r"(?:\+?1[ .-]?)?\(?([2-9][0-9]{2})\)?[ .-]?([2-9][0-9]{2})[ .-]?([0-9]{4})")
 NANP_REGIONS = ("US", "PR", "GU", "VI", "AS", "MP")
 NOT_TEXTABLE = {
     phonenumbers.PhoneNumberType.TOLL_FREE,
@@ -66,7 +71,7 @@ def normalise_email(text: str) -> str:
     Raises AddressError.
     """
     address = clean_email(text)
-    if any(unicodedata.category(char) in INVISIBLE for char in address):
+    if not address.isprintable() and any(unicodedata.category(char) in INVISIBLE for char in address):
         raise AddressError("has an invisible character in the e-mail address")
     if " " in address:
         raise AddressError("has a space in the e-mail address")
@@ -114,19 +119,29 @@ def normalise_phone(text: str, region: str = "US") -> str:
     """
     number_text = clean_cell(unicodedata.normalize("NFKC", text))
     number_text = number_text.removeprefix("tel:").removesuffix(".0")
+    if region == "US" and (match := PLAIN_PHONE.fullmatch(number_text)):
+        number = phonenumbers.PhoneNumber(country_code=1, national_number=int("".join(match.groups())))
+    else:
+        number = _parse_phone(number_text, region)
+    kind = phonenumbers.number_type(number)
+    country = phonenumbers.region_code_for_number(number)
+    if country is None or kind == phonenumbers.PhoneNumberType.UNKNOWN:
+        raise AddressError("is not a valid phone number")
+    if country not in NANP_REGIONS:
+        raise AddressError("is not a number of the United States")
+    if kind in NOT_TEXTABLE:
+        raise AddressError("is a toll-free or premium number, and texts cannot reach it")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _parse_phone(text: str, region: str) -> phonenumbers.PhoneNumber:
     try:
-        number = phonenumbers.parse(number_text, region)
+        number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         raise AddressError("is not a phone number") from error
     if number.extension:
         raise AddressError("has an extension, and texts cannot reach one")
-    if not phonenumbers.is_valid_number(number):
-        raise AddressError("is not a valid phone number")
-    if phonenumbers.region_code_for_number(number) not in NANP_REGIONS:
-        raise AddressError("is not a number of the United States")
-    if phonenumbers.number_type(number) in NOT_TEXTABLE:
-        raise AddressError("is a toll-free or premium number, and texts cannot reach it")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return number
 
 
 def normalise(channel: Channel, text: str) -> str:

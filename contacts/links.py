@@ -1,4 +1,4 @@
-"""Links that identify an address by a keyed hash and cannot be forged. They never expire."""
+"""Links that cannot be forged: the way out, which never ends, and the way in, which its row lets expire."""
 
 import base64
 import binascii
@@ -12,6 +12,7 @@ from contacts.fields import key_id, keyed_hash
 
 CHANNEL_BYTES = {Channel.EMAIL: b"e", Channel.SMS: b"s"}
 MAC_BYTES = 16
+UNSUBSCRIBE, CONFIRM = "unsubscribe-link", "confirm-link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +33,12 @@ def unsubscribe_token(link: Unsubscribe) -> str:
     payload = (
         bytes.fromhex(key_id()) + CHANNEL_BYTES[link.channel] + link.address_index + link.message.to_bytes(8, "big")
     )
-    return base64.urlsafe_b64encode(payload + _mac(payload)).rstrip(b"=").decode()
+    return _sealed(UNSUBSCRIBE, payload)
 
 
 def read_unsubscribe_token(token: str) -> Unsubscribe:
     """Return what the token says. Raises BadLink."""
-    try:
-        raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (UnicodeEncodeError, binascii.Error) as error:
-        raise BadLink from error
-    payload, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
-    if len(payload) != 4 + 1 + 32 + 8 or not hmac.compare_digest(mac, _mac(payload)):
-        raise BadLink
+    payload = _opened(UNSUBSCRIBE, token, size=4 + 1 + 32 + 8)
     channel = next(channel for channel, byte in CHANNEL_BYTES.items() if byte == payload[4:5])
     return Unsubscribe(channel=channel, address_index=payload[5:37], message=int.from_bytes(payload[37:], "big"))
 
@@ -53,5 +48,41 @@ def unsubscribe_url(link: Unsubscribe) -> str:
     return f"{settings.PUBLIC_BASE_URL}/u/{unsubscribe_token(link)}"
 
 
-def _mac(payload: bytes) -> bytes:
-    return keyed_hash("unsubscribe-link", payload.hex())[:MAC_BYTES]
+def confirmation_token(confirmation_id: int) -> str:
+    """Return 38 URL-safe characters: key id, confirmation, and a 128-bit MAC over them."""
+    return _sealed(CONFIRM, bytes.fromhex(key_id()) + confirmation_id.to_bytes(8, "big"))
+
+
+def read_confirmation_token(token: str) -> int:
+    """Return the id of the confirmation. Raises BadLink."""
+    return int.from_bytes(_opened(CONFIRM, token, size=4 + 8)[4:], "big")
+
+
+def confirmation_url(confirmation_id: int) -> str:
+    """Return the absolute address of the page with the one button that confirms."""
+    return f"{settings.PUBLIC_BASE_URL}/join/confirm/{confirmation_token(confirmation_id)}"
+
+
+def join_url(slug: str) -> str:
+    """Return the absolute address of a sign-up form."""
+    return f"{settings.PUBLIC_BASE_URL}/join/{slug}"
+
+
+def _sealed(purpose: str, payload: bytes) -> str:
+    return base64.urlsafe_b64encode(payload + _mac(purpose, payload)).rstrip(b"=").decode()
+
+
+def _opened(purpose: str, token: str, *, size: int) -> bytes:
+    """Return the payload, which has `size` bytes. Raises BadLink."""
+    try:
+        raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise BadLink from error
+    payload, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
+    if len(payload) != size or not hmac.compare_digest(mac, _mac(purpose, payload)):
+        raise BadLink
+    return payload
+
+
+def _mac(purpose: str, payload: bytes) -> bytes:
+    return keyed_hash(purpose, payload.hex())[:MAC_BYTES]

@@ -38,6 +38,7 @@ STATUS_KINDS = {
 MEANING_KINDS = {
     InboundText.Meaning.STOP: "bad",
     InboundText.Meaning.START: "ok",
+    InboundText.Meaning.JOIN: "ok",
     InboundText.Meaning.HELP: "info",
     InboundText.Meaning.REVIEW: "warn",
 }

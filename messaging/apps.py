@@ -8,6 +8,10 @@ class MessagingConfig(AppConfig):
     name = "messaging"
 
     def ready(self) -> None:
+        from contacts import records
+        from messaging.records import MessagingRecords
+
+        records.register(self.name, MessagingRecords())
         post_migrate.connect(set_the_clock, sender=self)
 
 

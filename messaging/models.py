@@ -39,6 +39,7 @@ class Message(models.Model):
         UNSUBSCRIBED = "unsubscribed", "unsubscribed before it was sent"
         SUPPRESSED = "suppressed", "cannot be reached any more"
         ERASED = "erased", "was erased"
+        FEWER = "fewer", "asked for at most one message a month, and had one"
         OFFER_OVER = "offer_over", "the deal was over"
         RENDER = "render", "a merge field could not be filled"
         TOO_LONG = "too_long", "the text became too long"
@@ -126,6 +127,7 @@ class InboundText(models.Model):
     class Meaning(models.TextChoices):
         STOP = "stop", "Stop"
         START = "start", "Start"
+        JOIN = "join", "Wants to join"
         HELP = "help", "Help"
         REVIEW = "review", "Someone should read it"
 
@@ -135,6 +137,7 @@ class InboundText(models.Model):
     sender_index = DigestField()
     index_key_id = models.CharField(max_length=8, default=key_id)
     body = EncryptedTextField()
+    answer = EncryptedTextField(null=True)
     meaning = models.CharField(max_length=6, choices=Meaning, default=Meaning.REVIEW)
     received_at = models.DateTimeField(db_default=Now())
     handled_at = models.DateTimeField(null=True, blank=True)

@@ -6,19 +6,22 @@ import time
 
 from django.utils import timezone
 
-from messaging.services import finish_done, plan_due, recover, send_due, wake
+from messaging.services import confirm_due, finish_done, plan_due, recover, send_due, wake
 from messaging.services.control import beat
 
 BUDGET_S = 20  # far below the queue's timeout (60 s), and what a graceful stop waits for at most
 
 
 def work() -> None:
-    """Plan and send what is due for up to 20 seconds; where more is left, ask to be called again."""
+    """Plan and send what is due for up to 20 seconds, first what people are waiting for; where more is left, ask to be
+    called again.
+    """
     deadline = time.monotonic() + BUDGET_S
     while True:
+        asked = confirm_due(clock=timezone.now)
         planned = plan_due(at=timezone.now())
         sent = send_due(clock=timezone.now)
-        if not planned and not sent:
+        if not (asked or planned or sent):
             finish_done(at=timezone.now())
             return
         if time.monotonic() > deadline:

@@ -16,7 +16,7 @@ from django.utils.formats import date_format
 from django.utils.functional import cached_property
 
 from contacts.fields import DigestField, EncryptedCharField, key_id
-from contacts.models import Contact
+from contacts.models import Contact, SignupForm
 from redemptions.codes import display
 
 
@@ -306,3 +306,22 @@ class Scan(models.Model):
 
     def __str__(self) -> str:
         return f"Scan {self.pk}"
+
+
+class WelcomeDeal(models.Model):
+    """What people get for joining by a sign-up form, once their address is confirmed."""
+
+    form = models.OneToOneField(SignupForm, on_delete=models.CASCADE, related_name="welcome_deal")
+    offer = models.ForeignKey(
+        Offer,
+        on_delete=models.PROTECT,
+        related_name="welcomes",
+        verbose_name="deal",
+        help_text="Each person gets a code of their own, once, right after confirming.",
+    )
+
+    class Meta:
+        verbose_name = "welcome deal"
+
+    def __str__(self) -> str:
+        return f"Deal of form {self.form_id}"

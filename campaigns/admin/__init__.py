@@ -23,7 +23,7 @@ from campaigns.models import Campaign
 from campaigns.queries import content_of, variant_of
 from campaigns.services import NotPossible, save_draft
 from contacts.channels import Channel
-from contacts.models import Segment
+from contacts.models import Segment, Tag
 from messaging.queries import audience_sizes, redeemed_counts
 
 Status = Campaign.Status
@@ -102,7 +102,9 @@ class CampaignAdmin(PreviewPages, ReportPages):
     # --- The form ---
 
     def get_fieldsets(self, request: HttpRequest, obj: Campaign | None = None) -> Any:
-        whom = ("tag", "segment") if Segment.objects.exists() else ("tag",)
+        segments = ("segment", "exclude_segment") if Segment.objects.exists() else ()
+        tags = ("exclude_tag",) if Tag.objects.exists() else ()
+        whom = ("tag", *segments, *tags)
         return [
             ("Campaign", {"fields": ("name", "channel", "offer", *whom)}),
             ("Message", {"fields": ("subject", "preheader", "body")}),
@@ -185,4 +187,4 @@ class CampaignAdmin(PreviewPages, ReportPages):
         return response
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
-        return super().get_queryset(request).select_related("offer", "tag", "segment")
+        return super().get_queryset(request).select_related("offer", "tag", "segment", "exclude_segment", "exclude_tag")

@@ -19,6 +19,13 @@ from contacts.channels import Channel
 from redemptions.models import Offer
 
 TYPE_ABOVE = 500
+EMPTY_LABELS = {
+    "offer": "No deal",
+    "tag": "Everyone who is subscribed",
+    "segment": "No segment",
+    "exclude_segment": "Nobody",
+    "exclude_tag": "No tag",
+}
 
 
 class Lines(forms.CharField):
@@ -64,8 +71,13 @@ class CampaignForm(forms.ModelForm[Campaign]):
 
     class Meta:
         model = Campaign
-        fields = ["name", "channel", "offer", "tag", "segment"]
-        labels = {"offer": "Deal", "segment": "Or a segment"}
+        fields = ["name", "channel", "offer", "tag", "segment", "exclude_segment", "exclude_tag"]
+        labels = {
+            "offer": "Deal",
+            "segment": "Or a segment",
+            "exclude_segment": "Leave out",
+            "exclude_tag": "And leave out people tagged",
+        }
         help_texts = {"segment": "A saved question; instead of a tag."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -82,7 +94,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
                 sms="Your name and how to stop are added.",
             ),
         )
-        for name, label in (("offer", "No deal"), ("tag", "Everyone who is subscribed"), ("segment", "No segment")):
+        for name, label in EMPTY_LABELS.items():
             if isinstance(field := self.fields.get(name), forms.ModelChoiceField):
                 field.empty_label = label
         if isinstance(offers := self.fields.get("offer"), forms.ModelChoiceField):
@@ -103,7 +115,15 @@ class CampaignForm(forms.ModelForm[Campaign]):
     def campaign(self) -> Campaign:
         """Return the campaign as it is typed now, not saved. Call after `is_valid`."""
         draft = self.draft
-        return Campaign(name=draft.name, channel=draft.channel, offer=draft.offer, segment=draft.segment, tag=draft.tag)
+        return Campaign(
+            name=draft.name,
+            channel=draft.channel,
+            offer=draft.offer,
+            segment=draft.segment,
+            tag=draft.tag,
+            exclude_segment=draft.exclude_segment,
+            exclude_tag=draft.exclude_tag,
+        )
 
 
 def by_channel(channel: str, *, email: str, sms: str) -> SafeString:
@@ -134,6 +154,8 @@ def draft_of(data: dict[str, Any]) -> Draft:
         offer=data.get("offer"),
         segment=None if data.get("tag") else data.get("segment"),
         tag=data.get("tag"),
+        exclude_segment=data.get("exclude_segment"),
+        exclude_tag=data.get("exclude_tag"),
     )
 
 

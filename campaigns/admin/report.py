@@ -11,6 +11,7 @@ from django.utils import formats, timezone
 from django.utils.dateparse import parse_date
 
 from campaigns.admin.sending import SendingPages, count_numbers, status_badge, unreported
+from campaigns.queries import audience_words
 from contacts.admin.base import Bar, bars
 from contacts.sheets import guard
 from messaging.queries import (
@@ -40,6 +41,7 @@ class ReportPages(SendingPages):
             "title": f"Report: {campaign.name}",
             "campaign": campaign,
             "status": status_badge(campaign),
+            "audience": audience_words(campaign),
             "progress": now,
             "funnel": funnel(now),
             "numbers": count_numbers(now),

@@ -17,12 +17,12 @@ from django.views.decorators.http import require_POST
 from campaigns.admin.forms import TYPE_ABOVE, ReviewForm
 from campaigns.admin.preview import checks_of, facts
 from campaigns.models import Campaign
-from campaigns.queries import SAMPLE, audience_size, content_of, variant_of
+from campaigns.queries import SAMPLE, audience_size, audience_words, content_of, variant_of
 from campaigns.rendering import ContentError
 from campaigns.services import Blocked, NotPossible, copy_campaign
 from contacts.admin.base import Number, PlainAdmin, badge, people
 from contacts.channels import AddressError, Channel, mask_email, mask_phone
-from contacts.models import Business, Segment, Tag
+from contacts.models import Business
 from messaging import services
 from messaging.queries import Progress, progress
 
@@ -54,20 +54,6 @@ ALWAYS_SHOWN = {"delivered", "accepted", "queued"}
 def status_badge(campaign: Campaign) -> SafeString:
     status = Status(campaign.status)
     return badge(STATUS_KINDS[status], status.label)
-
-
-def audience_label(campaign: Campaign) -> str:
-    """Say in words whom the campaign asks for; after the launch, whom it asked for then."""
-    if campaign.audience is not None:
-        tags = Tag.objects.in_bulk([rule["tag"] for rule in campaign.audience.get("all", [])])
-        names = " and ".join(f"“{tag.name}”" for tag in tags.values())
-        everyone = "Everyone who is subscribed" if campaign.planned_at is None else "Everyone who was subscribed"
-        return f"People tagged {names}" if campaign.audience.get("all") else everyone
-    if campaign.tag_id:
-        return f"People tagged “{Tag.objects.get(pk=campaign.tag_id)}”"
-    if campaign.segment_id:
-        return f"Segment “{Segment.objects.get(pk=campaign.segment_id)}”"
-    return "Everyone who is subscribed"
 
 
 def count_numbers(now: Progress) -> list[Number]:
@@ -118,7 +104,8 @@ class SendingPages(PlainAdmin[Campaign]):
         if not campaign.is_editable:
             self.message_user(request, f"This campaign is {campaign.get_status_display().lower()} already.", "WARNING")
             return page_of(campaign)
-        business, size, content = Business.load(), audience_size(campaign), content_of(campaign, variant_of(campaign))
+        business, content = Business.load(), content_of(campaign, variant_of(campaign))
+        size = audience_size(campaign, at=timezone.now())
         form = ReviewForm(request.POST or None, size=size, zone=business.timezone, label_suffix="")
         checks = checks_of(campaign, content)
         blocked = [check for check in checks if check.level == "block"]
@@ -132,7 +119,7 @@ class SendingPages(PlainAdmin[Campaign]):
             "subject": facts(campaign, content)["subject"] or content.subject,
             "sample_name": SAMPLE.first_name,
             "is_later": form["when"].value() == "later",
-            "audience": audience_label(campaign),
+            "audience": audience_words(campaign),
             "size": people(size),
             "checks": checks,
             "blocked": blocked,
@@ -194,8 +181,8 @@ class SendingPages(PlainAdmin[Campaign]):
             "variant": variant,
             "preview": facts(campaign, content_of(campaign, variant)),
             "status": status_badge(campaign),
-            "audience": audience_label(campaign),
-            "expected": people(audience_size(campaign)) if status == Status.SCHEDULED else "",
+            "audience": audience_words(campaign),
+            "expected": people(audience_size(campaign, at=timezone.now())) if status == Status.SCHEDULED else "",
             "progress": now,
             "progress_line": progress_line(campaign, now),
             "numbers": count_numbers(now),

@@ -1,16 +1,28 @@
-"""What people agreed to and withdrew: append-only, so only read here."""
+"""What people agreed to and withdrew, which is only read here, and the blocks on addresses, which may be ended."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from contacts.admin.base import ChoicesInUse, ReadOnlyAdmin, badge
-from contacts.models import ConsentEvent, Suppression
+from contacts.admin.base import ReadOnlyAdmin, badge
+from contacts.admin.people.finding import address_of
+from contacts.admin.people.forms import LiftForm
+from contacts.admin.searching import PrivateSearch
+from contacts.channels import Channel
+from contacts.models import ConsentEvent, Contact, Suppression
+from contacts.queries import source_words
+from contacts.services import lift
+from contacts.services.lifting import NEEDS_THEIR_WORD
 
 ACTION_KINDS = {
     ConsentEvent.Action.GRANTED: "ok",
@@ -19,9 +31,17 @@ ACTION_KINDS = {
 }
 
 
-def source_label(source: str) -> str:
-    """Return the words for how an address came to be blocked; what is no known source is shown as it is."""
-    return str(ConsentEvent.Source(source).label) if source in ConsentEvent.Source.values else source
+class LiftedFilter(admin.SimpleListFilter):
+    title = "lifted"
+    parameter_name = "lifted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        return [("no", "In force"), ("yes", "Lifted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in {"no", "yes"}:
+            return queryset
+        return queryset.filter(lifted_at__isnull=self.value() == "no")
 
 
 @admin.register(ConsentEvent)
@@ -40,6 +60,8 @@ class ConsentEventAdmin(ReadOnlyAdmin[ConsentEvent]):
         "at",
         "recorded_at",
         "wording",
+        "version",
+        "evidence",
         "reference",
         "import_run",
         "actor",
@@ -52,7 +74,7 @@ class ConsentEventAdmin(ReadOnlyAdmin[ConsentEvent]):
         return (
             super()
             .get_queryset(request)
-            .defer("ip_address", "user_agent")
+            .defer("ip_address", "user_agent", "evidence")
             .only(
                 "id",
                 "contact__id",
@@ -69,7 +91,8 @@ class ConsentEventAdmin(ReadOnlyAdmin[ConsentEvent]):
         )
 
     def get_fields(self, request: HttpRequest, obj: ConsentEvent | None = None) -> tuple[str, ...]:
-        personal = () if request.user.has_perm("contacts.reveal_contact") else ("ip_address", "user_agent")
+        hidden = ("ip_address", "user_agent", "evidence")
+        personal = () if request.user.has_perm("contacts.reveal_contact") else hidden
         return tuple(name for name in self.fields or () if name not in personal)
 
     @admin.display(description="Contact")
@@ -86,11 +109,14 @@ class ConsentEventAdmin(ReadOnlyAdmin[ConsentEvent]):
 
 
 @admin.register(Suppression)
-class SuppressionAdmin(ReadOnlyAdmin[Suppression]):
+class SuppressionAdmin(PrivateSearch[Suppression], ReadOnlyAdmin[Suppression]):
     list_display = ("id", "channel", "why", "how", "created_at", "lifted")
-    list_filter = ("channel", ("reason", ChoicesInUse))
+    list_filter = ("channel", "reason", LiftedFilter)
     sortable_by = ()
     fields = ("channel", "reason", "how", "created_at", "lifted_at", "lifted_by", "lifted_because")
+    change_list_template = "admin/contacts/suppression/change_list.html"
+    change_form_template = "admin/contacts/suppression/change_form.html"
+    search_help_text = "A whole e-mail address or a whole phone number: only their fingerprints are kept here."
     empty_title = "Nobody is suppressed"
     empty_text = "Addresses that unsubscribed, bounced or complained are kept here, and are never written to."
 
@@ -100,8 +126,78 @@ class SuppressionAdmin(ReadOnlyAdmin[Suppression]):
 
     @admin.display(description="How", empty_value="—")
     def how(self, suppression: Suppression) -> str:
-        return source_label(suppression.source)
+        return source_words(suppression.source)
 
     @admin.display(description="Lifted", empty_value="No")
     def lifted(self, suppression: Suppression) -> object:
         return suppression.lifted_at
+
+    def find(self, text: str) -> list[int]:
+        channel, index = address_of(text.strip())
+        found = Suppression.objects.filter(channel=channel, address_index=index)
+        return list(found.values_list("pk", flat=True)[:100])
+
+    # --- Lifting ---
+
+    def get_urls(self) -> list[URLPattern]:
+        lift_page = self.admin_site.admin_view(self.lift_view)
+        return [path("<int:pk>/lift/", lift_page, name="contacts_suppression_lift"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        block = self.get_object(request, object_id)
+        context = {"may_lift": bool(block and block.lifted_at is None and may_lift(request))}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+
+    def lift_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask for the reason, and end the block."""
+        if not may_lift(request):
+            raise PermissionDenied
+        block = Suppression.objects.filter(pk=pk).first()
+        if block is None:
+            raise Http404
+        needs_their_word = block.reason in NEEDS_THEIR_WORD
+        form = LiftForm(request.POST or None, needs_their_word=needs_their_word, label_suffix="")
+        if block.lifted_at is not None:
+            self.message_user(request, "This block has ended already. Nothing was changed.", level="WARNING")
+            return self._after_lifting(request, block)
+        if request.method == "POST" and form.is_valid():
+            return self._lift(request, block, form.cleaned_data["reason"])
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "End this block",
+            "block": block,
+            "needs_their_word": needs_their_word,
+            "contact": self._contact_of(request, block),
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/contacts/suppression/lift.html", context)
+
+    def _lift(self, request: HttpRequest, block: Suppression, reason: str) -> HttpResponse:
+        actor: Any = request.user
+        if lift(block, actor=actor, reason=reason, at=timezone.now()):
+            consent = " Their consent is recorded." if block.reason in NEEDS_THEIR_WORD else ""
+            self.log_change(request, block, "Ended the block.")
+            self.message_user(request, f"The block has ended for 1 address.{consent}")
+        else:
+            self.message_user(request, "Somebody else ended this block just now. Nothing was changed.", level="WARNING")
+        return self._after_lifting(request, block)
+
+    def _after_lifting(self, request: HttpRequest, block: Suppression) -> HttpResponse:
+        """Lead to the person, where there is one the user may see, and to the block otherwise."""
+        contact = self._contact_of(request, block)
+        page, number = ("contact", contact.pk) if contact else ("suppression", block.pk)
+        return HttpResponseRedirect(reverse(f"admin:contacts_{page}_change", args=[number]))
+
+    def _contact_of(self, request: HttpRequest, block: Suppression) -> Contact | None:
+        if not request.user.has_perm("contacts.view_contact"):
+            return None
+        index = bytes(block.address_index)
+        found: Contact | None = Contact.objects.with_address(Channel(block.channel), index).only("pk").first()
+        return found
+
+
+def may_lift(request: HttpRequest) -> bool:
+    return request.user.has_perms(["contacts.view_suppression", "contacts.lift_suppression"])

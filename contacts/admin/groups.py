@@ -6,16 +6,25 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import PROTECT, Count, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.shortcuts import render
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
-from contacts.admin.base import Number, PlainAdmin
-from contacts.channels import Channel
+from contacts.admin.base import Number, PlainAdmin, badge
+from contacts.admin.builder import UNREADABLE, RulesField, typed
 from contacts.models import ContactTag, Segment, Tag
-from contacts.queries import audience_contacts, reachable
+from contacts.queries import audience_sizes, examples, names_for, segments_asking
+from contacts.segments import Group, SegmentError, gone, parse, to_json, words
+
+GONE = "being tagged with it will be true of nobody, and not being tagged of everybody"
+LIVE = "admin/contacts/segment/live.html"
 
 
 def chips(names: list[str]) -> SafeString:
@@ -24,15 +33,13 @@ def chips(names: list[str]) -> SafeString:
 
 def keepers(obj: Model) -> list[str]:
     """Name what forbids the deletion of a row, by the kind of thing: `2 campaigns`."""
-    found = []
+    found: dict[type[Model], set[Any]] = {}
     for relation in obj._meta.related_objects:
-        if relation.on_delete is not PROTECT:
-            continue
-        meta = relation.related_model._meta
-        count = relation.related_model._default_manager.filter(**{relation.field.name: obj}).count()
-        if count:
-            found.append(f"{count} {meta.verbose_name if count == 1 else meta.verbose_name_plural}")
-    return found
+        if relation.on_delete is PROTECT:
+            rows = relation.related_model._default_manager.filter(**{relation.field.name: obj})
+            found.setdefault(relation.related_model, set()).update(rows.values_list("pk", flat=True))
+    counted = [(model._meta, len(rows)) for model, rows in found.items() if rows]
+    return [f"{count} {meta.verbose_name if count == 1 else meta.verbose_name_plural}" for meta, count in counted]
 
 
 @admin.register(Tag)
@@ -60,70 +67,119 @@ class TagAdmin(PlainAdmin[Tag]):
         """Say how many people lose the tag; naming each of a hundred thousand would not help anyone."""
         tagged = ContactTag.objects.filter(tag__in=[tag.pk for tag in objs]).count()
         lines = [f"Tag: {tag}" for tag in objs] + [f"It is taken off {tagged:,} contacts; the contacts stay."]
+        for tag in objs:
+            lines += [f"Segment “{segment}” asks for it: {GONE}." for segment in segments_asking("tag", tag.pk)]
         protected = [f"{tag} is used by {keeper}" for tag in objs for keeper in keepers(tag)]
         return lines, {"tags": len(objs)}, set(), protected
 
 
 class SegmentForm(forms.ModelForm[Segment]):
-    tags = forms.ModelMultipleChoiceField(
-        Tag.objects.all(),
-        label="People who have all of these tags",
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text="None chosen: everybody.",
-    )
+    rules = RulesField(label="Who is in it", required=False)
 
     class Meta:
         model = Segment
-        fields = ["name"]
+        fields = ["name", "rules"]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        rules = self.instance.rules or {}
-        self.initial.setdefault("tags", [rule["tag"] for rule in rules.get("all", [])])
 
-    def save(self, commit: bool = True) -> Segment:
-        chosen = [{"tag": tag.pk} for tag in self.cleaned_data["tags"]]
-        self.instance.rules = {"all": chosen} if chosen else {}
-        return super().save(commit)
+class SegmentList(ChangeList):
+    """A page of segments with what each of them asks, in words: two queries for all of them together."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        page: list[Any] = list(self.result_list)
+        questions = {segment.pk: _question(segment) for segment in page}
+        names = names_for(*(question for question in questions.values() if question))
+        for segment in page:
+            question = questions[segment.pk]
+            segment.in_words = words(question, names) if question else UNREADABLE
+            segment.gone = bool(question and gone(question, names))
+        self.result_list = page
+
+
+def _question(segment: Segment) -> Group | None:
+    try:
+        return parse(segment.rules)
+    except SegmentError:
+        return None
 
 
 @admin.register(Segment)
 class SegmentAdmin(PlainAdmin[Segment]):
     form = SegmentForm
-    list_display = ("name", "tag_names")
+    list_display = ("name", "asks")
     search_fields = ("name",)
     sortable_by = ("name",)
     actions = None
     change_form_template = "admin/contacts/segment/change_form.html"
     empty_title = "No segments yet"
-    empty_text = "A segment is a saved question, such as everybody with both “Lunch” and “Birthday club”."
+    empty_text = "A segment is a saved question, such as everybody who redeemed three deals or more."
 
-    readonly_fields = ("tag_names",)
+    readonly_fields = ("asks",)
 
     def get_fields(self, request: HttpRequest, obj: Segment | None = None) -> tuple[str, ...]:
-        may_change = self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)
-        return ("name", "tags") if may_change else ("name", "tag_names")
+        return ("name", "rules") if self._may_build(request, obj) else ("name", "asks")
 
-    @admin.display(description="People with all of")
-    def tag_names(self, segment: Segment) -> str | SafeString:
-        chosen = [rule["tag"] for rule in (segment.rules or {}).get("all", [])]
-        names = Tag.objects.in_bulk(chosen)
-        return chips([names[pk].name if pk in names else "a deleted tag" for pk in chosen]) or "everybody"
+    def _may_build(self, request: HttpRequest, obj: Segment | None = None) -> bool:
+        return self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SegmentList
+
+    @admin.display(description="Who is in it")
+    def asks(self, segment: Segment) -> str | SafeString:
+        if (line := getattr(segment, "in_words", None)) is None:
+            question = _question(segment)
+            return words(question, names_for(question)) if question else UNREADABLE
+        return format_html("{} {}", line, badge("warn", "Asks for what was deleted")) if segment.gone else str(line)  # type: ignore[attr-defined]
+
+    def get_urls(self) -> list[URLPattern]:
+        live = self.admin_site.admin_view(require_POST(self.live_view))
+        return [path("live/", live, name="contacts_segment_live"), *super().get_urls()]
+
+    def live_view(self, request: HttpRequest) -> HttpResponse:
+        """Answer the page, while rules are typed, with how many people they find and ten of them."""
+        if not (self.has_add_permission(request) or self.has_change_permission(request)):
+            raise PermissionDenied
+        try:
+            rules = RulesField(required=False).clean(typed(request.POST, "rules"))
+        except ValidationError:
+            return render(request, LIVE, {"incomplete": True})
+        return render(request, LIVE, findings(request, rules))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         segment = self.get_object(request, object_id)
-        sizes = segment_sizes(segment) if segment else []
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "numbers": sizes})
+        question = _question(segment) if segment and self.has_view_permission(request, segment) else None
+        found = findings(request, to_json(question)) if question is not None else {}
+        used = keepers(segment) if segment else []
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **found, "used": used})
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        found = findings(request, {}) if request.method == "GET" and self.has_add_permission(request) else {}
+        return super().add_view(request, form_url, {**(extra_context or {}), **found})
 
 
-def segment_sizes(segment: Segment) -> list[Number]:
-    """Count the people of a segment, and those of them who may be written to. Three queries."""
-    rules = segment.rules or {}
-    return [
-        Number("People in this segment", audience_contacts(rules).count()),
-        Number("Can get e-mail", reachable(rules, Channel.EMAIL).count()),
-        Number("Can get SMS", reachable(rules, Channel.SMS).count()),
-    ]
+def findings(request: HttpRequest, rules: dict[str, Any]) -> dict[str, Any]:
+    """Return what a question finds now: the numbers, the question in words, and ten masked people, the newest first.
+
+    The people are for those who may see contacts.
+    """
+    at = timezone.now()
+    question = parse(rules)
+    names = names_for(question)
+    sizes = audience_sizes(rules, at=at)
+    may_see = request.user.has_perm("contacts.view_contact")
+    return {
+        "numbers": [
+            Number("People in this segment", sizes.people),
+            Number("Can get e-mail", sizes.email),
+            Number("Can get SMS", sizes.sms),
+        ],
+        "in_words": words(question, names),
+        "gone": gone(question, names),
+        "may_see": may_see,
+        "examples": [contact.masked for contact in examples(rules, at=at)] if may_see else [],
+    }

@@ -1,19 +1,61 @@
-"""From a file to contacts: read, map, normalise, match, then preview or write."""
+"""From a file to contacts: read, match, check, write, and take back."""
 
-from contacts.importing.run import Counts, ImportBusy, check, run_import, stage, stage_and_run, staged_table
-from contacts.importing.sniff import FIELDS, ImportFileError, NoAddressColumn, Table, read_table
+from contacts.importing.columns import FIELDS, MULTIPLE
+from contacts.importing.counts import Counts
+from contacts.importing.files import ImportFileError, NoAddressColumn
+from contacts.importing.presets import PRESETS
+from contacts.importing.problems import problems_csv
+from contacts.importing.run import (
+    DUE,
+    ImportBusy,
+    advance_imports,
+    advance_now,
+    ask_check,
+    ask_run,
+    ask_undo,
+    can_undo,
+    cancel_import,
+    finish_here,
+    sweep,
+)
+from contacts.importing.sniff import TablePlan
+from contacts.importing.staging import (
+    NotWaiting,
+    Reading,
+    match_columns,
+    pieces_of,
+    plans_of,
+    read_again,
+    samples_of,
+    stage,
+)
 
 __all__ = [
+    "DUE",
     "FIELDS",
+    "MULTIPLE",
+    "PRESETS",
     "Counts",
     "ImportBusy",
     "ImportFileError",
     "NoAddressColumn",
-    "Table",
-    "check",
-    "read_table",
-    "run_import",
+    "NotWaiting",
+    "Reading",
+    "TablePlan",
+    "advance_imports",
+    "advance_now",
+    "ask_check",
+    "ask_run",
+    "ask_undo",
+    "can_undo",
+    "cancel_import",
+    "finish_here",
+    "match_columns",
+    "pieces_of",
+    "plans_of",
+    "problems_csv",
+    "read_again",
+    "samples_of",
     "stage",
-    "stage_and_run",
-    "staged_table",
+    "sweep",
 ]

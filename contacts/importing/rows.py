@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
+from typing import Any
 
-from contacts.channels import (
-    AddressError,
-    Channel,
-    clean_cell,
-    clean_email,
-    clean_name,
-    normalise_email,
-    normalise_phone,
-)
+from contacts.channels import AddressError, Channel
 from contacts.fields import keyed_hash
-from contacts.importing.sniff import Row, Table
+from contacts.importing.claims import Cells, ChannelClaim, read_claims
+from contacts.importing.files import MAX_CELL
+from contacts.importing.sniff import Row, TablePlan
+from contacts.importing.table import filled, is_email
+from contacts.importing.widgets import (
+    UNKNOWN_YEAR,
+    BirthdayWidget,
+    EmailWidget,
+    NameWidget,
+    PhoneWidget,
+    PostalCodeWidget,
+    ReadingWidget,
+    TagsWidget,
+    TextWidget,
+    read_date,
+)
+from contacts.importing.words import REFUSALS, STRENGTH
 
-OLDEST_YEAR_OF_TWO = 2025  # a birthday in 26 or later is one of 1926 or later
-# Month first, as in the United States; day first where it can be nothing else.
-DATE_FORMATS = ("%Y-%m-%d", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%Y", "%Y/%m/%d")
+__all__ = ["UNKNOWN_YEAR", "Candidate", "ChannelClaim", "Problem", "read_date", "read_row", "split_name"]
+
+MAX_NOTES = 2000
+EMAIL, PHONE, BIRTHDAY, TAGS = EmailWidget(), PhoneWidget(), BirthdayWidget(), TagsWidget()
+FULL_NAME = NameWidget(max_length=81)
+TEXTS: dict[str, ReadingWidget[str]] = {
+    "first_name": NameWidget(),
+    "last_name": NameWidget(),
+    "postal_code": PostalCodeWidget(),
+}
+NOTES = TextWidget(MAX_NOTES)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A row or a cell that was left out. `value` is the cell as it stood in the file."""
+    """A row or a cell that was left out, or is doubtful. `value` is the cell as it stood in the file.
+
+    `whole_row`: nobody was made of this row. Otherwise they were, without the cell, or with what was made of it.
+    """
 
     line: int
     column: str
@@ -36,7 +55,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Candidate:
-    """A person as the file tells of them."""
+    """A person as the file tells of them. `cells` is the row as it stood."""
 
     line: int
     email: str | None = None
@@ -46,71 +65,161 @@ class Candidate:
     texts: dict[str, str] = field(default_factory=dict)
     birthday: date | None = None
     tags: list[str] = field(default_factory=list)
-    is_repeat: bool = False  # met in an earlier chunk: fills blanks, and is counted as a duplicate already
+    claims: dict[Channel, ChannelClaim] = field(default_factory=dict)
+    cells: list[str] = field(default_factory=list)
 
     def index(self, channel: Channel) -> bytes | None:
         return self.email_index if channel == Channel.EMAIL else self.phone_index
 
     def drop_phone(self) -> None:
+        """Forget the number, and what was said of it."""
         self.phone = self.phone_index = None
+        self.claims.pop(Channel.SMS, None)
 
     def take_blanks_from(self, other: Candidate) -> None:
-        """Fill what is empty here with what a later row of the same person says."""
+        """Fill what is empty here with what another row of the same person says; a refusal in either holds."""
+        for channel, claim in other.claims.items():
+            if self.index(channel) in (None, other.index(channel)):
+                held = self.claims.get(channel)
+                self.claims[channel] = claim if held is None else _stronger(held, claim)
         for name in ("email", "email_index", "phone", "phone_index", "birthday"):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(other, name))
         self.texts = {**other.texts, **self.texts}
-        self.tags += [tag for tag in other.tags if tag not in self.tags]
+        known = {tag.casefold() for tag in self.tags}
+        self.tags += [tag for tag in other.tags if tag.casefold() not in known]
 
 
-def read_row(table: Table, row: Row) -> tuple[Candidate | None, list[Problem]]:
-    """Return the person in a row, or None where no address of theirs can be used, and what was wrong."""
-    cells = {
-        name: (position, row.cells[position])
-        for position, name in table.mapping.items()
-        if position < len(row.cells) and clean_cell(row.cells[position])
-    }
-    candidate, problems = Candidate(row.line), []
-    for name, normal in (("email", normalise_email), ("phone", normalise_phone)):
-        if name not in cells:
-            continue
-        position, cell = cells[name]
+def _stronger(first: ChannelClaim, second: ChannelClaim) -> ChannelClaim:
+    if second.claim in REFUSALS or first.claim in REFUSALS:
+        return max(first, second, key=lambda said: STRENGTH.index(said.claim))
+    return first if STRENGTH.index(first.claim) >= STRENGTH.index(second.claim) else second
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A row while it is read: its filled cells by field, and what was found wrong so far."""
+
+    row: Row
+    candidate: Candidate
+    cells: Cells
+    problems: list[tuple[str, str, str]]
+
+    def first(self, name: str) -> tuple[str, str]:
+        return self.cells[name][0] if name in self.cells else ("", "")
+
+    def take(self, name: str, widget: ReadingWidget[Any], empty: Any = "") -> Any:
+        """Return the value of a field, and note what is wrong or doubtful about its cell."""
+        if name not in self.cells:
+            return empty
+        header, cell = self.cells[name][0]
         try:
-            _set_address(candidate, name, cell, normal(cell))
+            cleaned = widget.read(cell)
         except AddressError as error:
-            problems.append((table.header[position], cell, f"This {error}."))
+            self.problems.append((header, cell, f"This {error}."))
+        except ValueError as error:
+            self.problems.append((header, cell, str(error)))
+        else:
+            if cleaned.doubt:
+                self.problems.append((header, cell, cleaned.doubt))
+            return cleaned.value
+        return empty
+
+
+def read_row(plan: TablePlan, row: Row) -> tuple[Candidate | None, list[Problem]]:
+    """Return the person in a row, or None where no address of theirs can be used, and what was wrong or doubtful."""
+    problems: list[tuple[str, str, str]] = []
+    if (swallowed := _swallowed(plan, row)) is not None:
+        return None, [Problem(row.line, *swallowed, whole_row=True)]
+    reading = _Reading(row, Candidate(row.line, cells=list(row.cells)), _cells(plan, row, problems), problems)
+    candidate = reading.candidate
+    email, normal = reading.take("email", EMAIL, ("", ""))
+    if normal:
+        candidate.email, candidate.email_index = email, keyed_hash(Channel.EMAIL.value, normal)
+    if phone := reading.take("phone", PHONE):
+        candidate.phone, candidate.phone_index = phone, keyed_hash(Channel.SMS.value, phone)
     if candidate.email is None and candidate.phone is None:
-        if not problems:
-            problems = [("", "", "The row has neither an e-mail address nor a phone number.")]
-        return None, [Problem(row.line, *problem, whole_row=True) for problem in problems]
-    _set_details(candidate, {name: cell for name, (_, cell) in cells.items()})
-    if "birthday" in cells:
-        position, cell = cells["birthday"]
-        candidate.birthday = read_date(cell)
-        if candidate.birthday is None:
-            problems.append((table.header[position], cell, "This is not a birthday that can be told. Use 1990-12-31."))
-    return candidate, [Problem(row.line, *problem, whole_row=False) for problem in problems]
+        wrong = problems or [("", "", "The row has neither an e-mail address nor a phone number.")]
+        return None, [Problem(row.line, *problem, whole_row=True) for problem in wrong]
+    _set_details(reading)
+    claims, doubts = read_claims(plan, reading.cells)
+    candidate.claims = {channel: claim for channel, claim in claims.items() if candidate.index(channel) is not None}
+    return candidate, [Problem(row.line, *problem, whole_row=False) for problem in problems + doubts]
 
 
-def _set_address(candidate: Candidate, name: str, cell: str, normal: str) -> None:
-    if name == "email":
-        candidate.email, candidate.email_index = clean_email(cell), keyed_hash(Channel.EMAIL.value, normal)
-    else:
-        candidate.phone, candidate.phone_index = normal, keyed_hash(Channel.SMS.value, normal)
+def _cells(plan: TablePlan, row: Row, problems: list[tuple[str, str, str]]) -> Cells:
+    """Return the filled cells by field, and note what does not fit the table."""
+    cells: Cells = {}
+    for position, name in plan.mapping.items():
+        if position >= len(row.cells) or not filled(row.cells[position]):
+            continue
+        header, cell = plan.header[position], row.cells[position]
+        if len(cell) > MAX_CELL:
+            problems.append((header, cell[:MAX_CELL], f"This was cut to {MAX_CELL} characters."))
+            cell = cell[:MAX_CELL]
+        cells.setdefault(name, []).append((header, cell))
+    if extra := [cell for cell in row.cells[plan.width :] if filled(cell)]:
+        problems.append(
+            (
+                "",
+                plan.separator.join(extra)[:MAX_CELL],
+                "The row has more cells than the table has columns, so cells may have slipped. See whether this person "
+                "is right; a cell that holds the separator needs quotation marks.",
+            )
+        )
+    return cells
 
 
-def _set_details(candidate: Candidate, cells: dict[str, str]) -> None:
-    first, last = clean_name(cells.get("first_name", "")), clean_name(cells.get("last_name", ""))
-    if not first and not last and "name" in cells:
-        first, last = split_name(clean_name(cells["name"], max_length=80))
-    texts = {
-        "first_name": first[:40],
-        "last_name": last[:40],
-        "postal_code": clean_cell(cells.get("postal_code", ""))[:12],
-        "notes": clean_cell(cells.get("notes", ""))[:2000],
-    }
+def _swallowed(plan: TablePlan, row: Row) -> tuple[str, str, str] | None:
+    """Tell whether a quotation mark that is never closed drew the rows below into one cell."""
+    for position, cell in enumerate(row.cells):
+        if "\n" not in cell:
+            continue
+        for text in cell.split("\n")[1:]:
+            parts = text.split(plan.separator)
+            if len(parts) > max(plan.width // 2, 1) and any(map(is_email, parts)):
+                header = plan.header[position] if position < plan.width else ""
+                reason = (
+                    f"A quotation mark in this row is not closed where it should be, so {cell.count(chr(10))} rows "
+                    "below were read as part of this cell. Mend it and import the rows again."
+                )
+                return header, cell, reason
+    return None
+
+
+def _set_details(reading: _Reading) -> None:
+    candidate = reading.candidate
+    texts = {name: reading.take(name, widget) for name, widget in TEXTS.items()}
+    if not texts["first_name"]:
+        _take_full_name(reading, texts)
+    notes = "\n".join(cell.strip() for _, cell in reading.cells.get("notes", ()))
+    cleaned = NOTES.read(notes)
+    if cleaned.doubt:
+        reading.problems.append((reading.first("notes")[0], notes, cleaned.doubt))
+    texts["notes"] = cleaned.value
     candidate.texts = {name: text for name, text in texts.items() if text}
-    candidate.tags = [clean_cell(tag)[:100] for tag in re.split(r"[,;|]", cells.get("tags", "")) if clean_cell(tag)]
+    candidate.birthday = reading.take("birthday", BIRTHDAY, None)
+    for header, cell in reading.cells.get("tags", ()):
+        tags = TAGS.read(cell)
+        if tags.doubt:
+            reading.problems.append((header, cell, tags.doubt))
+        known = {tag.casefold() for tag in candidate.tags}
+        candidate.tags += [tag for tag in tags.value if tag.casefold() not in known]
+
+
+def _take_full_name(reading: _Reading, texts: dict[str, str]) -> None:
+    """Fill the names from a column of full names, or from `Maria Kim <maria@example.org>`."""
+    full = reading.take("name", FULL_NAME)
+    if not full and not texts["last_name"] and "email" in reading.cells:
+        full = FULL_NAME.read(EMAIL.name_in(reading.first("email")[1])).value
+    if not full:
+        return
+    if texts["last_name"]:
+        first = full.removesuffix(texts["last_name"]).strip(" ,") or full
+        texts["first_name"] = first[:40]
+        return
+    first, last = split_name(full)
+    texts["first_name"], texts["last_name"] = first[:40].strip(), last[:40].strip()
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -120,15 +229,3 @@ def split_name(name: str) -> tuple[str, str]:
         return first.strip(), last.strip()
     first, _, last = name.partition(" ")
     return first, last.strip()
-
-
-def read_date(text: str) -> date | None:
-    """Return the day meant, or None where it cannot be told. A year of two digits is one of the last hundred."""
-    text = clean_cell(text).partition(" ")[0].partition("T")[0]
-    for date_format in DATE_FORMATS:
-        try:
-            day = datetime.strptime(text, date_format).date()  # noqa: DTZ007 - a day has no zone
-        except ValueError:
-            continue
-        return day.replace(year=day.year - 100) if "%y" in date_format and day.year > OLDEST_YEAR_OF_TWO else day
-    return None

@@ -1,226 +1,183 @@
-"""Read a file of rows: its encoding, its separator, its header, and which column holds what. No database."""
+"""How a table is read: its encoding, its separator, its header, and which column holds what. No database."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import re
-import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import islice
+from typing import Any
 
-from contacts.channels import AddressError, clean_cell, normalise_email, normalise_phone
+from contacts.importing.columns import FIELDS, folded
+from contacts.importing.encodings import EncodingScan, known_encoding, lines_of
+from contacts.importing.files import MAX_COLUMNS, ImportFileError, NoAddressColumn, refuse_what_is_no_table
+from contacts.importing.headers import (
+    SAMPLE_ROWS,
+    from_first_address,
+    head_rows,
+    header_at,
+    names_of,
+    row_at_line,
+    separator_of,
+)
+from contacts.importing.matching import MEANINGS, choose_preset, map_columns, meaning_of
+from contacts.importing.table import Row, records_of
 
-MAX_BYTES = 50 * 1024 * 1024
-SAMPLE_ROWS = 200
-SNIFFED_CHARACTERS = 20_000
-SEPARATORS = ",;\t|"
+__all__ = [
+    "FIELDS",
+    "MEANINGS",
+    "ImportFileError",
+    "NoAddressColumn",
+    "Row",
+    "TablePlan",
+    "detect",
+    "require_addresses",
+    "rows_of",
+    "sample_rows",
+]
 
-FIELDS = {
-    "email": "E-mail",
-    "phone": "Phone",
-    "first_name": "First name",
-    "last_name": "Last name",
-    "name": "Full name",
-    "birthday": "Birthday",
-    "postal_code": "Postal code",
-    "tags": "Tags",
-    "notes": "Notes",
-}
-
-# Headers after folding: lower case, letters and digits only.
-HEADERS = {
-    "email": "email emailaddress mail emailadresse e_mail primaryemail correo correoelectronico customeremail",
-    "phone": "phone phonenumber mobile mobilephone mobilenumber cell cellphone telephone tel sms smsphone telefon "
-    "telefono telefonnummer handy handynummer mobilnummer rufnummer celular movil",
-    "first_name": "firstname first fname givenname forename vorname nombre prenom",
-    "last_name": "lastname last lname surname familyname nachname familienname apellido apellidos nom",
-    "name": "name fullname contact contactname customer customername",
-    "birthday": "birthday birthdate dateofbirth dob geburtstag geburtsdatum cumpleanos fechadenacimiento",
-    "postal_code": "postalcode zip zipcode postcode plz postleitzahl codigopostal",
-    "tags": "tags tag labels label groups schlagworte schlagwort gruppen etiquetas",
-    "notes": "notes note comment comments memo notizen notiz bemerkung notas",
-}
-FIELD_OF_HEADER = {header: field for field, headers in HEADERS.items() for header in headers.split()}
+HEAD_BYTES = 512 * 1024
 
 
-class ImportFileError(ValueError):
-    """The file as a whole cannot be imported; the message says why and what to do."""
+@dataclass(slots=True)
+class TablePlan:
+    """How one table of a file is read.
 
+    `header_line` is 0 where there is no header: `header` is then `Column 1`, ... `mapping` is position -> field.
+    `meaning` is one of MEANINGS: what being in this table says of a person. `first_part` and `last_part` say where the
+    stored table lies, for whoever stores it.
+    """
 
-class NoAddressColumn(ImportFileError):
-    """No column was recognised; each interface adds how to name one there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One data row; `line` is the line it starts on in the file, counted from 1, as a spreadsheet shows it."""
-
-    line: int
-    cells: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A file that could be read: its columns, and which field each of them fills (None: left out)."""
-
-    text: str
+    name: str
+    encoding: str
     separator: str
+    header_line: int
     header: list[str]
     mapping: dict[int, str]
-    sha256: str
-    has_header: bool = True
+    preset: str
+    meaning: str
+    first_line: int
+    width: int
+    first_part: int = 0
+    last_part: int = 0
 
-    def rows(self) -> Iterator[Row]:
-        """Yield the data rows one by one; blank lines are passed over."""
-        reader = csv.reader(io.StringIO(self.text), delimiter=self.separator)
-        line = 1
-        for number, cells in enumerate(_strict(reader)):
-            start, line = line, reader.line_num + 1
-            if number >= self.has_header and any(cell.strip() for cell in cells):
-                yield Row(start, cells)
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "mapping": {str(position): field for position, field in self.mapping.items()}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TablePlan:
+        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        known["mapping"] = {int(position): field for position, field in data["mapping"].items()}
+        return cls(**known)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex over the folded headers; empty where there is no header: nothing tells such files apart."""
+        if not self.header_line:
+            return ""
+        return hashlib.sha256("\x1f".join(map(folded, self.header)).encode()).hexdigest()
 
     @property
     def left_out(self) -> list[str]:
         """Headers of the columns that fill nothing."""
         return [name for position, name in enumerate(self.header) if position not in self.mapping]
 
+    @property
+    def has_addresses(self) -> bool:
+        """Whether a column holds e-mail addresses or phone numbers."""
+        return not {"email", "phone"}.isdisjoint(self.mapping.values())
 
-def read_table(
-    content: bytes, overrides: dict[str, str] | None = None, *, mapping: dict[int, str] | None = None
-) -> Table:
-    """Read a CSV and decide what its columns are.
 
-    `overrides` maps a header, as it stands in the file, to one of FIELDS, or to "" to leave the column out. `mapping`
-    is a decision made before, by position. A first line that holds an address is data: the file has no header.
+def _nothing_remembered(fingerprint: str) -> dict[int, str] | None:
+    return None
 
-    Raises ImportFileError: not text, empty, too large, or no column that holds an e-mail address or phone number.
+
+def detect(
+    pieces: Callable[[], Iterable[bytes]],
+    name: str,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    preset: str = "auto",
+    recall: Callable[[str], dict[int, str] | None] = _nothing_remembered,
+    encoding: str | None = None,
+    separator: str | None = None,
+    header_line: int | None = None,
+) -> TablePlan:
+    """Decide how a table is read. Reads all of it once, in flat memory.
+
+    `overrides` maps a header, as `TablePlan.header` has it, to one of FIELDS, or to "" to leave the column out;
+    `recall` returns the mapping remembered for a fingerprint, which beats what the headers say, but no override.
+    `preset` is "auto" or one of PRESETS. `encoding`, `separator` and `header_line` (0: none) are taken as given.
+
+    A table without a column of addresses passes: see `require_addresses`.
+
+    Raises ImportFileError: not text, empty, too wide, or an override, preset or encoding that is none.
     """
-    text = _decode(content)
-    separator = _separator(text)
-    first = [clean_cell(cell) for cell in next(_strict(csv.reader(io.StringIO(text), delimiter=separator)), [])]
-    if not any(first):
+    scan, head = EncodingScan(), b""
+    for piece in pieces():
+        if len(head) < HEAD_BYTES:
+            head += piece
+        scan.feed(piece)
+    refuse_what_is_no_table(head[:4096])
+    encoding = known_encoding(encoding) if encoding else scan.encoding()
+    lines = list(lines_of([head], encoding))
+    if len(head) < scan.total and len(lines) > 1:
+        lines.pop()
+    separator = _known_separator(separator) if separator else separator_of(lines)
+    rows = head_rows(lines, separator)
+    if not rows:
         raise ImportFileError("The file is empty. Export your contacts as CSV with a header line, and try again.")
-    has_header = not any(_is_email(cell) or _is_phone(cell) for cell in first)
-    header = first if has_header else [f"Column {number}" for number in range(1, len(first) + 1)]
-    table = Table(text, separator, header, {}, hashlib.sha256(content).hexdigest(), has_header)
-    if mapping is None:
-        sample = [row for row, _ in zip(table.rows(), range(SAMPLE_ROWS), strict=False)]
-        mapping = _map_columns(header, sample, overrides or {})
-    if not {"email", "phone"} & set(mapping.values()):
-        raise NoAddressColumn(
-            "No column of this file looks like e-mail addresses or phone numbers. Its columns are: "
-            f"{', '.join(name or '(no name)' for name in header)}. Add a first line that names them, such as "
-            "'E-mail' or 'Phone', and try again."
-        )
-    return replace(table, mapping=mapping)
+    at = header_at(rows) if header_line is None else row_at_line(rows, header_line)
+    data = from_first_address(rows) if at is None else rows[at + 1 :]
+    sample = data[:SAMPLE_ROWS]
+    header = names_of([] if at is None else rows[at].cells, sample)
+    if len(header) > MAX_COLUMNS:
+        raise ImportFileError(f"The table has more than {MAX_COLUMNS} columns. Delete those that are not needed.")
+    chosen = choose_preset(preset, header)
+    plan = TablePlan(
+        name=name,
+        encoding=encoding,
+        separator=separator,
+        header_line=0 if at is None else rows[at].line,
+        header=header,
+        mapping={},
+        preset=chosen.name,
+        meaning=meaning_of(name, chosen.name, header, sample),
+        first_line=data[0].line if data else rows[-1].line + 1,
+        width=len(header),
+    )
+    remembered = recall(plan.fingerprint) if plan.fingerprint else None
+    plan.mapping = map_columns(header, None if at is None else chosen, sample, overrides or {}, remembered)
+    return plan
 
 
-def _decode(content: bytes) -> str:
-    if len(content) > MAX_BYTES:
-        raise ImportFileError(f"The file is larger than {MAX_BYTES // 1024 // 1024} MB. Split it and import the parts.")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    elif content.startswith(b"PK\x03\x04"):
-        raise ImportFileError("This is a spreadsheet or ZIP file, not CSV. Save it as CSV, and import that.")
-    else:
-        encodings = ["utf-8-sig", "cp1252"]
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\x00" not in text:
-            return text
-    raise ImportFileError("The file is not text. Export your contacts as CSV (UTF-8), and try again.")
+def _known_separator(separator: str) -> str:
+    if len(separator) == 1 and separator not in '"\n\r\x00 ':
+        return separator
+    raise ImportFileError("The separator must be one character, such as a comma, a semicolon or a tab.")
 
 
-def _separator(text: str) -> str:
-    """Return the separator that splits the first lines into the most columns alike."""
-    lines = [line for line in text[:SNIFFED_CHARACTERS].splitlines()[:20] if line.strip()]
-    if not lines:
-        return ","
-
-    def score(separator: str) -> tuple[int, int]:
-        widths = [len(row) for row in csv.reader(lines, delimiter=separator)]
-        return (min(widths[0], 2) * sum(width == widths[0] for width in widths), widths[0])
-
-    try:
-        return max(SEPARATORS, key=score)
-    except csv.Error:
-        return ","
+def require_addresses(plans: Sequence[TablePlan]) -> None:
+    """Raise NoAddressColumn where no table of a file has a column of e-mail addresses or phone numbers."""
+    if any(plan.has_addresses for plan in plans):
+        return
+    columns = list(dict.fromkeys(name for plan in plans for name in plan.header))
+    raise NoAddressColumn(
+        f"No column of this file looks like e-mail addresses or phone numbers. Its columns are: {', '.join(columns)}. "
+        "Add a first line that names them, such as 'E-mail' or 'Phone', and try again."
+    )
 
 
-def _strict(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise ImportFileError(
-            "The file cannot be read as CSV: a quoted cell is never closed or is far too long. "
-            "Open it in a spreadsheet program, save it as CSV again, and import that."
-        ) from error
+def rows_of(pieces: Iterable[bytes], plan: TablePlan) -> Iterator[Row]:
+    """Yield the data rows one by one, in flat memory; blank lines are passed over.
+
+    Raises ImportFileError: a quotation mark is never closed, or a cell or line is far too long.
+    """
+    for row in records_of(lines_of(pieces, plan.encoding), plan.separator):
+        if row.line >= plan.first_line:
+            yield row
 
 
-def _map_columns(header: list[str], sample: list[Row], overrides: dict[str, str]) -> dict[int, str]:
-    _check_overrides(header, overrides)
-    by_name = {name.casefold(): field for name, field in overrides.items()}
-    mapping: dict[int, str] = {}
-    for position, name in enumerate(header):
-        field = by_name.get(name.casefold(), FIELD_OF_HEADER.get(_folded(name), ""))
-        if field and field not in mapping.values():
-            mapping[position] = field
-    for field, is_one in (("email", _is_email), ("phone", _is_phone)):
-        if field not in mapping.values():
-            _map_by_value(field, is_one, header, sample, mapping, by_name)
-    return mapping
-
-
-def _folded(header: str) -> str:
-    """`E-Mail Adresse` -> `emailadresse`, `Cumpleaños` -> `cumpleanos`."""
-    plain = "".join(char for char in unicodedata.normalize("NFKD", header) if not unicodedata.combining(char))
-    return re.sub(r"[\W_]+", "", plain.lower())
-
-
-def _check_overrides(header: list[str], overrides: dict[str, str]) -> None:
-    known = {name.casefold() for name in header}
-    for name, field in overrides.items():
-        if name.casefold() not in known:
-            raise ImportFileError(f"There is no column '{name}' in the file. Its columns are: {', '.join(header)}.")
-        if field and field not in FIELDS:
-            raise ImportFileError(f"'{field}' is not a field. The fields are: {', '.join(FIELDS)}.")
-
-
-def _map_by_value(
-    field: str,
-    is_one: object,
-    header: list[str],
-    sample: list[Row],
-    mapping: dict[int, str],
-    overridden: dict[str, str],
-) -> None:
-    """Give `field` to the first unnamed column in which most filled cells are one."""
-    assert callable(is_one)
-    for position, name in enumerate(header):
-        if position in mapping or name.casefold() in overridden:
-            continue
-        cells = [row.cells[position] for row in sample if position < len(row.cells) and row.cells[position].strip()]
-        if cells and sum(map(is_one, cells)) > 0.8 * len(cells):
-            mapping[position] = field
-            return
-
-
-def _is_email(cell: str) -> bool:
-    try:
-        normalise_email(cell)
-    except AddressError:
-        return False
-    return True
-
-
-def _is_phone(cell: str) -> bool:
-    try:
-        normalise_phone(cell)
-    except AddressError:
-        return False
-    return len(re.sub(r"\D", "", cell)) >= 10
+def sample_rows(pieces: Iterable[bytes], plan: TablePlan, limit: int) -> list[Row]:
+    """Return the first `limit` data rows; stops reading there."""
+    return list(islice(rows_of(pieces, plan), limit))

@@ -8,9 +8,7 @@ from django.db import transaction
 
 from campaigns import services as campaigns
 from campaigns.models import Campaign
-from campaigns.queries import audience_of, variant_of
-from contacts.channels import Channel
-from contacts.queries import reachable
+from campaigns.queries import people_of, variant_of
 from messaging.models import Message
 from redemptions.services import issue_codes
 
@@ -44,7 +42,7 @@ def plan_chunk(campaign_id: int, *, at: datetime) -> int:
         if campaign is None:
             return 0
         people = list(
-            reachable(audience_of(campaign), Channel(campaign.channel))
+            people_of(campaign, at=at)
             .filter(pk__gt=campaign.plan_position)
             .order_by("pk")
             .values_list("pk", flat=True)[:CHUNK]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +23,7 @@ from campaigns.rendering import ContentError
 from contacts.channels import Channel, deliverable
 from contacts.fields import DecryptionError
 from contacts.models import Business, ChannelStatus, Contact, Suppression
-from contacts.services import suppress
+from contacts.services import note_sent, suppress
 from messaging.models import Message
 from messaging.services.composing import Composer
 from messaging.transports import Outbound, Outcome, Transport, TransportError, transport_for
@@ -37,6 +37,7 @@ LEASE = timedelta(minutes=5)  # far above the longest batch; a claim older than 
 MAX_ATTEMPTS = 12  # the delays below add up to about twelve hours
 FIRST_DELAY_S = 60
 MAX_DELAY_S = 2 * 3600
+FEWER_MEANS = timedelta(days=30)  # to whoever asked for fewer messages, one in this time
 BRAKE = 5  # as many refusals or silences in a row are not the guests' fault
 
 Status, Reason = Message.Status, Message.Reason
@@ -55,11 +56,14 @@ def _send_channel(channel: Channel, clock: Clock, batch: int) -> int:
     if not claimed:
         return 0
     refusal = None
+    messages: list[Message] = []
     try:
         with transport_for(channel) as transport:
-            _send_claimed(_load(claim, clock()), Composer(Business.load()), transport, clock)
+            messages = _load(claim, clock())
+            _send_claimed(messages, Composer(Business.load()), transport, clock)
     except TransportError as error:
         refusal = error
+    _note_sent([message.contact_id for message in messages if message.status == Status.ACCEPTED], clock())
     if refusal is not None:  # the connection itself: nothing of this batch was handed over
         _put_off(claim, refusal, clock())
     return claimed
@@ -167,6 +171,13 @@ def _try_to_send(message: Message, composer: Composer, transport: Transport, clo
         return
     provider_id = transport.send(outbound)
     _settle(message, Status.ACCEPTED, clock(), provider=transport.name, provider_id=provider_id)
+    message.status = Status.ACCEPTED
+
+
+def _note_sent(contact_ids: Iterable[int | None], at: datetime) -> None:
+    """Note for segments who got something: once for a batch, when all of it is settled."""
+    if known := [pk for pk in contact_ids if pk]:
+        note_sent(known, at=at)
 
 
 def _compose(message: Message, composer: Composer) -> Outbound | None:
@@ -194,22 +205,37 @@ def _hand_over(message: Message, at: datetime) -> bool:
     channel, index = Channel(message.channel), _index(message)
     moment = connection.ops.adapt_datetimefield_value(at)
     claim = Message._meta.get_field("claim").get_db_prep_value(message.claim, connection)
+    assert message.contact is not None
+    fewer = message.contact.fewer_messages
+    lately = [connection.ops.adapt_datetimefield_value(at - FEWER_MEANS)] if fewer else []
     with connection.cursor() as cursor:
-        cursor.execute(HAND_OVER[channel], [moment, index, message.pk, claim, index, moment, index])
+        cursor.execute(HAND_OVER[channel, fewer], [moment, index, message.pk, claim, index, *lately, moment, index])
         return bool(cursor.rowcount)
 
 
-def _hand_over_sql(channel: Channel) -> str:
-    """Return the statement of `_hand_over`; names and states come from the models, values are parameters."""
+MAY_HAVE_ARRIVED = ", ".join(f"'{status.value}'" for status in (Status.SENDING, *Message.MAY_HAVE_ARRIVED))
+
+
+def _hand_over_sql(channel: Channel, fewer: bool) -> str:
+    """Return the statement of `_hand_over`; names and states come from the models, values are parameters.
+
+    For those who asked for fewer messages it looks for one of the last month, which costs the others nothing. Who asked
+    since the contact was read gets neither: the message goes back, and is claimed again with what is known then.
+    """
     message, contact, suppression = Message._meta.db_table, Contact._meta.db_table, Suppression._meta.db_table
     campaign, offer = Campaign._meta.db_table, Offer._meta.db_table
+    not_too_many = f"""NOT EXISTS (
+                SELECT 1 FROM {message} AS earlier
+                WHERE earlier.contact_id = person.id AND earlier.id <> {message}.id AND earlier.handed_at > %s
+                  AND earlier.status IN ({MAY_HAVE_ARRIVED}))"""  # noqa: S608 - nothing in it comes from outside
     return f"""
         UPDATE {message} SET handed_at = %s, address_index = %s, attempts = attempts + 1
         WHERE id = %s AND claim = %s AND status = '{Status.SENDING.value}'
           AND EXISTS (
             SELECT 1 FROM {contact} AS person
             WHERE person.id = {message}.contact_id AND person.{Contact.INDEX_FIELDS[channel]} = %s
-              AND person.{channel.value}_status = '{ChannelStatus.SUBSCRIBED.value}')
+              AND person.{channel.value}_status = '{ChannelStatus.SUBSCRIBED.value}'
+              AND {not_too_many if fewer else "NOT person.fewer_messages"})
           AND EXISTS (
             SELECT 1 FROM {campaign} AS campaign LEFT JOIN {offer} AS offer ON offer.id = campaign.offer_id
             WHERE campaign.id = {message}.campaign_id AND campaign.status = '{Campaign.Status.SENDING.value}'
@@ -222,7 +248,7 @@ def _hand_over_sql(channel: Channel) -> str:
     """  # noqa: S608 - nothing in it comes from outside
 
 
-HAND_OVER = {channel: _hand_over_sql(channel) for channel in Channel}
+HAND_OVER = {(channel, fewer): _hand_over_sql(channel, fewer) for channel in Channel for fewer in (False, True)}
 
 
 def _leave_out(message: Message, at: datetime) -> None:
@@ -251,7 +277,12 @@ def _why_not(message: Message, campaign: Campaign, at: datetime) -> Message.Reas
         return Reason.UNSUBSCRIBED
     if status != ChannelStatus.SUBSCRIBED or _suppressions(message).exists():
         return Reason.SUPPRESSED
-    return None
+    return Reason.FEWER if contact.fewer_messages and _had_one_lately(message, at) else None
+
+
+def _had_one_lately(message: Message, at: datetime) -> bool:
+    sent = Message.objects.filter(contact=message.contact_id, handed_at__gt=at - FEWER_MEANS)
+    return sent.filter(status__in=(Status.SENDING, *Message.MAY_HAVE_ARRIVED)).exclude(pk=message.pk).exists()
 
 
 def _record_failure(message: Message, error: TransportError, at: datetime) -> None:
@@ -327,6 +358,7 @@ def recover(*, at: datetime) -> int:
     queue of a campaign that was cancelled meanwhile is cancelled with it.
     """
     dead = Message.objects.filter(status=Status.SENDING, claimed_at__lt=at - LEASE)
+    _note_sent(_sent_by_the_dead(dead), at)
     unknown = dead.filter(handed_at__isnull=False).update(
         status=Status.UNKNOWN, reason=Reason.WORKER_DIED, status_at=at
     )
@@ -334,6 +366,19 @@ def recover(*, at: datetime) -> int:
     cancelled = Campaign.objects.filter(status=Campaign.Status.CANCELLED)
     left = Message.objects.filter(status=Status.QUEUED, campaign__in=cancelled.values("pk"))
     return unknown + queued + left.update(status=Status.CANCELLED, status_at=at)
+
+
+def _sent_by_the_dead(dead: QuerySet[Message]) -> list[int | None]:
+    """Return who got a message in a batch that was never brought to its end: nobody noted it yet."""
+    left = list(dead.values_list("campaign_id", "claim"))
+    if not left:
+        return []
+    sent = Message.objects.filter(
+        campaign__in={campaign for campaign, _ in left},
+        status__in=(*Message.REACHED, Status.BOUNCED),
+        claim__in={claim for _, claim in left},
+    )
+    return list(sent.values_list("contact_id", flat=True))
 
 
 def finish_done(*, at: datetime) -> int:

@@ -7,7 +7,7 @@ import email.policy
 import os
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage as ParsedMessage
@@ -21,6 +21,9 @@ from django.core.mail.backends.base import BaseEmailBackend
 from contacts.channels import Channel
 from messaging.transports.base import Outbound, OutboundText
 
+HEAD_BYTES = 16 * 1024
+RECIPIENT = re.compile(rb"(?im)^To:\s*(.*)$")
+ADDRESS_END = re.compile(rb"[\s<>,]+")
 SAFE_NAME = re.compile(r"[0-9a-f-]{8,64}\.(eml|txt)")
 
 
@@ -112,6 +115,29 @@ def read(name: str) -> OutboxMail:
     shown = ("From", "To", "Subject", "Date", "List-Unsubscribe", "List-Unsubscribe-Post")
     headers = [(name, str(message[name])) for name in shown if message[name]]
     return OutboxMail(headers, html, text_part.get_content() if text_part else "")
+
+
+def remove(*, references: Collection[str], addresses: Collection[str]) -> int:
+    """Delete the files written under these references or to these addresses; return how many.
+
+    Reads the head of every file there is: the outbox is where messages lie while no provider is set up.
+    """
+    wanted, needles = set(references), [address.casefold().encode() for address in addresses]
+    paths = [path for channel in Channel for path in folder(channel).glob("*.*") if SAFE_NAME.fullmatch(path.name)]
+    gone = [path for path in paths if path.stem in wanted or _is_to(path, needles)]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return len(gone)
+
+
+def _is_to(path: Path, needles: Collection[bytes]) -> bool:
+    try:
+        with path.open("rb") as file:
+            recipient = RECIPIENT.search(file.read(HEAD_BYTES))
+    except FileNotFoundError:  # removed by somebody else meanwhile
+        return False
+    addresses = ADDRESS_END.split(recipient[1].lower()) if recipient else []
+    return any(needle in addresses for needle in needles)
 
 
 def _item(path: Path, channel: Channel) -> OutboxItem:

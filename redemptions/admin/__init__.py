@@ -4,5 +4,15 @@ from redemptions.admin.codes import CodeAdmin
 from redemptions.admin.deals import LocationAdmin, OfferAdmin, OfferState
 from redemptions.admin.devices import DeviceAdmin
 from redemptions.admin.ledger import RedemptionAdmin, ScanAdmin
+from redemptions.admin.welcome import WelcomeDealInline
 
-__all__ = ["CodeAdmin", "DeviceAdmin", "LocationAdmin", "OfferAdmin", "OfferState", "RedemptionAdmin", "ScanAdmin"]
+__all__ = [
+    "CodeAdmin",
+    "DeviceAdmin",
+    "LocationAdmin",
+    "OfferAdmin",
+    "OfferState",
+    "RedemptionAdmin",
+    "ScanAdmin",
+    "WelcomeDealInline",
+]

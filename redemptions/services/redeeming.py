@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from contacts.fields import keyed_hash
+from contacts.services import note_redeemed
 from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, BadCheckCharacter, normalise, parse
 from redemptions.models import Code, Device, EntryCounter, Offer, Redemption, Scan
 from redemptions.queries import find_code, find_scan, is_locked, refusal
@@ -124,6 +125,8 @@ def _redeem_once(attempt: _Attempt) -> Outcome:
         reason = _claim(code)
 
     # 4. The records. The entry number comes last: its row stays locked until the commit.
+    if code and not reason and code.contact_id:
+        note_redeemed(code.contact_id, at=attempt.at, order_value=attempt.order_value)
     redemption = None if reason or code is None else _write_line(attempt, code)
     scan = _write_scan(attempt, code, reason, redemption)
     return Outcome(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +14,7 @@ from django.utils import timezone
 from campaigns.models import Campaign, Variant
 from campaigns.services import Draft, save_draft
 from contacts.channels import Channel
-from contacts.importing import check, read_table, stage
+from contacts.importing import ask_check, finish_here, stage
 from contacts.models import ConsentEvent, Contact, Import, Segment, Tag
 from contacts.services import find_or_make_tag, record_consent, save_contact, unsubscribe
 from messaging.models import Heartbeat, InboundText, Message, ProviderEvent
@@ -89,9 +90,9 @@ def shop(db: None) -> Shop:
         at=LAUNCHED,
     )
     content = b"email,first name\nnew@example.com,Nina\nnot an address,Bad\n"
-    table = read_table(content)
-    staged = stage(table=table, content=content, file_name="list.csv", at=LAUNCHED, tag=tag)
-    check(staged, table)
+    staged = stage(io.BytesIO(content), name="list.csv", at=LAUNCHED, tag=tag)
+    ask_check(staged)
+    finish_here(staged, clock=lambda: LAUNCHED)
     offer = Offer.objects.create(name="20 % off lunch", value=20)
     draft = write_draft(offer=offer)
     sending = _sending(offer, maria)

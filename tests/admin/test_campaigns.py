@@ -261,7 +261,7 @@ def test_asks_again_when_the_audience_changed_meanwhile(draft, admin_client):
 
 @pytest.mark.parametrize(("typed", "status"), [("", "draft"), ("1", "draft"), ("600", "scheduled")])
 def test_wants_a_large_number_typed(typed, status, draft, admin_client, monkeypatch):
-    monkeypatch.setattr("campaigns.admin.sending.audience_size", lambda campaign: TYPE_ABOVE + 100)
+    monkeypatch.setattr("campaigns.admin.sending.audience_size", lambda campaign, at: TYPE_ABOVE + 100)
 
     admin_client.post(url("review", draft), {"when": "now", "expected": str(TYPE_ABOVE + 100), "typed": typed})
 

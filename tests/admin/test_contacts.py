@@ -1,17 +1,23 @@
-"""The contact pages: found by whole addresses, a page decrypted at a time, consent by hand."""
+"""The contact pages: found without a trace, a page decrypted at a time, consent by hand."""
+
+import json
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from contacts import fields
+from contacts.admin.bulk import unsign
 from contacts.channels import Channel
-from contacts.models import ChannelStatus, ConsentEvent, Contact, Segment
+from contacts.models import ChannelStatus, ConsentEvent, Contact, Import, ImportEntry
 from tests.admin.conftest import add_contact, staff_client
 
 LIST = reverse("admin:contacts_contact_changelist")
 READER = ("contacts.view_contact",)
+SEARCH = reverse("admin:contacts_contact_search")
 KEEPER = ("contacts.view_contact", "contacts.change_contact", "contacts.reveal_contact")
 
 
@@ -19,18 +25,116 @@ def page_of(contact):
     return reverse("admin:contacts_contact_change", args=[contact.pk])
 
 
-def found(client, text):
-    return [contact.pk for contact in client.get(LIST, {"q": text}).context["cl"].result_list]
+def found(client, text, **filters):
+    response = client.post(SEARCH, {"text": text, "filters": urlencode(filters)}, follow=True)
+    return [contact.pk for contact in response.context["cl"].result_list]
 
 
-@pytest.mark.parametrize("text", ["maria@example.com", " MARIA@Example.com ", "+12175550123", "(217) 555-0123"])
-def test_finds_a_person_by_a_whole_address(text, shop, admin_client):
+# --- Search ---
+
+
+@pytest.mark.parametrize(
+    "text", ["maria@example.com", " MARIA@Example.com ", "+12175550123", "(217) 555-0123", "Maria Kim", "kim", "mar"]
+)
+def test_finds_a_person_by_a_whole_address_or_by_name(text, shop, admin_client):
     assert found(admin_client, text) == [shop.maria.pk]
 
 
-@pytest.mark.parametrize("text", ["maria", "maria@", "example.com", "555-0123", "0123", "Kim"])
-def test_does_not_find_a_person_by_a_part(text, shop, admin_client):
-    assert found(admin_client, text) == []
+@pytest.mark.parametrize("text", ["ma", "aria", "Kimberley", "Maria Gus"])
+def test_does_not_find_a_person_by_a_part_of_a_name(text, shop, admin_client):
+    response = admin_client.post(SEARCH, {"text": text}, follow=True)
+
+    assert list(response.context["cl"].result_list) == []
+    assert "Nothing found" in response.content.decode()
+
+
+@pytest.mark.parametrize("text", ["maria@", "@example.com", "555-0123", "0123"])
+def test_says_why_a_part_of_an_address_finds_nobody(text, shop, admin_client):
+    response = admin_client.post(SEARCH, {"text": text}, follow=True)
+
+    assert "What you typed is no whole" in response.content.decode()
+    assert len(response.context["cl"].result_list) == 2  # the list stays as it was
+
+
+@pytest.mark.parametrize("text", ["maria@example.com", "Maria Kim"])
+def test_keeps_what_was_typed_out_of_addresses_logs_and_the_session(text, shop, admin_client, caplog):
+    response = admin_client.post(SEARCH, {"text": text}, follow=True)
+
+    kept = json.dumps(dict(admin_client.session)).lower()
+    seen = f"{response.redirect_chain} {response.wsgi_request.get_full_path()} {caplog.text} {kept}".lower()
+    assert "maria" not in seen
+    assert "example.com" not in seen
+
+
+def test_takes_words_out_of_an_old_address_at_once(shop, admin_client):
+    response = admin_client.get(LIST, {"q": "maria@example.com", "tag": shop.tag.pk})
+
+    assert response.status_code == 302
+    assert "maria" not in response.url
+    assert f"tag={shop.tag.pk}" in response.url
+    assert list(admin_client.get(response.url).context["cl"].result_list) == [shop.maria]
+
+
+def test_a_search_keeps_filters_and_pages(shop, admin_client):
+    for number in range(60):
+        add_contact(f"guest{number}@example.com", subscribed=False, first_name="Annabel").tags.add(shop.tag)
+    add_contact("other@example.com", first_name="Annabel")
+
+    first = admin_client.post(SEARCH, {"text": "anna", "filters": f"tag={shop.tag.pk}&p=2&q=x"}, follow=True)
+    changes = first.context["cl"]
+    second = admin_client.get(changes.get_query_string({"p": 2}).replace("?", f"{LIST}?")).context["cl"]
+
+    assert (changes.result_count, len(changes.result_list), len(second.result_list)) == (60, 50, 10)
+    assert "Your search found 60" in first.content.decode()
+    without = admin_client.get(LIST + changes.without_search).context["cl"]
+    assert (without.is_found, without.result_count) == (False, 61)  # the tag is still on
+
+
+def test_what_is_done_to_all_that_was_searched_for_is_done_to_nobody_else(shop, admin_client):
+    listed = admin_client.post(SEARCH, {"text": "maria"}).url
+    action = {"action": "export_people", "select_across": "1", "index": "0", "_selected_action": [shop.maria.pk]}
+
+    response = admin_client.post(listed, action)
+
+    assert unsign(response.context["signed"]) == {"ids": [shop.maria.pk]}
+
+
+def test_the_search_of_somebody_else_shows_nothing(shop, admin_client):
+    found_url = admin_client.post(SEARCH, {"text": "maria"}).url
+    other = staff_client(*READER)
+
+    response = other.get(found_url, follow=True)
+
+    assert response.redirect_chain[0][0] == LIST
+    assert "not kept any more" in response.content.decode()
+
+
+def test_keeps_a_few_searches_only(shop, admin_client):
+    for _ in range(9):
+        admin_client.post(SEARCH, {"text": "maria"})
+
+    assert len(admin_client.session["searches:contacts_contact"]) == 5
+
+
+def test_an_empty_search_shows_everybody(shop, admin_client):
+    assert len(found(admin_client, "  ")) == 2
+
+
+def test_only_those_who_may_see_contacts_search_them(shop):
+    assert staff_client("contacts.view_tag").post(SEARCH, {"text": "maria"}).status_code == 403
+
+
+def test_a_search_is_posted(shop, admin_client):
+    assert admin_client.get(SEARCH).status_code == 405
+
+
+def test_no_autocompletion_looks_into_contacts(shop, admin_client):
+    query = {"term": "maria", "app_label": "messaging", "model_name": "message", "field_name": "contact"}
+
+    assert admin_client.get(reverse("admin:autocomplete"), query).status_code == 404
+
+
+# --- The list ---
 
 
 def test_masks_addresses_in_the_list(shop, admin_client):
@@ -42,14 +146,30 @@ def test_masks_addresses_in_the_list(shop, admin_client):
 
 
 @pytest.mark.parametrize(
-    "filters", [{"tag": "{tag}"}, {"email_status__exact": "subscribed"}, {"source__exact": "admin"}]
+    "filters", [{"tag": "{tag}"}, {"email_status__exact": "subscribed"}, {"sms_status__exact": "subscribed"}]
 )
-def test_filters_by_tag_status_and_source(filters, shop, admin_client):
+def test_filters_by_tag_and_status(filters, shop, admin_client):
     query = {name: value.format(tag=shop.tag.pk) for name, value in filters.items()}
 
     listed = admin_client.get(LIST, query).context["cl"].result_list
 
-    assert shop.maria in listed
+    assert list(listed) == [shop.maria]
+
+
+@pytest.mark.parametrize(("source", "count"), [("admin", 2), ("import", 0)])
+def test_filters_by_source(source, count, shop, admin_client):
+    assert len(admin_client.get(LIST, {"source__exact": source}).context["cl"].result_list) == count
+
+
+def test_filters_by_import(shop, admin_client):
+    record = Import.objects.create(file_name="x.csv", file_sha256="0", started_at=timezone.now())
+    ImportEntry.objects.create(run=record, contact=shop.gone, kind="created")
+    ImportEntry.objects.create(run=record, kind="created", email_index=bytes(32))
+
+    response = admin_client.get(LIST, {"import": record.pk})
+
+    assert list(response.context["cl"].result_list) == [shop.gone]
+    assert f"Import {record.pk}, " in response.content.decode()
 
 
 def test_decrypts_one_page_only(db, admin_client, monkeypatch):
@@ -143,7 +263,7 @@ def test_shows_what_a_person_agreed_to(shop, admin_client):
 
     assert "Send me news and deals." in html
     assert "One-click unsubscribe" in html
-    assert "Not written to: unsubscribed" in html
+    assert "Not written to any more: unsubscribed" in html
 
 
 def test_records_consent_by_hand(db):
@@ -206,14 +326,6 @@ def test_keeps_a_tag_that_a_campaign_goes_to(shop, admin_client):
     asked = admin_client.get(reverse("admin:contacts_tag_delete", args=[shop.tag.pk])).content.decode()
 
     assert "is used by 1 campaign" in asked
-
-
-def test_saves_a_segment_as_its_rules(shop, admin_client):
-    admin_client.post(reverse("admin:contacts_segment_add"), {"name": "Lunch only", "tags": [shop.tag.pk]})
-    admin_client.post(reverse("admin:contacts_segment_add"), {"name": "Everybody"})
-
-    assert Segment.objects.get(name="Lunch only").rules == {"all": [{"tag": shop.tag.pk}]}
-    assert Segment.objects.get(name="Everybody").rules == {}
 
 
 def test_leads_from_the_list_of_businesses_to_the_one(db, admin_client):

@@ -27,6 +27,8 @@ from contacts.channels import (
         ("maria.kim+bar@example.org", "maria.kim+bar@example.org"),
         ("maria@bücher.example", "maria@xn--bcher-kva.example"),
         ("maria＠example.org", "maria@example.org"),
+        ("\u202amaria@example.org\u202c", "maria@example.org"),
+        ("\u2003maria@example.org\u200d", "maria@example.org"),
         ("maria@example.org.", "maria@example.org"),
     ],
 )

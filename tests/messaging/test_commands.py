@@ -154,7 +154,7 @@ def test_shows_an_address_nobody_has(capsys, db):
     remembered = run_json(capsys, "contact", "show", "Gone@example.org")
 
     assert (unknown["id"], unknown["email"]["state"], unknown["sms"]["state"]) == (None, "absent", "absent")
-    assert (remembered["email"]["state"], remembered["email"]["reason"]) == ("suppressed", "erased")
+    assert (remembered["email"]["state"], remembered["email"]["reason"]) == ("absent", "erased")
 
 
 def test_a_test_to_no_address_is_refused(email_campaign):

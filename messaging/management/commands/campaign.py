@@ -62,6 +62,8 @@ class Command(ConsoleCommand):
         audience.add_argument("--all", action="store_true", help="Everyone who is subscribed.")
         audience.add_argument("--segment", metavar="NAME")
         audience.add_argument("--tag", metavar="NAME")
+        create.add_argument("--exclude-segment", metavar="NAME", help="Leave out whoever is in this segment.")
+        create.add_argument("--exclude-tag", metavar="NAME", help="Leave out whoever has this tag.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -80,12 +82,18 @@ class Command(ConsoleCommand):
             body=_text(options["body_file"]),
             html=_text(options["html_file"]) if options["html_file"] else "",
             offer=_offer(options["offer"]) if options["offer"] else None,
-            segment=_named(Segment, options["segment"]) if options["segment"] else None,
-            tag=_named(Tag, options["tag"]) if options["tag"] else None,
+            segment=_named(Segment, options["segment"]),
+            tag=_named(Tag, options["tag"]),
+            exclude_segment=_named(Segment, options["exclude_segment"]),
+            exclude_tag=_named(Tag, options["exclude_tag"]),
         )
         campaign = save_draft(draft)
         data = {"id": campaign.pk, "name": campaign.name, "status": campaign.status}
-        self.answer(options, {**data, "audience": audience_size(campaign)}, f"Campaign {campaign.pk} is a draft.")
+        self.answer(
+            options,
+            {**data, "audience": audience_size(campaign, at=timezone.now())},
+            f"Campaign {campaign.pk} is a draft.",
+        )
 
     def _check(self, options: dict[str, Any]) -> None:
         campaign = _campaign(options)
@@ -101,7 +109,7 @@ class Command(ConsoleCommand):
         campaign = _campaign(options)
         if not options["yes"] and not self._agreed(campaign):
             raise CommandError("Nothing was sent.")
-        expected = audience_size(campaign)
+        expected = audience_size(campaign, at=timezone.now())
         campaign = services.launch(campaign, at=timezone.now(), starts_at=options["at"])
         if not worker_alive(timezone.now()):
             self.remark("The worker has not been heard for three minutes; nothing is sent before it runs: qcluster.")
@@ -110,7 +118,8 @@ class Command(ConsoleCommand):
         self.answer(options, {**_counts(campaign), "expected": expected}, words)
 
     def _agreed(self, campaign: Campaign) -> bool:
-        question = f"Send '{campaign.name}' to {audience_size(campaign)} people? Type yes: "
+        size = audience_size(campaign, at=timezone.now())
+        question = f"Send '{campaign.name}' to {size} people? Type yes: "
         try:
             return input(question).strip().lower() == "yes"
         except EOFError as error:
@@ -170,7 +179,9 @@ def _offer(text: str) -> Offer:
     raise CommandError(f"There is no deal '{text}'. Make one with: offer create")
 
 
-def _named(model: type[Named], name: str) -> Named:
+def _named(model: type[Named], name: str | None) -> Named | None:
+    if not name:
+        return None
     if found := model._default_manager.filter(name__iexact=name).first():
         return found
     raise CommandError(f"There is no {model._meta.verbose_name} '{name}'.")

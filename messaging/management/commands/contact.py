@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 
 from contacts.channels import AddressError, Channel
 from contacts.management.console import ConsoleCommand
-from contacts.models import ChannelStatus, Contact
+from contacts.models import ChannelStatus, Contact, Suppression
 from contacts.queries import ChannelState, address_index_of, channel_state, derive_states, find_by_address
 from redemptions.models import Redemption
 
@@ -47,10 +47,15 @@ class Command(ConsoleCommand):
 
 
 def _state_of(contact: Contact | None, each: Channel, asked: Channel, index: bytes) -> ChannelState:
-    """Return a channel's state; of an address nobody has, what is remembered of it: it may be kept off the list."""
+    """Return a channel's state; of an address nobody has, what is remembered of it: it may be kept off the list.
+
+    Somebody erased is absent, with the reason that keeps the address from being written to.
+    """
     if contact is not None:
         return channel_state(contact, each)
     remembered = derive_states(asked, [index])[index]
+    if each == asked and remembered.reason == Suppression.Reason.ERASED:
+        return ChannelState(ChannelStatus.ABSENT, remembered.reason, remembered.since)
     known = each == asked and remembered.state != ChannelStatus.NONE
     return remembered if known else ChannelState(ChannelStatus.ABSENT)
 

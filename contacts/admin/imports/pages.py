@@ -1,0 +1,183 @@
+"""What the pages of an import show, put together from the record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from contacts.admin.base import Number, badge, people
+from contacts.importing import PRESETS, Counts, TablePlan, can_undo, plans_of, samples_of
+from contacts.importing.resource import diff
+from contacts.models import Import
+
+Status = Import.Status
+STATUS_KINDS = {
+    Status.UPLOADED: "warn",
+    Status.CHECKING: "info",
+    Status.CHECKED: "warn",
+    Status.QUEUED: "info",
+    Status.RUNNING: "info",
+    Status.DONE: "ok",
+    Status.FAILED: "bad",
+    Status.CANCELLED: "quiet",
+    Status.UNDOING: "info",
+    Status.UNDONE: "quiet",
+}
+MOVING = {Status.CHECKING, Status.QUEUED, Status.RUNNING, Status.UNDOING}
+ENDED = {Status.DONE, Status.FAILED, Status.CANCELLED, Status.UNDONE}
+SAMPLE_TITLES = {
+    "created": "New people",
+    "updated": "People who are completed or changed",
+    "unchanged": "Known already, nothing new",
+    "duplicates": "Rows about somebody an earlier row was about",
+    "suppressed": "Opted out or cannot be reached, and stay so",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its header, what it fills, and its first values."""
+
+    position: int
+    name: str
+    field: str
+    samples: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TableView:
+    """One table of the file, as the columns page shows it."""
+
+    number: int
+    name: str
+    preset: str
+    meaning: str
+    columns: list[Column]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleView:
+    """One example row: label and text of each field, what changes marked."""
+
+    line: int
+    fields: list[tuple[str, SafeString]]
+
+
+def counts_of(record: Import) -> Counts:
+    known = Counts.__dataclass_fields__
+    return Counts(**{name: value for name, value in record.counts.items() if name in known})
+
+
+def numbers_of(record: Import) -> list[Number]:
+    counts, done = counts_of(record), record.status in ENDED
+    if record.status == Status.UNDONE:
+        return [
+            Number("Contacts removed", record.counts.get("removed", 0)),
+            Number("Contacts put back as they were", record.counts.get("restored", 0)),
+            Number("Kept: something happened to them since", record.counts.get("kept", 0)),
+        ]
+    return [
+        Number("Rows in the file", counts.rows),
+        Number("New" if done else "Will be new", counts.created, "good"),
+        Number("Updated" if done else "Will be updated", counts.updated),
+        Number("Unchanged", counts.unchanged),
+        Number("Duplicates", counts.duplicates),
+        Number("Problems, left out", counts.invalid, "poor" if counts.invalid else ""),
+        Number("Need a look", counts.review),
+        Number("Kept unsubscribed", counts.suppressed),
+    ]
+
+
+def consent_lines(record: Import) -> list[str]:
+    """Say in words who may be written to by this import, and who may not."""
+    counts, done = counts_of(record), record.status in ENDED
+    verb = "may" if done else "will be allowed to"
+    lines = [
+        f"{people(count)} {verb} get {what}"
+        for count, what in ((counts.subscribed_email, "e-mail"), (counts.subscribed_sms, "texts"))
+        if count
+    ]
+    if counts.opted_out:
+        lines.append(
+            f"{people(counts.opted_out)} unsubscribed or bounced elsewhere, and will not be written to from here"
+        )
+    if counts.suppressed:
+        lines.append(f"{people(counts.suppressed)} unsubscribed here or cannot be reached, and stay so")
+    if counts.conflicts:
+        kept = "what you have is kept" if record.conflicts == Import.Conflicts.KEEP else "the file's word is taken"
+        differ = "1 cell differs" if counts.conflicts == 1 else f"{counts.conflicts:,} cells differ"
+        lines.append(f"{differ} from what you have: {kept}")
+    return lines
+
+
+def status_badge(record: Import) -> SafeString:
+    status = Status(record.status)
+    return badge(STATUS_KINDS[status], status.label)
+
+
+def importable(record: Import) -> str:
+    counts = counts_of(record)
+    return people(counts.created + counts.updated + counts.unchanged)
+
+
+def line_of(record: Import) -> str:
+    """Say how far it is: `Being checked: 12,000 of 100,000 rows`."""
+    words = {
+        Status.CHECKING: "Checking",
+        Status.QUEUED: "Waiting for the worker",
+        Status.RUNNING: "Importing",
+        Status.UNDOING: "Undoing",
+    }
+    if record.status not in words:
+        return str(Status(record.status).label)
+    what = "people" if record.status == Status.UNDOING else "rows"
+    return f"{words[Status(record.status)]}: {record.position:,} of {record.total or 0:,} {what}"
+
+
+def tables_of(record: Import) -> list[TableView]:
+    """Return the tables of the file with their columns and first values."""
+    return [_table(record, number, plan) for number, plan in enumerate(plans_of(record))]
+
+
+def _table(record: Import, number: int, plan: TablePlan) -> TableView:
+    rows = samples_of(record, plan)
+    columns = [
+        Column(
+            position,
+            name,
+            plan.mapping.get(position, ""),
+            [row.cells[position] for row in rows if position < len(row.cells) and row.cells[position].strip()],
+        )
+        for position, name in enumerate(plan.header)
+    ]
+    preset = PRESETS[plan.preset].label if plan.preset in PRESETS and plan.preset != "plain" else ""
+    return TableView(number, plan.name, preset, plan.meaning, columns)
+
+
+def samples_shown(record: Import) -> list[tuple[str, list[SampleView]]]:
+    """Return a few rows of each kind, with what would change marked."""
+    kept = json.loads(record.samples or "{}")
+    return [
+        (title, [SampleView(sample["line"], diff(sample["before"], sample["after"])) for sample in kept[kind]])
+        for kind, title in SAMPLE_TITLES.items()
+        if kept.get(kind)
+    ]
+
+
+def has_consent_columns(record: Import) -> bool:
+    return any(
+        field.startswith(("email_", "sms_")) or field == "status"
+        for plan in plans_of(record)
+        for field in plan.mapping.values()
+    ) or any(plan.meaning for plan in plans_of(record))
+
+
+def undo_link(record: Import, at: datetime) -> SafeString | str:
+    if not can_undo(record, at=at):
+        return ""
+    return format_html("{}", reverse("admin:contacts_import_undo", args=[record.pk]))

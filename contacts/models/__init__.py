@@ -1,0 +1,48 @@
+"""Who may be reached. The ground floor: no other app is known here."""
+
+from contacts.models.consent import ConsentEvent, Suppression
+from contacts.models.files import FilePart, StoredFile
+from contacts.models.forms import Confirmation, SignupForm
+from contacts.models.imports import UNDO_FOR, ColumnMemory, Import, ImportEntry, ImportProblem
+from contacts.models.people import (
+    Activity,
+    ChannelStatus,
+    Contact,
+    ContactQuerySet,
+    ContactTag,
+    NameIndex,
+    Segment,
+    Tag,
+    stored_address,
+)
+from contacts.models.shop import AuditEvent, Business, Canary, validate_timezone
+from contacts.models.work import BackgroundWork, Job
+
+__all__ = [
+    "UNDO_FOR",
+    "Activity",
+    "AuditEvent",
+    "BackgroundWork",
+    "Business",
+    "Canary",
+    "ChannelStatus",
+    "ColumnMemory",
+    "Confirmation",
+    "ConsentEvent",
+    "Contact",
+    "ContactQuerySet",
+    "ContactTag",
+    "FilePart",
+    "Import",
+    "ImportEntry",
+    "ImportProblem",
+    "Job",
+    "NameIndex",
+    "Segment",
+    "SignupForm",
+    "StoredFile",
+    "Suppression",
+    "Tag",
+    "stored_address",
+    "validate_timezone",
+]

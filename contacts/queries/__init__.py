@@ -1,0 +1,57 @@
+"""Questions about contacts that read more than one table."""
+
+from contacts.queries.audiences import (
+    Sizes,
+    Totals,
+    audience_contacts,
+    audience_sizes,
+    examples,
+    names_for,
+    parts_of,
+    reachable,
+    segments_asking,
+    totals,
+)
+from contacts.queries.counting import count_people
+from contacts.queries.person import activity_of, export_person, source_words, suppressions_of, timeline
+from contacts.queries.search import find_by_name, name_digest, name_digests
+from contacts.queries.states import (
+    ChannelState,
+    address_index_of,
+    channel_state,
+    derive_states,
+    find_by_address,
+    has_withdrawn,
+    live_suppressions,
+    newest_consent,
+)
+
+__all__ = [
+    "ChannelState",
+    "Sizes",
+    "Totals",
+    "activity_of",
+    "address_index_of",
+    "audience_contacts",
+    "audience_sizes",
+    "channel_state",
+    "count_people",
+    "derive_states",
+    "examples",
+    "export_person",
+    "find_by_address",
+    "find_by_name",
+    "has_withdrawn",
+    "live_suppressions",
+    "name_digest",
+    "name_digests",
+    "names_for",
+    "newest_consent",
+    "parts_of",
+    "reachable",
+    "segments_asking",
+    "source_words",
+    "suppressions_of",
+    "timeline",
+    "totals",
+]

@@ -1,0 +1,239 @@
+"""Everything about one person: the story the contact's page tells, and the file they may ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from contacts.channels import Channel
+from contacts.models import Activity, Confirmation, ConsentEvent, Contact, ImportEntry, Suppression
+from contacts.queries.states import channel_state
+from contacts.records import TimelineEntry, all_records
+
+EVENT_KINDS = {
+    ConsentEvent.Action.GRANTED: "ok",
+    ConsentEvent.Action.REVOKED: "bad",
+    ConsentEvent.Action.REQUESTED: "warn",
+}
+IMPORTED = {
+    ImportEntry.Kind.CREATED: "Added by an import",
+    ImportEntry.Kind.UPDATED: "Updated by an import",
+    ImportEntry.Kind.UNCHANGED: "In an import, nothing new",
+}
+EXPORT_VERSION = 1
+
+
+def source_words(source: str) -> str:
+    """Return the words for how an address came to be blocked; what is no known source is shown as it is."""
+    return str(ConsentEvent.Source(source).label) if source in ConsentEvent.Source.values else source
+
+
+# --- The story ---
+
+
+def timeline(contact: Contact, limit: int) -> list[TimelineEntry]:
+    """Return what happened to a contact, newest first, at most `limit` entries. The queries do not grow with them."""
+    entries = [
+        *_consent_entries(contact, limit),
+        *_suppression_entries(contact, limit),
+        *_import_entries(contact, limit),
+        *_confirmation_entries(contact, limit),
+    ]
+    for records in all_records():
+        entries += records.timeline(contact, limit)
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)[:limit]
+
+
+def _consent_entries(contact: Contact, limit: int) -> list[TimelineEntry]:
+    events = contact.consent_events.select_related("actor").defer("ip_address", "user_agent", "evidence")
+    return [
+        TimelineEntry(
+            at=event.at,
+            kind=EVENT_KINDS[ConsentEvent.Action(event.action)],
+            what=event.get_action_display(),
+            channel=event.get_channel_display(),
+            how=_joined(
+                event.get_source_display(), event.version, event.reference, f"by {event.actor}" if event.actor else ""
+            ),
+            detail=event.wording,
+        )
+        for event in events[:limit]
+    ]
+
+
+def _suppression_entries(contact: Contact, limit: int) -> list[TimelineEntry]:
+    entries = []
+    for block in suppressions_of(contact).select_related("lifted_by")[:limit]:
+        name = block.get_reason_display().lower()
+        channel = block.get_channel_display()
+        kind = "quiet" if block.lifted_at else "bad"
+        how = source_words(block.source)
+        entries.append(TimelineEntry(block.created_at, kind, f"Not written to any more: {name}", channel, how))
+        if block.lifted_at:
+            by = f"by {block.lifted_by}" if block.lifted_by else ""
+            said = block.lifted_because
+            entries.append(TimelineEntry(block.lifted_at, "info", f"Block ended: {name}", channel, by, said))
+    return entries
+
+
+def _import_entries(contact: Contact, limit: int) -> list[TimelineEntry]:
+    entries = contact.import_entries.select_related("run").defer(
+        "before", "run__plan", "run__samples", "run__file_name"
+    )
+    return [
+        TimelineEntry(
+            at=entry.run.started_at or entry.run.created_at,
+            kind="quiet",
+            what=IMPORTED[ImportEntry.Kind(entry.kind)],
+            how=f"Import {entry.run_id}",
+        )
+        for entry in entries.order_by("-pk")[:limit]
+    ]
+
+
+def _confirmation_entries(contact: Contact, limit: int) -> list[TimelineEntry]:
+    asked = contact.confirmations.select_related("form").defer("details", "ip_address", "user_agent")
+    return [
+        TimelineEntry(
+            at=confirmation.created_at,
+            kind="quiet" if confirmation.confirmed_at else "warn",
+            what="Signed up, and confirmed it" if confirmation.confirmed_at else "Signed up, not confirmed",
+            channel=confirmation.get_channel_display(),
+            how=_joined(
+                f"Form “{confirmation.form.name}”" if confirmation.form else "",
+                "" if confirmation.sent_at else "the confirmation was not sent yet",
+            ),
+        )
+        for confirmation in asked[:limit]
+    ]
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(filter(None, parts))
+
+
+def suppressions_of(contact: Contact) -> QuerySet[Suppression]:
+    """Return the blocks on the contact's addresses, lifted ones too, newest first."""
+    blocked = Q(pk=None)
+    for channel in Channel:
+        if (index := contact.address_index(channel)) is not None:
+            blocked |= Q(channel=channel, address_index=index)
+    return Suppression.objects.filter(blocked).order_by("-pk")
+
+
+def activity_of(contact: Contact) -> Activity:
+    """Return the contact's numbers; zeros where nothing happened yet."""
+    return Activity.objects.filter(contact=contact).first() or Activity(contact_id=contact.pk)
+
+
+# --- The file ---
+
+
+def export_person(contact: Contact) -> dict[str, Any]:
+    """Return everything that is known of a contact, for JSON; times are `datetime`, days `date`, money `Decimal`.
+
+    {
+      "version": 1,
+      "id", "email", "phone", "first_name", "last_name", "birthday", "postal_code", "notes",
+      "source", "fewer_messages", "created_at", "updated_at",
+      "tags": [NAME, ...],
+      "channels": {"email": {"state", "reason", "since"}, "sms": {...}},
+      "activity": {"last_sent_at", "last_clicked_at", "last_redeemed_at", "redemptions", "spend"},
+      "consent": [{"channel", "action", "source", "at", "recorded_at", "wording", "version", "evidence", "reference",
+                   "import", "by", "ip_address", "user_agent"}, ...],
+      "suppressions": [{"channel", "reason", "source", "created_at", "lifted_at", "lifted_because"}, ...],
+      "imports": [{"import", "at", "did", "before"}, ...],
+      "confirmations": [{"form", "channel", "wording", "version", "details", "ip_address", "user_agent", "created_at",
+                         "sent_at", "confirmed_at", "expires_at"}, ...],
+      and a section for each thing the apps above keep: "codes", "redemptions", "refused_scans", "messages",
+      "provider_events", "texts"
+    }
+    """
+    data = {
+        "version": EXPORT_VERSION,
+        **_fields(contact),
+        "tags": [tag.name for tag in contact.tags.all()],
+        "channels": {channel.value: _state(contact, channel) for channel in Channel},
+        "activity": _activity(contact),
+        "consent": [_consent(event) for event in contact.consent_events.select_related("actor").order_by("pk")],
+        "suppressions": [
+            {name: getattr(block, name) for name in _BLOCK_FIELDS} for block in suppressions_of(contact).order_by("pk")
+        ],
+        "imports": [_import(entry) for entry in contact.import_entries.select_related("run").order_by("pk")],
+        "confirmations": [_confirmation(row) for row in contact.confirmations.select_related("form").order_by("pk")],
+    }
+    for records in all_records():
+        data |= records.export(contact)
+    return data
+
+
+_OWN_FIELDS = (
+    "email",
+    "phone",
+    "first_name",
+    "last_name",
+    "birthday",
+    "postal_code",
+    "notes",
+    "source",
+    "fewer_messages",
+    "created_at",
+    "updated_at",
+)
+_BLOCK_FIELDS = ("channel", "reason", "source", "created_at", "lifted_at", "lifted_because")
+_ACTIVITY_FIELDS = ("last_sent_at", "last_clicked_at", "last_redeemed_at", "redemptions", "spend")
+_CONSENT_FIELDS = (
+    "channel",
+    "action",
+    "source",
+    "at",
+    "recorded_at",
+    "wording",
+    "version",
+    "evidence",
+    "reference",
+    "ip_address",
+    "user_agent",
+)
+_CONFIRMATION_FIELDS = (
+    "channel",
+    "wording",
+    "version",
+    "details",
+    "ip_address",
+    "user_agent",
+    "created_at",
+    "sent_at",
+    "confirmed_at",
+    "expires_at",
+)
+
+
+def _fields(contact: Contact) -> dict[str, Any]:
+    return {"id": contact.pk, **{name: getattr(contact, name) for name in _OWN_FIELDS}}
+
+
+def _state(contact: Contact, channel: Channel) -> dict[str, Any]:
+    state = channel_state(contact, channel)
+    return {"state": state.state.value, "reason": state.reason or None, "since": state.since}
+
+
+def _activity(contact: Contact) -> dict[str, Any]:
+    activity = activity_of(contact)
+    return {name: getattr(activity, name) for name in _ACTIVITY_FIELDS}
+
+
+def _consent(event: ConsentEvent) -> dict[str, Any]:
+    by = event.actor.get_username() if event.actor else None
+    return {**{name: getattr(event, name) for name in _CONSENT_FIELDS}, "import": event.import_run_id, "by": by}
+
+
+def _import(entry: ImportEntry) -> dict[str, Any]:
+    at = entry.run.started_at or entry.run.created_at
+    return {"import": entry.run_id, "at": at, "did": entry.kind, "before": entry.before}
+
+
+def _confirmation(row: Confirmation) -> dict[str, Any]:
+    form = row.form.name if row.form else None
+    return {"form": form, **{name: getattr(row, name) for name in _CONFIRMATION_FIELDS}}

@@ -1,0 +1,131 @@
+"""How a question reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from contacts.segments.rules import DETAILS, SOURCES, STATES, Group, Rule, rules_of
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the numbers in rules are called; a number that is missing belongs to something deleted."""
+
+    tags: Mapping[int, str] = field(default_factory=dict)
+    imports: Mapping[int, str] = field(default_factory=dict)
+
+
+_DID = {
+    "redeemed": "redeemed",
+    "sent": "sent a message",
+    "clicked": "clicked a link",
+    "email_agreed": "agreed to e-mail",
+    "sms_agreed": "agreed to SMS",
+}
+
+
+def words(group: Group, names: Names, *, everybody: str = "Everybody") -> str:
+    """Return a question as one line: `Never redeemed · subscribed to e-mail`."""
+    if not group.rules:
+        return everybody
+    line = (" · " if group.match == "all" else " or ").join(_item_words(item, names) for item in group.rules)
+    return line[:1].upper() + line[1:]
+
+
+def _item_words(item: Rule | Group, names: Names) -> str:
+    if isinstance(item, Rule):
+        return rule_words(item, names)
+    line = (" and " if item.match == "all" else " or ").join(rule_words(rule, names) for rule in rules_of(item))
+    return f"({line})" if len(item.rules) > 1 else line
+
+
+def rule_words(rule: Rule, names: Names) -> str:
+    """Return one rule as a part of a sentence."""
+    if rule.field in _DID:
+        return _did_words(rule)
+    return _WORDS[rule.field](rule, names)
+
+
+def _did_words(rule: Rule) -> str:
+    did = _DID[rule.field]
+    return {
+        "within": f"{did} {_last(rule.value)}",
+        "not_within": f"not {did} {_last(rule.value)}",
+        "never": f"never {did}",
+        "ever": f"{did} at some time",
+    }[rule.op]
+
+
+def _last(days: int | None) -> str:
+    if days == 0:
+        return "today"
+    return "since yesterday" if days == 1 else f"in the last {days} days"
+
+
+def _tag_words(rule: Rule, names: Names) -> str:
+    name = f"“{names.tags[rule.value]}”" if rule.value in names.tags else "a deleted tag"
+    return f"tagged {name}" if rule.op == "has" else f"not tagged {name}"
+
+
+def _import_words(rule: Rule, names: Names) -> str:
+    name = names.imports.get(rule.value, "a deleted import")
+    return f"in {name}" if rule.op == "in" else f"not in {name}"
+
+
+def _state_words(rule: Rule, channel: str) -> str:
+    if rule.value == ["subscribed"]:
+        return f"{'' if rule.op == 'is' else 'not '}subscribed to {channel}"
+    return f"{channel} {'is' if rule.op == 'is' else 'is not'} {_either(rule.value, STATES)}"
+
+
+def _either(codes: list[str], labels: Mapping[str, str]) -> str:
+    return " or ".join(f"“{labels[code].lower()}”" for code in codes)
+
+
+def _created_words(rule: Rule, names: Names) -> str:
+    return {
+        "within": f"added {_last(rule.value)}",
+        "not_within": f"not added {_last(rule.value)}",
+        "this_month": "added this month",
+        "since": f"added on or after {rule.value}",
+        "before": f"added before {rule.value}",
+    }[rule.op]
+
+
+def _birthday_words(rule: Rule, names: Names) -> str:
+    if rule.value == 0:
+        return "birthday today"
+    return "birthday today or tomorrow" if rule.value == 1 else f"birthday in the next {rule.value} days"
+
+
+def _redemptions_words(rule: Rule, names: Names) -> str:
+    noun = "redemption" if rule.value == 1 else "redemptions"
+    return f"{rule.op.replace('_', ' ')} {rule.value:,} {noun}"
+
+
+_WORDS: dict[str, Callable[[Rule, Names], str]] = {
+    "tag": _tag_words,
+    "import": _import_words,
+    "email": lambda rule, names: _state_words(rule, "e-mail"),
+    "sms": lambda rule, names: _state_words(rule, "SMS"),
+    "source": lambda rule, names: f"came {'' if rule.op == 'is' else 'not '}by {_either(rule.value, SOURCES)}",
+    "created": _created_words,
+    "birthday": _birthday_words,
+    "redemptions": _redemptions_words,
+    "spend": lambda rule, names: f"spent {rule.op.replace('_', ' ')} {rule.value:,}",
+    "knows": lambda rule, names: f"{DETAILS[rule.value]} {'known' if rule.op == 'known' else 'not known'}",
+}
+
+
+def gone(group: Group, names: Names) -> list[str]:
+    """Say which rules ask for what was deleted, and what comes of it."""
+    lines = []
+    for rule in rules_of(group):
+        known = {"tag": names.tags, "import": names.imports}.get(rule.field)
+        if known is not None and rule.value not in known:
+            outcome = "matches nobody" if rule.op in {"has", "in"} else "is true of everybody"
+            lines.append(
+                f"A rule asks for {'a tag' if rule.field == 'tag' else 'an import'} that was deleted; it {outcome}."
+            )
+    return lines

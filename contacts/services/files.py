@@ -1,0 +1,52 @@
+"""Files with personal data, kept encrypted in pieces."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterable, Iterator
+
+from contacts.models import FilePart, StoredFile
+
+PART_BYTES = 256 * 1024
+
+
+def store_file(pieces: Iterable[bytes]) -> StoredFile:
+    """Keep a file given in pieces of any size; one part is held in memory at a time."""
+    file = StoredFile.objects.create()
+    append_pieces(file, pieces)
+    return file
+
+
+def append_pieces(file: StoredFile, pieces: Iterable[bytes]) -> tuple[int, int]:
+    """Add to the end of a file, beginning a part of its own; return the numbers of its first and last part."""
+    first = number = FilePart.objects.filter(file=file).count()
+    waiting = bytearray()
+    for piece in pieces:
+        waiting += piece
+        file.size_bytes += len(piece)
+        while len(waiting) > PART_BYTES:
+            _write_part(file, number, bytes(waiting[:PART_BYTES]))
+            del waiting[:PART_BYTES]
+            number += 1
+    _write_part(file, number, bytes(waiting))
+    file.save(update_fields=["size_bytes"])
+    return first, number
+
+
+def _write_part(file: StoredFile, number: int, content: bytes) -> None:
+    packed = base64.b64encode(zlib.compress(content, 1)).decode("ascii")
+    FilePart.objects.create(file=file, number=number, content=packed)
+
+
+def read_file(file: StoredFile, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+    """Yield the content part by part, from the first to the last of these numbers."""
+    number = first
+    while (last is None or number <= last) and (part := FilePart.objects.filter(file=file, number=number).first()):
+        yield zlib.decompress(base64.b64decode(part.content))
+        number += 1
+
+
+def delete_file(file: StoredFile | None) -> None:
+    if file is not None:
+        StoredFile.objects.filter(pk=file.pk).delete()

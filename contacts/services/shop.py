@@ -1,0 +1,41 @@
+"""The shop's own row, and the proof that the keys in the environment are the right ones."""
+
+from __future__ import annotations
+
+from contacts.fields import DecryptionError, key_id
+from contacts.models import Business, Canary
+
+CANARY = "regulars canary"
+
+
+class WrongKey(Exception):
+    """The keys in the environment are not those the database was written with. The message says which."""
+
+
+def ensure_canary() -> None:
+    """Write the canary into a database that has none."""
+    Canary.objects.get_or_create(pk=1, defaults={"secret": CANARY, "index_key_id": key_id()})
+
+
+def verify_canary() -> None:
+    """Prove that ENCRYPTION_KEY and INDEX_KEY are the keys of this database; a database without canary passes.
+
+    Raises WrongKey.
+    """
+    try:
+        canary = Canary.objects.filter(pk=1).first()
+    except DecryptionError as error:
+        raise WrongKey(
+            "ENCRYPTION_KEY is not the key this database was written with. Put the old key back, "
+            "alone or after a comma behind the new one."
+        ) from error
+    if canary and canary.index_key_id != key_id():
+        raise WrongKey(
+            "INDEX_KEY is not the key this database was written with: no address would be found, and people "
+            "who opted out would be written to. Put the old key back."
+        )
+
+
+def save_business(business: Business) -> Business:
+    business.save()
+    return business

@@ -1,0 +1,197 @@
+"""What is kept about people here, for the contact's page, its export, its erasure and its merge."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from contacts.channels import Channel, normalise
+from contacts.models import Contact
+from contacts.records import Records, TimelineEntry
+from messaging.models import InboundText, Message, ProviderEvent
+from messaging.services import wake
+from messaging.transports import outbox
+
+Status = Message.Status
+CLICKED = "clicked"
+KINDS = {
+    Status.QUEUED: "quiet",
+    Status.SENDING: "info",
+    Status.ACCEPTED: "info",
+    Status.DELIVERED: "ok",
+    Status.BOUNCED: "bad",
+    Status.COMPLAINED: "bad",
+    Status.FAILED: "bad",
+    Status.SKIPPED: "warn",
+    Status.UNKNOWN: "warn",
+    Status.CANCELLED: "quiet",
+}
+MEANINGS = {
+    InboundText.Meaning.STOP: "bad",
+    InboundText.Meaning.START: "ok",
+    InboundText.Meaning.JOIN: "ok",
+    InboundText.Meaning.HELP: "info",
+    InboundText.Meaning.REVIEW: "quiet",
+}
+GONE = "(erased)"
+
+
+class MessagingRecords(Records):
+    """Messages with what became of them, clicks, and the texts that came in."""
+
+    def timeline(self, contact: Contact, limit: int) -> list[TimelineEntry]:
+        """Return messages, clicks and texts. Three queries."""
+        messages = Message.objects.filter(contact=contact).select_related("campaign").order_by("-id")
+        clicks = ProviderEvent.objects.filter(message__contact=contact, event_type=CLICKED).defer("payload")
+        clicks = clicks.select_related("message__campaign").order_by("-occurred_at")
+        return [
+            *map(_message_entry, messages[:limit]),
+            *map(_click_entry, clicks[:limit]),
+            *map(_text_entry, _texts_of(contact).order_by("-id")[:limit]),
+        ]
+
+    def export(self, contact: Contact) -> dict[str, Any]:
+        """Return `messages`, `provider_events` with what the provider wrote, and `texts`."""
+        messages = Message.objects.filter(contact=contact).select_related("campaign").order_by("pk")
+        events = ProviderEvent.objects.filter(message__contact=contact).order_by("pk")
+        return {
+            "messages": [_message(message) for message in messages],
+            "provider_events": [_event(event) for event in events],
+            "texts": [
+                {"received_at": text.received_at, "meaning": text.meaning, "body": text.body, "answer": text.answer}
+                for text in _texts_of(contact).order_by("pk")
+            ],
+        }
+
+    def erase(self, contact: Contact) -> None:
+        """Empty the texts that came in and the providers' reports, and delete the files of the outbox.
+
+        The messages stay as numbers of their campaigns. The files go once the erasure is committed.
+        """
+        _texts_of(contact).update(sender="", body=GONE, answer=None)
+        references: list[str] = []
+        if contact.pk is not None:
+            ProviderEvent.objects.filter(message__contact=contact).update(payload="{}")
+            messages = Message.objects.filter(contact=contact).order_by()
+            references = [str(reference) for reference in messages.values_list("reference", flat=True)]
+        addresses = _spellings(contact)
+        _empty_loose_events(addresses)
+        transaction.on_commit(lambda: outbox.remove(references=references, addresses=addresses))
+
+    def merge(self, kept: Contact, gone: Contact) -> None:
+        """Give `kept` the messages of `gone`, but for campaigns that wrote to both: there each keeps what it is.
+
+        Of such a pair nothing more is sent: where one may have arrived, or both wait, the other one is cancelled.
+        """
+        taken = Message.objects.filter(contact=kept).order_by().values_list("campaign_id", "channel", "pk", "status")
+        own = {(campaign, channel): (pk, status) for campaign, channel, pk, status in taken}
+        free, spare = [], []
+        messages = Message.objects.select_for_update().filter(contact=gone).order_by("pk")
+        for pk, campaign, channel, status in messages.values_list("pk", "campaign_id", "channel", "status"):
+            pair = own.get((campaign, channel))
+            if pair is None:
+                free.append(pk)
+            else:
+                spare.append(pair[0] if status in Message.MAY_HAVE_ARRIVED else pk)
+        Message.objects.filter(pk__in=free).update(contact=kept)
+        Message.objects.filter(pk__in=spare, status=Status.QUEUED).update(status=Status.CANCELLED, status_at=Now())
+
+    def confirmation_requested(self) -> None:
+        """Wake the worker, which sends it."""
+        wake()
+
+    def in_use(self, contact_ids: Collection[int]) -> set[int]:
+        return set(Message.objects.filter(contact__in=contact_ids).order_by().values_list("contact_id", flat=True))
+
+
+def _texts_of(contact: Contact) -> Any:
+    """The texts from the contact's number; none where it has no number."""
+    if contact.phone_index is None:
+        return InboundText.objects.none()
+    return InboundText.objects.filter(sender_index=contact.phone_index)
+
+
+def _spellings(contact: Contact) -> list[str]:
+    """Return the contact's addresses as entered and as mail servers take them."""
+    found = [(channel, address) for channel in Channel if (address := contact.address(channel))]
+    return [spelling for channel, address in found for spelling in (address, normalise(channel, address))]
+
+
+def _empty_loose_events(addresses: list[str]) -> None:
+    """Empty the reports that belong to no message and name one of the addresses."""
+    needles = [address.casefold() for address in addresses]
+    loose = ProviderEvent.objects.filter(message=None).order_by().only("payload")
+    found = [
+        event.pk
+        for event in loose.iterator(chunk_size=500)
+        if any(needle in event.payload.casefold() for needle in needles)
+    ]
+    for start in range(0, len(found), 500):
+        ProviderEvent.objects.filter(pk__in=found[start : start + 500]).update(payload="{}")
+
+
+def _message_entry(message: Message) -> TimelineEntry:
+    status = Status(message.status)
+    why = f": {message.get_reason_display()}" if message.reason else ""
+    return TimelineEntry(
+        at=message.handed_at or message.status_at,
+        kind=KINDS[status],
+        what=f"{status.label}{why}",
+        channel=Channel(message.channel).label,
+        how=f"Campaign “{message.campaign.name}”",
+        url=reverse("admin:messaging_message_change", args=[message.pk]),
+    )
+
+
+def _click_entry(event: ProviderEvent) -> TimelineEntry:
+    assert event.message is not None
+    return TimelineEntry(
+        at=event.occurred_at,
+        kind="ok",
+        what="Clicked a link",
+        channel=Channel(event.message.channel).label,
+        how=f"Campaign “{event.message.campaign.name}”",
+    )
+
+
+def _text_entry(text: InboundText) -> TimelineEntry:
+    return TimelineEntry(
+        at=text.received_at,
+        kind=MEANINGS[InboundText.Meaning(text.meaning)],
+        what="Texted you",
+        channel=Channel.SMS.label,
+        how="" if text.meaning == InboundText.Meaning.REVIEW else f"understood as: {text.get_meaning_display()}",
+        detail=text.body,
+        url=reverse("admin:messaging_inboundtext_change", args=[text.pk]),
+    )
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {
+        "id": message.pk,
+        "campaign": message.campaign.name,
+        "channel": message.channel,
+        "status": message.status,
+        "reason": message.reason,
+        "code": message.code_id,
+        "provider": message.provider,
+        "provider_id": message.provider_id,
+        "created_at": message.created_at,
+        "handed_at": message.handed_at,
+        "status_at": message.status_at,
+    }
+
+
+def _event(event: ProviderEvent) -> dict[str, Any]:
+    return {
+        "message": event.message_id,
+        "provider": event.provider,
+        "type": event.event_type,
+        "reject_reason": event.reject_reason,
+        "occurred_at": event.occurred_at,
+        "payload": event.payload,
+    }

@@ -1,0 +1,124 @@
+"""Texts that come in: stored once, understood where they are clear, and kept for a person to read where not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from campaigns import sms
+from contacts.channels import AddressError, Channel, normalise_phone
+from contacts.fields import keyed_hash
+from contacts.models import Business, ChannelStatus, ConsentEvent, SignupForm, Suppression
+from contacts.queries import derive_states
+from contacts.services import signup, start_again, unsubscribe
+from contacts.texts import Meaning, meaning_of, meaningful_words
+from messaging.models import InboundText
+
+MAX_BODY = 1600  # Twilio joins parts up to this length
+
+
+def receive_text(
+    *, provider: str, provider_id: str, sender: str, body: str, at: datetime, provider_says: str = ""
+) -> str:
+    """Store a text and do what it asks for; return the answer to send, or nothing.
+
+    The same text again, which providers send when they missed our answer, gets the same answer and does nothing.
+    `provider_says` is what the provider itself took it for (`STOP`, `START`, `HELP`) and answered already.
+    """
+    index = _index_of(sender)
+    with transaction.atomic():
+        text, is_new = InboundText.objects.get_or_create(
+            provider=provider,
+            provider_id=provider_id[:64],
+            defaults={"sender": sender[:32], "sender_index": index, "body": body[:MAX_BODY], "received_at": at},
+        )
+        if not is_new:
+            return text.answer or ""
+        keywords = _keywords()
+        meaning = _meaning(body, provider_says, keywords)
+        answer, is_done = _act(meaning, text, index, at)
+        text.meaning = InboundText.Meaning(meaning.value)
+        text.answer = None if provider_says else (answer or None)
+        text.handled_at = at if is_done else None
+        text.save(update_fields=["meaning", "answer", "handled_at"])
+    return text.answer or ""
+
+
+def _keywords() -> frozenset[str]:
+    """Return the words that join, in small letters."""
+    words = SignupForm.objects.filter(is_open=True).exclude(keyword="").values_list("keyword", flat=True)
+    return frozenset(word.lower() for word in words)
+
+
+def _index_of(sender: str) -> bytes:
+    """Return the blind index of a number; one that is none (a short code) has an index nobody else has."""
+    try:
+        return keyed_hash(Channel.SMS.value, normalise_phone(sender))
+    except AddressError:
+        return keyed_hash(Channel.SMS.value, sender)
+
+
+def _meaning(body: str, provider_says: str, keywords: frozenset[str]) -> Meaning:
+    said = provider_says.lower()
+    return Meaning(said) if said in {"stop", "start", "help"} else meaning_of(body, keywords=keywords)
+
+
+def _act(meaning: Meaning, text: InboundText, index: bytes, at: datetime) -> tuple[str, bool]:
+    """Do what a text asks for; return the answer, and whether nobody needs to read it."""
+    if meaning == Meaning.STOP:
+        return _stop(text, index, at), True
+    if meaning == Meaning.START:
+        return _start(text, index, at)
+    if meaning == Meaning.JOIN:
+        return _join(text, index, at)
+    if meaning == Meaning.HELP:
+        return _help(), True
+    return "", False
+
+
+def _stop(text: InboundText, index: bytes, at: datetime) -> str:
+    """Take the number off at once. The provider says so to the person; a second answer would be one too many."""
+    unsubscribe(
+        channel=Channel.SMS,
+        address_index=index,
+        source=ConsentEvent.Source.KEYWORD,
+        at=at,
+        reason=Suppression.Reason.STOPPED,
+        reference=f"text {text.pk}",
+    )
+    signup.drop_pending(channel=Channel.SMS, address_index=index, at=at)
+    return ""
+
+
+def _start(text: InboundText, index: bytes, at: datetime) -> tuple[str, bool]:
+    """Confirm what the number was asked, or take back its own STOP. Otherwise somebody should read it."""
+    if joined := signup.confirm_by_text(address_index=index, at=at):
+        gift = signup.welcome(joined, at=at)
+        present = f" {sms.fold(gift.title)}: {gift.url}" if gift else ""
+        return f"{_shop()}: Thanks, you are on the list.{present} Reply STOP to end, HELP for help.", True
+    return "", start_again(address_index=index, at=at, wording=f"Texted: {text.body[:40]}")
+
+
+def _join(text: InboundText, index: bytes, at: datetime) -> tuple[str, bool]:
+    """Ask the number to confirm; the worker sends the question."""
+    state = derive_states(Channel.SMS, [index])[index].state
+    if state == ChannelStatus.SUBSCRIBED:
+        return f"{_shop()}: You are on the list already. Reply STOP to end, HELP for help.", True
+    (word,) = meaningful_words(text.body)
+    form = SignupForm.objects.filter(keyword__iexact=word, is_open=True)[:1].get()
+    try:
+        signup.request(form=form, addresses={Channel.SMS: text.sender}, source=ConsentEvent.Source.KEYWORD, at=at)
+    except (signup.TooMany, AddressError):
+        return "", False
+    return "", state != ChannelStatus.SUPPRESSED
+
+
+def _help() -> str:
+    business = Business.load()
+    contact = f" Questions: {business.reply_to or business.from_email}." if business.from_email else ""
+    return f"{_shop()}: offers by text.{contact} Msg&data rates may apply. Reply STOP to end."
+
+
+def _shop() -> str:
+    return sms.plain(sms.fold(Business.load().name))
