@@ -156,12 +156,15 @@ def markdown(reports: Sequence[Report], *, command: str) -> str:
     lines = [
         f"`{command}`: {', '.join(sorted({report.database for report in reports}))}; {machine()}.",
         "",
-        "| | Regulars | by hand | Regulars / by hand, by the clock (lowest to highest) | by processor time "
-        "| processor time each, ms | rounds |",
-        "|---|---|---|---|---|---|---|",
-        *map(_line, comparisons),
-        "",
     ]
+    if comparisons:
+        lines += [
+            "| | Regulars | by hand | Regulars / by hand, by the clock (lowest to highest) | by processor time "
+            "| processor time each, ms | rounds |",
+            "|---|---|---|---|---|---|---|",
+            *map(_line, comparisons),
+            "",
+        ]
     for comparison in comparisons:
         lines += [f"- {comparison.what}: {note}" for note in comparison.notes]
     lines += [f"- {note}" for report in reports for note in report.notes]

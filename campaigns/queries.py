@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -25,13 +24,22 @@ from campaigns.rendering import (
 )
 from contacts.channels import Channel
 from contacts.models import Business, Contact, ContactQuerySet, Segment
-from contacts.queries import count_people, names_for, parts_of, reachable
+from contacts.queries import (
+    FREE_MAIL,
+    count_people,
+    has_example_address,
+    has_example_sender,
+    links_stay_here,
+    names_for,
+    parts_of,
+    reachable,
+    sender_domain,
+)
 from contacts.segments import Group, Rule, to_json, words
 from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, display
 from redemptions.links import coupon_url
 from redemptions.models import Offer
 
-FREE_MAIL = {"gmail.com", "yahoo.com", "outlook.com", "hotmail.com", "aol.com", "icloud.com", "live.com", "msn.com"}
 SAMPLE = Person(first_name="Maria", last_name="Kim")
 
 
@@ -160,8 +168,8 @@ def preview(
 
 def checklist(campaign: Campaign, content: Content, business: Business, *, at: datetime) -> list[Check]:
     """Return what blocks a campaign, what deserves a look, and what is fine. One query."""
-    checks = [_audience_check(campaign, at), _content_check(campaign, content, business), _shop_check(business)]
-    checks += _gap_checks(campaign, content, at)
+    checks = [_audience_check(campaign, at), _content_check(campaign, content, business)]
+    checks += [_shop_check(campaign, business), *_gap_checks(campaign, content, at)]
     if campaign.channel == Channel.EMAIL:
         checks += [_subject_check(content), _sender_check(business)]
     if campaign.offer:
@@ -175,7 +183,7 @@ def _audience_check(campaign: Campaign, at: datetime) -> Check:
     if not size:
         return Check("block", "Nobody would get this", "No one in this audience is subscribed on this channel.", "tag")
     people = "1 person" if size == 1 else f"{size:,} people"
-    return Check("ok", f"{people} will get this", "Subscribed, and not suppressed. Checked again before each message.")
+    return Check("ok", f"{people} will get this", "Subscribed, and not blocked. Checked again before each message.")
 
 
 def _content_check(campaign: Campaign, content: Content, business: Business) -> Check:
@@ -212,13 +220,22 @@ def _gap_checks(campaign: Campaign, content: Content, at: datetime) -> list[Chec
     return checks
 
 
-def _shop_check(business: Business) -> Check:
+def _example_level(channel: str) -> str:
+    """Return how grave an example is: on the outbox one may play with it, a provider would send it to people."""
+    provider = settings.EMAIL_PROVIDER if channel == Channel.EMAIL else settings.SMS_PROVIDER
+    return "warn" if provider == "outbox" else "block"
+
+
+def _shop_check(campaign: Campaign, business: Business) -> Check:
     if not business.name:
         return Check("block", "Your business has no name", "Every message names its sender. Set it under Business.")
     if not business.postal_address:
         return Check(
             "block", "Your postal address is missing", "The law wants it in every mail. Set it under Business."
         )
+    if has_example_address(business):
+        detail = "It is printed in every mail, as the law asks. Put yours under Business."
+        return Check(_example_level(campaign.channel), "Your postal address is still the example", detail)
     return Check("ok", "Business name and postal address")
 
 
@@ -236,13 +253,16 @@ def _subject_check(content: Content) -> Check:
 
 
 def _sender_check(business: Business) -> Check:
-    domain = business.from_email.rpartition("@")[2].lower()
+    domain = sender_domain(business)
     if not domain:
         return Check("block", "The sender address is missing", "Set it under Business.")
     if domain in FREE_MAIL:
         return Check(
             "block", f"Mail from {domain} would be refused", "Use an address on a domain of your own, under Business."
         )
+    if has_example_sender(business):
+        detail = "Use an address on a domain of your own, under Business."
+        return Check(_example_level(Channel.EMAIL), "The sender address is still the example", detail)
     return Check("ok", "Sender address")
 
 
@@ -258,6 +278,6 @@ def _offer_check(offer: Offer, business: Business, at: datetime) -> Check:
 
 
 def _link_check() -> Check:
-    if urlsplit(settings.PUBLIC_BASE_URL).hostname in {"localhost", "127.0.0.1"}:
+    if links_stay_here():
         return Check("warn", "Links lead to this computer only", f"PUBLIC_BASE_URL is {settings.PUBLIC_BASE_URL}.")
     return Check("ok", "Links", f"They lead to {settings.PUBLIC_BASE_URL}.")

@@ -40,12 +40,15 @@ MENU = (
         ),
     ),
     ("Settings", ("contacts.business", "auth.user", "auth.group")),
+    ("Machinery", ()),
 )
 NAMES = {
     "contacts.business": "Business",
     "contacts.auditevent": "Audit log",
     "contacts.consentevent": "Consent history",
     "contacts.job": "Bulk jobs",
+    "contacts.suppression": "Blocked addresses",
+    "messaging.providerevent": "Delivery events",
 }
 QUEUE = "django_q"
 
@@ -68,6 +71,10 @@ class RegularsAdminSite(AdminSite):
         shown = dashboard(request.user, at=timezone.now())
         return super().index(request, {**(extra_context or {}), "dashboard": shown})
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Add the name the menu gives to the table a page belongs to, so that titles and breadcrumbs say the same."""
+        return {**super().each_context(request), "menu_name": _menu_name(request)}
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the menu: tables grouped by what people do with them. One app's own page stays as it is."""
         apps = super().get_app_list(request, app_label)
@@ -81,12 +88,19 @@ class RegularsAdminSite(AdminSite):
         groups = [
             _group(title, [_renamed(key, entries.pop(key)) for key in keys if key in entries]) for title, keys in MENU
         ]
-        groups[-1]["models"] += entries.values()  # whatever else is registered
+        groups[-1]["models"] += [entries.pop(key) for key in list(entries) if key.startswith(f"{QUEUE}.")]
+        groups[-2]["models"] += entries.values()  # whatever else is registered
         return [_with_link(group) for group in groups if group["models"]]
 
 
 def _key(app: dict[str, Any], model: dict[str, Any]) -> str:
     return f"{app['app_label']}.{model['object_name'].lower()}"
+
+
+def _menu_name(request: HttpRequest) -> str:
+    """Return what the menu calls the table of this page, where that is not the table's own name."""
+    page = (request.resolver_match and request.resolver_match.url_name) or ""
+    return next((name for key, name in NAMES.items() if page.startswith(f"{key.replace('.', '_')}_")), "")
 
 
 def _page(name: str, url: str) -> dict[str, Any]:

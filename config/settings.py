@@ -121,6 +121,7 @@ INSTALLED_APPS = [
     "config.apps.ConfigConfig",
     "config.apps.RegularsAdminConfig",
     "django.contrib.auth",
+    "django.contrib.humanize",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",

@@ -5,12 +5,12 @@ An app registers one `Records` in its `AppConfig.ready()`; whoever shows, export
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from contacts.models import Contact, SignupForm
+from contacts.models import Address, Contact, SignupForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +35,24 @@ class Welcome:
 
 
 class Records:
-    """What one app keeps about people. Every method may be left as it is."""
+    """What one app keeps about people. Every method may be left as it is.
 
-    def timeline(self, contact: Contact, limit: int) -> list[TimelineEntry]:
+    `addresses` are those the people have, and those they had (`contacts.queries.addresses_of`).
+    """
+
+    def timeline(self, contact: Contact, addresses: Collection[Address], limit: int) -> list[TimelineEntry]:
         """Return the newest entries, at most `limit`."""
         return []
 
-    def export(self, contact: Contact) -> dict[str, Any]:
+    def export(self, contact: Contact, addresses: Collection[Address]) -> dict[str, Any]:
         """Return everything kept about the contact, as JSON can hold it, by section name."""
         return {}
 
-    def erase(self, contact: Contact) -> None:
-        """Make everything personal unreadable; counts may stay. Called in the transaction that deletes the contact."""
+    def erase(self, contacts: Sequence[Contact], addresses: Collection[Address]) -> None:
+        """Make everything personal unreadable; counts may stay. Called in the transaction that deletes the contacts.
+
+        One without a number stands for an address that no contact has.
+        """
 
     def merge(self, kept: Contact, gone: Contact) -> None:
         """Move what hangs on `gone` to `kept`. Called in the transaction that deletes `gone`."""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.urls import reverse
 
 from contacts.channels import Channel, normalise
-from contacts.models import Contact
+from contacts.models import Address, Contact
 from contacts.records import Records, TimelineEntry
+from contacts.services.traces import Needles, matching
 from messaging.models import InboundText, Message, ProviderEvent
 from messaging.services import wake
 from messaging.transports import outbox
 
 Status = Message.Status
 CLICKED = "clicked"
+SENT_OR_GOING = (Status.SENDING, *Message.MAY_HAVE_ARRIVED)
 KINDS = {
     Status.QUEUED: "quiet",
     Status.SENDING: "info",
@@ -43,7 +46,7 @@ GONE = "(erased)"
 class MessagingRecords(Records):
     """Messages with what became of them, clicks, and the texts that came in."""
 
-    def timeline(self, contact: Contact, limit: int) -> list[TimelineEntry]:
+    def timeline(self, contact: Contact, addresses: Collection[Address], limit: int) -> list[TimelineEntry]:
         """Return messages, clicks and texts. Three queries."""
         messages = Message.objects.filter(contact=contact).select_related("campaign").order_by("-id")
         clicks = ProviderEvent.objects.filter(message__contact=contact, event_type=CLICKED).defer("payload")
@@ -51,10 +54,10 @@ class MessagingRecords(Records):
         return [
             *map(_message_entry, messages[:limit]),
             *map(_click_entry, clicks[:limit]),
-            *map(_text_entry, _texts_of(contact).order_by("-id")[:limit]),
+            *map(_text_entry, _texts_from(addresses).order_by("-id")[:limit]),
         ]
 
-    def export(self, contact: Contact) -> dict[str, Any]:
+    def export(self, contact: Contact, addresses: Collection[Address]) -> dict[str, Any]:
         """Return `messages`, `provider_events` with what the provider wrote, and `texts`."""
         messages = Message.objects.filter(contact=contact).select_related("campaign").order_by("pk")
         events = ProviderEvent.objects.filter(message__contact=contact).order_by("pk")
@@ -63,40 +66,42 @@ class MessagingRecords(Records):
             "provider_events": [_event(event) for event in events],
             "texts": [
                 {"received_at": text.received_at, "meaning": text.meaning, "body": text.body, "answer": text.answer}
-                for text in _texts_of(contact).order_by("pk")
+                for text in _texts_from(addresses).order_by("pk")
             ],
         }
 
-    def erase(self, contact: Contact) -> None:
+    def erase(self, contacts: Sequence[Contact], addresses: Collection[Address]) -> None:
         """Empty the texts that came in and the providers' reports, and delete the files of the outbox.
 
         The messages stay as numbers of their campaigns. The files go once the erasure is committed.
         """
-        _texts_of(contact).update(sender="", body=GONE, answer=None)
-        references: list[str] = []
-        if contact.pk is not None:
-            ProviderEvent.objects.filter(message__contact=contact).update(payload="{}")
-            messages = Message.objects.filter(contact=contact).order_by()
-            references = [str(reference) for reference in messages.values_list("reference", flat=True)]
-        addresses = _spellings(contact)
-        _empty_loose_events(addresses)
-        transaction.on_commit(lambda: outbox.remove(references=references, addresses=addresses))
+        _texts_from(addresses).update(sender="", body=GONE, answer=None)
+        known = [contact.pk for contact in contacts if contact.pk]
+        ProviderEvent.objects.filter(message__contact__in=known).update(payload="{}")
+        messages = Message.objects.filter(contact__in=known).order_by()
+        references = [str(reference) for reference in messages.values_list("reference", flat=True)]
+        spellings = [spelling for contact in contacts for spelling in _spellings(contact)]
+        _empty_loose_events(_Spelled(contacts, addresses, spellings))
+        transaction.on_commit(lambda: outbox.remove(references=references, addresses=spellings))
 
     def merge(self, kept: Contact, gone: Contact) -> None:
         """Give `kept` the messages of `gone`, but for campaigns that wrote to both: there each keeps what it is.
 
-        Of such a pair nothing more is sent: where one may have arrived, or both wait, the other one is cancelled.
+        Of such a pair at most one is sent: where one has arrived, may have, or is on its way, the other one that waits
+        is cancelled, and where both wait, that of `gone`. All are locked: none is claimed between the look and the end.
         """
-        taken = Message.objects.filter(contact=kept).order_by().values_list("campaign_id", "channel", "pk", "status")
-        own = {(campaign, channel): (pk, status) for campaign, channel, pk, status in taken}
+        messages = Message.objects.select_for_update().filter(contact__in=[kept.pk, gone.pk]).order_by("pk")
+        rows = list(messages.values_list("pk", "contact_id", "campaign_id", "channel", "status"))
+        own = {(campaign, channel): pk for pk, contact, campaign, channel, _ in rows if contact == kept.pk}
         free, spare = [], []
-        messages = Message.objects.select_for_update().filter(contact=gone).order_by("pk")
-        for pk, campaign, channel, status in messages.values_list("pk", "campaign_id", "channel", "status"):
+        for pk, contact, campaign, channel, status in rows:
+            if contact == kept.pk:
+                continue
             pair = own.get((campaign, channel))
             if pair is None:
                 free.append(pk)
             else:
-                spare.append(pair[0] if status in Message.MAY_HAVE_ARRIVED else pk)
+                spare += [pk, pair] if status in SENT_OR_GOING else [pk]
         Message.objects.filter(pk__in=free).update(contact=kept)
         Message.objects.filter(pk__in=spare, status=Status.QUEUED).update(status=Status.CANCELLED, status_at=Now())
 
@@ -108,11 +113,10 @@ class MessagingRecords(Records):
         return set(Message.objects.filter(contact__in=contact_ids).order_by().values_list("contact_id", flat=True))
 
 
-def _texts_of(contact: Contact) -> Any:
-    """The texts from the contact's number; none where it has no number."""
-    if contact.phone_index is None:
-        return InboundText.objects.none()
-    return InboundText.objects.filter(sender_index=contact.phone_index)
+def _texts_from(addresses: Collection[Address]) -> QuerySet[InboundText]:
+    """Return the texts that came from these numbers."""
+    numbers = [index for channel, index in addresses if channel == Channel.SMS]
+    return InboundText.objects.filter(sender_index__in=numbers)
 
 
 def _spellings(contact: Contact) -> list[str]:
@@ -121,17 +125,23 @@ def _spellings(contact: Contact) -> list[str]:
     return [spelling for channel, address in found for spelling in (address, normalise(channel, address))]
 
 
-def _empty_loose_events(addresses: list[str]) -> None:
-    """Empty the reports that belong to no message and name one of the addresses."""
-    needles = [address.casefold() for address in addresses]
-    loose = ProviderEvent.objects.filter(message=None).order_by().only("payload")
-    found = [
-        event.pk
-        for event in loose.iterator(chunk_size=500)
-        if any(needle in event.payload.casefold() for needle in needles)
-    ]
-    for start in range(0, len(found), 500):
-        ProviderEvent.objects.filter(pk__in=found[start : start + 500]).update(payload="{}")
+class _Spelled(Needles):
+    """Addresses, looked for as they are spelled too: what a provider wrote has no form of its own."""
+
+    def __init__(self, contacts: Sequence[Contact], addresses: Collection[Address], spellings: list[str]) -> None:
+        super().__init__(contacts, addresses)
+        self.spellings = [spelling.casefold() for spelling in spellings]
+
+    def are_in(self, text: str) -> bool:
+        plain = text.casefold()
+        return any(spelling in plain for spelling in self.spellings) or super().are_in(text)
+
+
+def _empty_loose_events(needles: Needles) -> None:
+    """Empty the reports that belong to no message and name one of the addresses. Reads all of those once."""
+    loose = ProviderEvent.objects.filter(message=None).only("payload")
+    found = list(matching(loose, needles, "payload"))
+    ProviderEvent.objects.filter(pk__in=found).update(payload="{}")
 
 
 def _message_entry(message: Message) -> TimelineEntry:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
 
-from contacts.models import Contact, SignupForm
+from contacts.models import Address, Contact, SignupForm
 from contacts.records import Records, TimelineEntry, Welcome
 from redemptions.links import coupon_url
 from redemptions.models import Code, Offer, Redemption, Scan, WelcomeDeal
@@ -19,7 +19,7 @@ from redemptions.services import issue_codes
 class RedemptionRecords(Records):
     """Codes, what was redeemed with them, and the scans that were refused."""
 
-    def timeline(self, contact: Contact, limit: int) -> list[TimelineEntry]:
+    def timeline(self, contact: Contact, addresses: Collection[Address], limit: int) -> list[TimelineEntry]:
         """Return redemptions and refused scans. Two queries."""
         given = Redemption.objects.filter(code__contact=contact).select_related("offer", "location").order_by("-at")
         refused = Scan.objects.filter(code__contact=contact, result=Scan.Result.REFUSED)
@@ -27,7 +27,7 @@ class RedemptionRecords(Records):
         entries = [_given_entry(redemption) for redemption in given[:limit]]
         return entries + [_refused_entry(scan) for scan in refused[:limit]]
 
-    def export(self, contact: Contact) -> dict[str, Any]:
+    def export(self, contact: Contact, addresses: Collection[Address]) -> dict[str, Any]:
         """Return `codes` and `redemptions`; the secret of a code stays here, its typed form is the person's own."""
         codes = Code.objects.filter(contact=contact).select_related("offer").defer("token").order_by("pk")
         lines = Redemption.objects.filter(code__contact=contact).select_related("offer", "location").order_by("pk")
@@ -41,10 +41,10 @@ class RedemptionRecords(Records):
             ],
         }
 
-    def erase(self, contact: Contact) -> None:
+    def erase(self, contacts: Sequence[Contact], addresses: Collection[Address]) -> None:
         """Codes and the ledger keep their numbers, without the person; a note typed at the till goes."""
-        if contact.pk is not None:
-            Redemption.objects.filter(code__contact=contact).exclude(note="").update(note="")
+        known = [contact.pk for contact in contacts if contact.pk]
+        Redemption.objects.filter(code__contact__in=known).exclude(note="").update(note="")
 
     def merge(self, kept: Contact, gone: Contact) -> None:
         """Give `kept` the codes of `gone`. Of two codes of one deal the redeemed one stays with the person.

@@ -181,7 +181,7 @@ class ReviewForm(forms.Form):
         self.initial["expected"] = size
         self.fields["starts_at"].help_text = f"In the time zone of your business, {zone}."
         if size > TYPE_ABOVE:
-            self.fields["typed"].label = f"Type {size} to confirm"
+            self.fields["typed"].label = f"Type {size:,} to confirm"
         else:
             del self.fields["typed"]
 
@@ -196,7 +196,7 @@ class ReviewForm(forms.Form):
     def clean_typed(self) -> str:
         typed: str = self.cleaned_data["typed"]
         if typed.replace(",", "").strip() != str(self.size):
-            raise forms.ValidationError(f"Type {self.size}, the number of people this goes to.")
+            raise forms.ValidationError(f"Type {self.size:,}, the number of people this goes to.")
         return typed
 
     def clean(self) -> dict[str, Any]:

@@ -20,9 +20,8 @@ from contacts.admin.people.forms import LiftForm
 from contacts.admin.searching import PrivateSearch
 from contacts.channels import Channel
 from contacts.models import ConsentEvent, Contact, Suppression
-from contacts.queries import source_words
+from contacts.queries import live_suppressions, source_words
 from contacts.services import lift
-from contacts.services.lifting import NEEDS_THEIR_WORD
 
 ACTION_KINDS = {
     ConsentEvent.Action.GRANTED: "ok",
@@ -117,7 +116,7 @@ class SuppressionAdmin(PrivateSearch[Suppression], ReadOnlyAdmin[Suppression]):
     change_list_template = "admin/contacts/suppression/change_list.html"
     change_form_template = "admin/contacts/suppression/change_form.html"
     search_help_text = "A whole e-mail address or a whole phone number: only their fingerprints are kept here."
-    empty_title = "Nobody is suppressed"
+    empty_title = "No address is blocked"
     empty_text = "Addresses that unsubscribed, bounced or complained are kept here, and are never written to."
 
     @admin.display(description="Why")
@@ -157,7 +156,7 @@ class SuppressionAdmin(PrivateSearch[Suppression], ReadOnlyAdmin[Suppression]):
         block = Suppression.objects.filter(pk=pk).first()
         if block is None:
             raise Http404
-        needs_their_word = block.reason in NEEDS_THEIR_WORD
+        needs_their_word = block.reason in Suppression.THEIR_WORD
         form = LiftForm(request.POST or None, needs_their_word=needs_their_word, label_suffix="")
         if block.lifted_at is not None:
             self.message_user(request, "This block has ended already. Nothing was changed.", level="WARNING")
@@ -168,7 +167,7 @@ class SuppressionAdmin(PrivateSearch[Suppression], ReadOnlyAdmin[Suppression]):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": "End this block",
-            "block": block,
+            "suppression": block,  # "block" is Django's own word in a template
             "needs_their_word": needs_their_word,
             "contact": self._contact_of(request, block),
             "form": form,
@@ -178,9 +177,9 @@ class SuppressionAdmin(PrivateSearch[Suppression], ReadOnlyAdmin[Suppression]):
     def _lift(self, request: HttpRequest, block: Suppression, reason: str) -> HttpResponse:
         actor: Any = request.user
         if lift(block, actor=actor, reason=reason, at=timezone.now()):
-            consent = " Their consent is recorded." if block.reason in NEEDS_THEIR_WORD else ""
+            consent = " Their consent is recorded." if block.reason in Suppression.THEIR_WORD else ""
             self.log_change(request, block, "Ended the block.")
-            self.message_user(request, f"The block has ended for 1 address.{consent}")
+            self.message_user(request, f"The block has ended for 1 address.{consent}{_still_blocked(block)}")
         else:
             self.message_user(request, "Somebody else ended this block just now. Nothing was changed.", level="WARNING")
         return self._after_lifting(request, block)
@@ -197,6 +196,13 @@ class SuppressionAdmin(PrivateSearch[Suppression], ReadOnlyAdmin[Suppression]):
         index = bytes(block.address_index)
         found: Contact | None = Contact.objects.with_address(Channel(block.channel), index).only("pk").first()
         return found
+
+
+def _still_blocked(ended: Suppression) -> str:
+    """Say what else keeps the address from being written to, if anything."""
+    index = bytes(ended.address_index)
+    blocks = live_suppressions(Channel(ended.channel), [index]).get(index, [])
+    return f" It is still not written to: {blocks[0].get_reason_display().lower()}." if blocks else ""
 
 
 def may_lift(request: HttpRequest) -> bool:

@@ -18,6 +18,7 @@ from contacts import qr
 from contacts.admin.base import Number, PlainAdmin, badge
 from contacts.links import join_url
 from contacts.models import Business, SignupForm
+from contacts.queries import links_stay_here
 from contacts.services.signup import save_form
 
 PAPERS = {"letter": "Letter", "a4": "A4", "a5": "A5"}
@@ -128,6 +129,7 @@ class SignupFormAdmin(PlainAdmin[SignupForm]):
                     Number("Confirmed", getattr(form, "confirmed_count", 0), "good"),
                 ],
                 "papers": PAPERS,
+                "stays_here": links_stay_here(),
             }
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
 
@@ -151,6 +153,7 @@ class SignupFormAdmin(PlainAdmin[SignupForm]):
             "link": join_url(form.slug).partition("://")[2],
             "paper": paper if paper in PAPERS else "letter",
             "papers": PAPERS,
+            "stays_here": links_stay_here(),
         }
         return TemplateResponse(request, "admin/contacts/signupform/poster.html", context)
 

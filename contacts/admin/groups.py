@@ -19,12 +19,14 @@ from django.views.decorators.http import require_POST
 
 from contacts.admin.base import Number, PlainAdmin, badge
 from contacts.admin.builder import UNREADABLE, RulesField, typed
-from contacts.models import ContactTag, Segment, Tag
+from contacts.models import Contact, ContactTag, Segment, Tag
 from contacts.queries import audience_sizes, examples, names_for, segments_asking
-from contacts.segments import Group, SegmentError, gone, parse, to_json, words
+from contacts.segments import FIELDS, Group, SegmentError, gone, includes_never, parse, rules_of, to_json, words
 
 GONE = "being tagged with it will be true of nobody, and not being tagged of everybody"
 LIVE = "admin/contacts/segment/live.html"
+NO_RULES = "Add a rule. For everybody, choose “Everyone who is subscribed” in the campaign instead of a segment."
+VISITS = {"redeemed", "redemptions", "spend"}
 
 
 def chips(names: list[str]) -> SafeString:
@@ -79,6 +81,22 @@ class SegmentForm(forms.ModelForm[Segment]):
     class Meta:
         model = Segment
         fields = ["name", "rules"]
+
+    def clean_rules(self) -> dict[str, Any]:
+        """Refuse a question without rules: it would be everybody. One that was so before may stay so."""
+        rules: dict[str, Any] = self.cleaned_data["rules"]
+        was_so = not self.instance._state.adding and to_json_or_none(self.initial.get("rules")) == {}
+        if not rules and not was_so:
+            raise ValidationError(NO_RULES, code="no_rules")
+        return rules
+
+
+def to_json_or_none(rules: Any) -> dict[str, Any] | None:
+    """Return saved rules in the shape of today; None: they cannot be read."""
+    try:
+        return to_json(parse(rules))
+    except SegmentError:
+        return None
 
 
 class SegmentList(ChangeList):
@@ -163,9 +181,9 @@ class SegmentAdmin(PlainAdmin[Segment]):
 
 
 def findings(request: HttpRequest, rules: dict[str, Any]) -> dict[str, Any]:
-    """Return what a question finds now: the numbers, the question in words, and ten masked people, the newest first.
+    """Return what a question finds now: the numbers, the question in words, and ten people, the newest first.
 
-    The people are for those who may see contacts.
+    The people are for those who may see contacts, with the name and the masked addresses of the contact list.
     """
     at = timezone.now()
     question = parse(rules)
@@ -180,6 +198,12 @@ def findings(request: HttpRequest, rules: dict[str, Any]) -> dict[str, Any]:
         ],
         "in_words": words(question, names),
         "gone": gone(question, names),
+        "never_too": [FIELDS[name].label for name in includes_never(question)],
+        "waits_for_visits": not sizes.people and any(rule.field in VISITS for rule in rules_of(question)),
         "may_see": may_see,
-        "examples": [contact.masked for contact in examples(rules, at=at)] if may_see else [],
+        "examples": [(name_of(contact), contact.masked) for contact in examples(rules, at=at)] if may_see else [],
     }
+
+
+def name_of(contact: Contact) -> str:
+    return f"{contact.first_name or ''} {contact.last_name or ''}".strip()

@@ -73,7 +73,7 @@ def outcome(job: Job) -> str:
 
 def progress_line(job: Job) -> str:
     if job.status == Status.QUEUED:
-        return "Waiting for the worker"
+        return "Waiting for the background worker"
     if job.status in FINAL:
         return outcome(job)
     return f"{job.position:,} of {job.total or 0:,} done"

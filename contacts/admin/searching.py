@@ -1,12 +1,13 @@
 """Searching a list for a person, without the words ever standing in an address, a log or a browser's history.
 
 The form posts; what was found is kept in the session as numbers, and the list is opened with the name of the search.
+Where nothing was found, what was typed is kept beside it, encrypted, so that the box still shows it.
 """
 
 from __future__ import annotations
 
 import secrets
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
@@ -16,6 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from contacts.admin.base import PlainAdmin
+from contacts.fields import DecryptionError, decrypt, encrypt
 
 FOUND = "found"
 SEARCHES_KEPT = 5
@@ -29,10 +31,23 @@ class SearchRefused(ValueError):
     """The text cannot be searched for; the message says why, without repeating it."""
 
 
+class Search(TypedDict):
+    """What the session keeps of a search: what it found; where that is nothing, also the words (encrypted) and why."""
+
+    found: list[int]
+    typed: str
+    refusal: str
+
+
 class FoundList(ChangeList):
-    """A list that may show what a search found; filters and pages work on it as on any other."""
+    """A list that may show what a search found; filters and pages work on it as on any other.
+
+    `refusal` says why a text could not be searched for (nothing is listed then), `typed` what it was.
+    """
 
     is_found = False
+    refusal = ""
+    typed = ""
     without_search = "?"
 
     def get_filters_params(self, params: Any = None) -> Any:
@@ -40,9 +55,19 @@ class FoundList(ChangeList):
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
-        self.is_found = FOUND in self.params
+        search = self.model_admin.search_of(request)  # type: ignore[attr-defined]
+        self.refusal, self.typed = (search["refusal"], _readable(search["typed"])) if search else ("", "")
+        self.is_found = FOUND in self.params and not self.refusal
         self.without_search = self.get_query_string(remove=[FOUND])
         return rows
+
+
+def _readable(typed: str) -> str:
+    """Return what was typed; nothing where the key is another one by now."""
+    try:
+        return decrypt(typed) if typed else ""
+    except DecryptionError:
+        return ""
 
 
 class PrivateSearch(PlainAdmin[M]):
@@ -76,7 +101,7 @@ class PrivateSearch(PlainAdmin[M]):
             filters = request.GET.copy()
             words = filters.pop(SEARCH_VAR)
             return self._searched(request, str(words[-1]), filters)
-        if FOUND in request.GET and self._found(request) is None:
+        if FOUND in request.GET and self.search_of(request) is None:
             self.message_user(request, TOO_OLD, level="WARNING")
             filters = request.GET.copy()
             filters.pop(FOUND)
@@ -87,7 +112,8 @@ class PrivateSearch(PlainAdmin[M]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
         rows = super().get_queryset(request)
         if self.is_list(request) and FOUND in request.GET:
-            rows = rows.filter(pk__in=self._found(request) or [])
+            search = self.search_of(request)
+            rows = rows.filter(pk__in=search["found"] if search else [])
         return rows
 
     def is_list(self, request: HttpRequest) -> bool:
@@ -102,24 +128,28 @@ class PrivateSearch(PlainAdmin[M]):
     def _shelf(self) -> str:
         return f"searches:{self._route}"
 
-    def _found(self, request: HttpRequest) -> list[int] | None:
-        searches: dict[str, list[int]] = request.session.get(self._shelf, {})
-        return searches.get(request.GET.get(FOUND, ""))
+    def search_of(self, request: HttpRequest) -> Search | None:
+        """Return the search the list was opened with; None: it is not kept any more, or there was none."""
+        search: Search | None = request.session.get(self._shelf, {}).get(request.GET.get(FOUND, ""))
+        return search if isinstance(search, dict) else None
 
     def _searched(self, request: HttpRequest, text: str, filters: QueryDict) -> HttpResponse:
         filters.pop(FOUND, None)
         if not text.strip():
             return self._listed(filters)
-        try:
-            found = self.find(text[:LONGEST])
-        except SearchRefused as refusal:
-            self.message_user(request, str(refusal), level="WARNING")
-            return self._listed(filters)
+        search = self._search(text[:LONGEST])
         name = secrets.token_urlsafe(6)
         earlier = list(request.session.get(self._shelf, {}).items())[1 - SEARCHES_KEPT :]
-        request.session[self._shelf] = {**dict(earlier), name: found}
+        request.session[self._shelf] = {**dict(earlier), name: search}
         filters[FOUND] = name
         return self._listed(filters)
+
+    def _search(self, text: str) -> Search:
+        try:
+            found, refusal = self.find(text), ""
+        except SearchRefused as refused:
+            found, refusal = [], str(refused)
+        return {"found": found, "typed": "" if found else encrypt(text), "refusal": refusal}
 
     def _listed(self, filters: QueryDict) -> HttpResponseRedirect:
         query = f"?{filters.urlencode()}" if filters else ""

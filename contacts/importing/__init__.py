@@ -1,10 +1,11 @@
 """From a file to contacts: read, match, check, write, and take back."""
 
-from contacts.importing.columns import FIELDS, MULTIPLE
 from contacts.importing.counts import Counts
-from contacts.importing.files import ImportFileError, NoAddressColumn
-from contacts.importing.presets import PRESETS
 from contacts.importing.problems import problems_csv
+from contacts.importing.reading.columns import FIELDS, MULTIPLE
+from contacts.importing.reading.files import ImportFileError, NoAddressColumn
+from contacts.importing.reading.presets import PRESETS
+from contacts.importing.reading.sniff import TablePlan
 from contacts.importing.run import (
     DUE,
     ImportBusy,
@@ -18,7 +19,6 @@ from contacts.importing.run import (
     finish_here,
     sweep,
 )
-from contacts.importing.sniff import TablePlan
 from contacts.importing.staging import (
     NotWaiting,
     Reading,
@@ -28,6 +28,7 @@ from contacts.importing.staging import (
     read_again,
     samples_of,
     stage,
+    state_consent,
 )
 
 __all__ = [
@@ -57,5 +58,6 @@ __all__ = [
     "read_again",
     "samples_of",
     "stage",
+    "state_consent",
     "sweep",
 ]

@@ -8,10 +8,13 @@ from typing import Any
 from django.db.models import Q
 
 from contacts.channels import Channel
-from contacts.importing.rows import Candidate, Problem
+from contacts.days import birthday_text
+from contacts.importing.reading.rows import Candidate, Problem
 from contacts.models import Contact, Import, ImportEntry
+from contacts.names import words_of
 
 DETAILS = ("first_name", "last_name", "birthday", "postal_code", "notes")
+ANOTHER_NAME = "This phone number is known under another name."
 FILLABLE = ("email", "phone", *DETAILS)
 
 
@@ -34,6 +37,8 @@ class Person:
     is_tagged: bool = False
     consent_changed: bool = False
     was_kept_away: bool = False
+    opted_out: bool = False
+    former: list[tuple[Channel, bytes]] = field(default_factory=list)
 
     @property
     def is_repeat(self) -> bool:
@@ -54,7 +59,8 @@ class Book:
         self.conflicts = 0
         self.by_email: dict[bytes, Person] = {}
         self.by_phone: dict[bytes, Person] = {}
-        for person in _known(record, candidates, write=write):
+        self.known = _known(record, candidates, write=write)
+        for person in self.known:
             self._file(person)
 
     def _file(self, person: Person) -> None:
@@ -63,6 +69,10 @@ class Book:
             self.by_email[contact.email_index] = person
         if contact.phone_index:
             self.by_phone[contact.phone_index] = person
+
+    def owner(self, channel: Channel, index: bytes) -> Person | None:
+        """Return who has an address by now."""
+        return (self.by_email if channel == Channel.EMAIL else self.by_phone).get(index)
 
     def place(self, candidate: Candidate) -> tuple[Person, list[Problem], bool]:
         """Return whose row this is, completed by it; what had to be left out; and whether the person is a repeat."""
@@ -87,7 +97,13 @@ class Book:
                 _leave_phone_out(candidate, problems, "This contact has another phone number, which was kept.")
             return same_email
         if same_email is None and (candidate.email_index is None or same_phone.contact.email_index is None):
-            return same_phone
+            if not _has_another_name(same_phone.contact, candidate):
+                return same_phone
+            if candidate.email_index is None:
+                problems.append(Problem(candidate.line, "phone", candidate.phone or "", ANOTHER_NAME, whole_row=False))
+                return same_phone
+            _leave_phone_out(candidate, problems, ANOTHER_NAME)
+            return None
         _leave_phone_out(
             candidate, problems, "This phone number belongs to another contact with another e-mail address."
         )
@@ -107,12 +123,7 @@ class Book:
         Of two rows about one person, the first has the say.
         """
         contact = person.contact
-        for channel, name in Contact.ADDRESS_FIELDS.items():
-            index, known_index = candidate.index(channel), contact.address_index(channel)
-            may_change = channel == Channel.SMS and self.overwrite and not repeat
-            if index not in (None, known_index) and (known_index is None or may_change):
-                self._set(person, name, candidate.email if channel == Channel.EMAIL else candidate.phone)
-                setattr(contact, Contact.INDEX_FIELDS[channel], index)
+        self._fill_addresses(person, candidate, repeat=repeat)
         if contact.pk is None and person.entry is not None:
             return  # met in an earlier chunk of a check: its other values are not kept
         values = {"birthday": candidate.birthday, **candidate.texts}
@@ -127,10 +138,29 @@ class Book:
                 if self.overwrite:
                     self._set(person, name, value)
 
+    def _fill_addresses(self, person: Person, candidate: Candidate, *, repeat: bool) -> None:
+        contact = person.contact
+        for channel, name in Contact.ADDRESS_FIELDS.items():
+            index, known_index = candidate.index(channel), contact.address_index(channel)
+            may_change = channel == Channel.SMS and self.overwrite and not repeat
+            if index not in (None, known_index) and (known_index is None or may_change):
+                if known_index is not None:
+                    person.former.append((channel, known_index))
+                    if self.by_phone.get(known_index) is person:
+                        del self.by_phone[known_index]  # free for another row, as it will be in the database
+                self._set(person, name, candidate.email if channel == Channel.EMAIL else candidate.phone)
+                setattr(contact, Contact.INDEX_FIELDS[channel], index)
+
     def _set(self, person: Person, name: str, value: object) -> None:
         if not person.is_new:
             person.before.setdefault(name, getattr(person.contact, name))
         setattr(person.contact, name, value)
+
+
+def _has_another_name(contact: Contact, candidate: Candidate) -> bool:
+    """Whether both have a first name, and not the same: a number may be a family's."""
+    known, said = words_of(contact.first_name or ""), words_of(candidate.texts.get("first_name", ""))
+    return bool(known and said) and known[0][:3] != said[0][:3]
 
 
 def _leave_phone_out(candidate: Candidate, problems: list[Problem], reason: str) -> None:
@@ -157,16 +187,21 @@ def _known(record: Import, candidates: list[Candidate], *, write: bool) -> list[
     people = [Person(contact, entry=met.get(pk)) for pk, contact in contacts.items()]
     for person in people:
         if person.entry and not write:
-            person.contact.email_index = person.contact.email_index or person.entry.email_index
-            person.contact.phone_index = person.contact.phone_index or person.entry.phone_index
-    people += [
-        Person(Contact(email_index=entry.email_index, phone_index=entry.phone_index), entry=entry)
-        for entry in entries
-        if entry.contact_id is None
-    ]
+            _as_checked(person.contact, person.entry)
+    people += [Person(_as_checked(Contact(), entry), entry=entry) for entry in entries if entry.contact_id is None]
     return people
+
+
+def _as_checked(contact: Contact, entry: ImportEntry) -> Contact:
+    """Bring a contact into the state an earlier chunk of the check would have left it in."""
+    contact.email_index = entry.email_index or contact.email_index
+    contact.phone_index = entry.phone_index or contact.phone_index
+    for channel, (status, _) in (entry.states or {}).items():
+        setattr(contact, f"{channel}_status", status)
+    return contact
 
 
 def shown(contact: Contact) -> dict[str, str]:
     """Return the filled fields of a contact as text."""
-    return {name: str(value) for name in FILLABLE if (value := getattr(contact, name))}
+    values = {name: getattr(contact, name) for name in FILLABLE} | {"birthday": birthday_text(contact.birthday)}
+    return {name: str(values[name]) for name in FILLABLE if values[name]}

@@ -11,12 +11,13 @@ from datetime import datetime
 
 from contacts.channels import Channel
 from contacts.fields import key_id
-from contacts.importing.book import Person
+from contacts.importing.book import Book, Person
 from contacts.importing.counts import Counts
-from contacts.importing.rows import Candidate, ChannelClaim
-from contacts.importing.words import Claim
+from contacts.importing.reading.rows import Candidate, ChannelClaim
+from contacts.importing.reading.words import Claim
 from contacts.models import ChannelStatus, ConsentEvent, Contact, Import, Suppression
 from contacts.queries import ChannelState, derive_states
+from contacts.services import suppress_many
 from contacts.services.inserting import insert_rows
 
 KEPT_AWAY = {ChannelStatus.UNSUBSCRIBED, ChannelStatus.SUPPRESSED}
@@ -45,15 +46,15 @@ BLOCKS = {
     Claim.BLOCKED: Suppression.Reason.MANUAL,
     Claim.REVOKED: Suppression.Reason.UNSUBSCRIBED,
 }
+Address = tuple[Channel, bytes]
 
 
 @dataclass(slots=True)
 class _Word:
-    """A consent event to be written once the contact has a row."""
+    """A consent event to be written once the contact has a row; nobody may have the address."""
 
-    contact: Contact
-    channel: Channel
-    address_index: bytes
+    contact: Contact | None
+    address: Address
     action: ConsentEvent.Action
     at: datetime
     wording: str
@@ -63,51 +64,87 @@ class _Word:
 
 @dataclass(slots=True)
 class Consents:
-    """The states of a chunk's addresses, as they change row by row, and what is to be written."""
+    """The states of a chunk's addresses as they change row by row, and what is to be written.
+
+    `granted` are the addresses this file subscribed, in this chunk or an earlier one.
+    """
 
     record: Import
     counts: Counts
     at: datetime
-    states: dict[Channel, dict[bytes, ChannelState]]
-    kept_away: dict[Channel, set[bytes]]
+    states: dict[Address, ChannelState]
+    kept_away: set[Address]
+    granted: set[Address]
     words: list[_Word] = field(default_factory=list)
-    suppressions: list[Suppression] = field(default_factory=list)
+    blocks: list[tuple[Channel, bytes, Suppression.Reason, datetime, str]] = field(default_factory=list)
 
     @classmethod
     def load(cls, record: Import, counts: Counts, candidates: list[Candidate], at: datetime) -> Consents:
-        states = {
-            channel: derive_states(channel, {index for c in candidates if (index := c.index(channel)) is not None})
-            for channel in Channel
-        }
-        kept_away = {
-            channel: {index for index, state in states[channel].items() if state.state in KEPT_AWAY}
-            for channel in Channel
-        }
-        return cls(record, counts, at, states, kept_away)
+        states: dict[Address, ChannelState] = {}
+        granted: set[Address] = set()
+        for channel in Channel:
+            indexes = {index for c in candidates if (index := c.index(channel)) is not None}
+            found = derive_states(channel, indexes)
+            states |= {(channel, index): state for index, state in found.items()}
+            granted |= _granted_before(
+                record, channel, {i for i, state in found.items() if state.state == ChannelStatus.SUBSCRIBED}
+            )
+        kept_away = {address for address, state in states.items() if state.state in KEPT_AWAY}
+        return cls(record, counts, at, states, kept_away, granted)
 
-    def apply(self, person: Person, candidate: Candidate, reference: str) -> None:
-        """Take a row's word on each channel, and set the contact's statuses to what comes out."""
+    def take_over(self, book: Book) -> None:
+        """Take over what an earlier chunk of a check found: none of it was written."""
+        for address in list(self.states):
+            person = book.owner(*address)
+            if person and person.entry and (said := (person.entry.states or {}).get(address[0].value)):
+                status, granted_here = ChannelStatus(said[0]), said[1]
+                if self.states[address].state != status:
+                    self.states[address] = ChannelState(status)
+                if granted_here:
+                    self.granted.add(address)
+
+    def is_erased(self, candidate: Candidate) -> bool:
+        """Whether the row is about somebody who was erased: not even their name may come back by a file."""
+        addresses = [(channel, index) for channel in Channel if (index := candidate.index(channel)) is not None]
+        return any(self.states[address].reason == Suppression.Reason.ERASED for address in addresses)
+
+    def apply(self, book: Book, person: Person, candidate: Candidate, reference: str) -> None:
+        """Take a row's word on each channel, and set the statuses of those it is about to what comes out."""
         for channel in Channel:
             index = candidate.index(channel)
-            if index is None or person.contact.address_index(channel) != index:
+            if index is not None and person.contact.address_index(channel) == index:
+                person.was_kept_away |= (channel, index) in self.kept_away
+                self._settle(person, (channel, index), candidate.claims.get(channel), reference)
                 continue
-            person.was_kept_away |= index in self.kept_away[channel]
-            state = self._hear(person, candidate, channel, index, reference)
-            self.states[channel][index] = state
-            name = f"{channel.value}_status"
-            if getattr(person.contact, name) != state.state:
-                person.consent_changed = True
-                setattr(person.contact, name, state.state)
+            # The address was left out, being another contact's or unlike the known one; a refusal holds all the same.
+            index = candidate.left_out_index if channel == Channel.SMS and index is None else index
+            said = candidate.claims.get(channel)
+            if index is not None and said is not None and said.claim in BLOCKS:
+                self._settle(book.owner(channel, index), (channel, index), said, reference)
+
+    def _settle(self, person: Person | None, address: Address, said: ChannelClaim | None, reference: str) -> None:
+        before = len(self.blocks)
+        state = self._hear(person.contact if person else None, address, said, reference)
+        newly = len(self.blocks) > before and self.states[address].state not in KEPT_AWAY
+        if newly and not (person and person.opted_out):
+            self.counts.opted_out += 1
+        if newly and person:
+            person.opted_out = True
+        self.states[address] = state
+        name = f"{address[0].value}_status"
+        if person and getattr(person.contact, name) != state.state:
+            person.consent_changed = True
+            setattr(person.contact, name, state.state)
 
     def _hear(
-        self, person: Person, candidate: Candidate, channel: Channel, index: bytes, reference: str
+        self, contact: Contact | None, address: Address, said: ChannelClaim | None, reference: str
     ) -> ChannelState:
-        state, said = self.states[channel][index], candidate.claims.get(channel)
+        state = self.states[address]
         if said is not None and said.claim in BLOCKS:
-            return self._block(person, channel, index, said, reference)
+            return self._block(contact, address, said, reference)
         if state.state not in OPEN:
             return state
-        attested = self.record.consent_email if channel == Channel.EMAIL else self.record.consent_sms
+        attested = self.record.consent_email if address[0] == Channel.EMAIL else self.record.consent_sms
         if said is not None and said.claim == Claim.GRANTED:
             at, wording, evidence = said.at or self._attested_at, attested or FROM_COLUMNS, said.evidence
         elif said is None and attested:
@@ -115,42 +152,32 @@ class Consents:
         else:  # the row says no, not yet, or something nobody understands: what is said of the whole file is not theirs
             return state
         at = min(at, self.at)  # nobody agrees in the future: such a grant would outlast an opt-out
-        granted = ConsentEvent.Action.GRANTED
-        self.words.append(_Word(person.contact, channel, index, granted, at, wording, evidence, reference))
-        self._count(channel, +1)
+        self.words.append(_Word(contact, address, ConsentEvent.Action.GRANTED, at, wording, evidence, reference))
+        self.granted.add(address)
+        self._count(address[0], +1)
         return ChannelState(ChannelStatus.SUBSCRIBED, "", at)
 
-    def _block(
-        self, person: Person, channel: Channel, index: bytes, said: ChannelClaim, reference: str
-    ) -> ChannelState:
+    def _block(self, contact: Contact | None, address: Address, said: ChannelClaim, reference: str) -> ChannelState:
         """Keep an address away that opted out or bounced elsewhere, unless the person came back here after that."""
-        state, reason = self.states[channel][index], BLOCKS[said.claim]
+        state, reason = self.states[address], BLOCKS[said.claim]
         revoked = reason == Suppression.Reason.UNSUBSCRIBED
-        if revoked and state.state == ChannelStatus.SUBSCRIBED and _came_back(channel, index, said.at):
+        if revoked and state.state == ChannelStatus.SUBSCRIBED and _came_back(address, said.at):
             return state
         at = min(said.at or self.at, self.at)
         if revoked and not state.withdrawn and state.state != ChannelStatus.UNSUBSCRIBED:
-            action, evidence = ConsentEvent.Action.REVOKED, said.evidence
-            self.words.append(_Word(person.contact, channel, index, action, at, FROM_COLUMNS, evidence, reference))
-        if state.state in KEPT_AWAY:
+            action = ConsentEvent.Action.REVOKED
+            self.words.append(_Word(contact, address, action, at, FROM_COLUMNS, said.evidence, reference))
+        self.blocks.append((*address, reason, at, reference[:80]))
+        if state.state == ChannelStatus.SUPPRESSED or (revoked and state.state == ChannelStatus.UNSUBSCRIBED):
             return state
-        if state.state == ChannelStatus.SUBSCRIBED and self._forget_grant(channel, index):
-            self._count(channel, -1)
-        self.suppressions.append(
-            Suppression(channel=channel, address_index=index, reason=reason, source=reference[:80], created_at=at)
-        )
-        self.counts.opted_out += 1
+        if address in self.granted:  # the later refusal wins over an earlier row of the same file
+            self.granted.discard(address)
+            self.words = [
+                word for word in self.words if (word.address, word.action) != (address, ConsentEvent.Action.GRANTED)
+            ]
+            self._count(address[0], -1)
         blocked = ChannelStatus.UNSUBSCRIBED if revoked else ChannelStatus.SUPPRESSED
         return ChannelState(blocked, reason, at, revoked)
-
-    def _forget_grant(self, channel: Channel, index: bytes) -> bool:
-        """Whether an earlier row of this chunk had granted it; the later refusal wins and takes the grant away."""
-        granted = ConsentEvent.Action.GRANTED
-        kept = [
-            word for word in self.words if (word.channel, word.address_index, word.action) != (channel, index, granted)
-        ]
-        forgotten, self.words = len(kept) < len(self.words), kept
-        return forgotten
 
     @property
     def _attested_at(self) -> datetime:
@@ -162,39 +189,56 @@ class Consents:
         else:
             self.counts.subscribed_sms += step
 
+    def states_of(self, contact: Contact) -> dict[str, tuple[str, bool]]:
+        """Return the status of each channel, and whether this file granted it: what a check carries on."""
+        found = {}
+        for channel in Channel:
+            index = contact.address_index(channel)
+            if index is not None and (state := self.states.get((channel, index))):
+                found[channel.value] = (state.state.value, (channel, index) in self.granted)
+        return found
+
     def write(self) -> None:
         """Write what was heard; the contacts have their rows by now."""
-        insert_rows(
-            ConsentEvent,
-            EVENT_COLUMNS,
-            (
-                (
-                    word.contact.pk,
-                    word.channel.value,
-                    word.address_index,
-                    key_id(),
-                    word.action.value,
-                    ConsentEvent.Source.IMPORT.value,
-                    word.at,
-                    word.wording,
-                    "",
-                    word.evidence or None,
-                    word.reference,
-                    self.record.pk,
-                    self.record.created_by_id,
-                    None,
-                    None,
-                )
-                for word in self.words
-            ),
+        insert_rows(ConsentEvent, EVENT_COLUMNS, map(self._row, self.words))
+        suppress_many(self.blocks)
+
+    def _row(self, word: _Word) -> tuple[object, ...]:
+        channel, index = word.address
+        return (
+            word.contact.pk if word.contact else None,
+            channel.value,
+            index,
+            key_id(),
+            word.action.value,
+            ConsentEvent.Source.IMPORT.value,
+            word.at,
+            word.wording,
+            "",
+            word.evidence or None,
+            word.reference,
+            self.record.pk,
+            self.record.created_by_id,
+            None,
+            None,
         )
-        Suppression.objects.bulk_create(self.suppressions, ignore_conflicts=True)
 
 
-def _came_back(channel: Channel, index: bytes, since: datetime | None) -> bool:
+def _granted_before(record: Import, channel: Channel, indexes: set[bytes]) -> set[Address]:
+    """Return those of the addresses that an earlier chunk of this import subscribed."""
+    if not indexes or not record.position:
+        return set()
+    events = ConsentEvent.objects.filter(
+        channel=channel, address_index__in=indexes, action=ConsentEvent.Action.GRANTED, import_run=record
+    )
+    return {(channel, bytes(index)) for index in events.values_list("address_index", flat=True)}
+
+
+def _came_back(address: Address, since: datetime | None) -> bool:
     """Whether the person agreed by their own act here after `since`; what files said does not count."""
     if since is None:
         return False
+    channel, index = address
     acts = ConsentEvent.objects.filter(
         channel=channel, address_index=index, action=ConsentEvent.Action.GRANTED, at__gt=since
     )

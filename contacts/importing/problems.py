@@ -1,4 +1,4 @@
-"""The rows and cells an import left out, as a file that can be mended and imported again."""
+"""The rows an import left out or has doubts about, as a file that can be mended and imported again."""
 
 from __future__ import annotations
 
@@ -6,29 +6,54 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from itertools import groupby
 
-from contacts.importing.staging import plans_of
+from contacts.importing.reading.sniff import TablePlan
+from contacts.importing.staging import FROM_IMPORT, STATE, plans_of
 from contacts.models import Import, ImportProblem
 from contacts.sheets import guard
 
-ADDED = ("Line", "Column", "Cell", "Reason", "Row imported")
+# What being in one of the tables of a Mailchimp export says: in one file, each row has to say it.
+STATES = {
+    "subscribed": "Subscribed",
+    "unsubscribed": "Unsubscribed",
+    "cleaned": "Bounced",
+    "nonsubscribed": "Never subscribed",
+}
+ADDED = (FROM_IMPORT, STATE, "Regulars: line", "Regulars: what to mend", "Regulars: imported already")
+Kind = ImportProblem.Kind
 
 
 def problems_csv(record: Import) -> Iterator[bytes]:
-    """Yield a CSV of the rows with problems: their own columns as they stood, then line, column, cell and reason.
+    """Yield a CSV of the rows with problems: their own columns as they stood, then what is wrong with each.
 
-    UTF-8 with a byte-order mark, every cell safe to open in a spreadsheet program. A row with two problems stands
-    there twice; importing it again is no harm.
+    Rows that were left out stand first, each once. UTF-8 with a byte-order mark, every cell safe to open in a
+    spreadsheet program. Uploaded again, it is known as the child of this import (`contacts.importing.staging`).
     """
-    headers = [plan.header for plan in plans_of(record)]
-    columns = list(dict.fromkeys(name for header in headers for name in header))
+    plans = plans_of(record)
+    columns = list(dict.fromkeys(name for plan in plans for name in plan.header))
     yield b"\xef\xbb\xbf" + _line([*columns, *ADDED])
-    for problem in ImportProblem.objects.filter(run=record).iterator(chunk_size=500):
-        header, cells = headers[problem.table], json.loads(problem.cells)
-        by_name = dict(zip(header, cells, strict=False))
-        imported = "no" if problem.kind == ImportProblem.Kind.PROBLEM else "yes"
-        about = [str(problem.line), problem.column, problem.value, problem.reason, imported]
-        yield _line([*(by_name.get(name, "") for name in columns), *about])
+    for kind in (Kind.PROBLEM, Kind.REVIEW):
+        found = ImportProblem.objects.filter(run=record, kind=kind).iterator(chunk_size=500)
+        for _, problems in groupby(found, key=lambda problem: (problem.table, problem.line)):
+            if cells := _row(record, plans, columns, list(problems)):
+                yield _line(cells)
+
+
+def _row(record: Import, plans: list[TablePlan], columns: list[str], problems: list[ImportProblem]) -> list[str]:
+    """Return one row of the file; nothing for somebody who was erased, of whom only the reason is kept."""
+    first = problems[0]
+    cells = json.loads(first.cells)
+    if not cells:
+        return []
+    reasons = "; ".join(f"{p.column}: {p.reason}" if p.column else p.reason for p in problems)
+    imported = "no" if first.kind == Kind.PROBLEM else "yes"
+    if first.table >= len(plans):  # the headers were forgotten with somebody they named
+        return [str(record.pk), "", str(first.line), reasons, imported, *cells]
+    plan = plans[first.table]
+    by_name = dict(zip(plan.header, cells, strict=False))
+    about = [str(record.pk), STATES.get(plan.meaning, ""), str(first.line), reasons, imported]
+    return [*(by_name.get(name, "") for name in columns), *about]
 
 
 def _line(cells: list[str]) -> bytes:

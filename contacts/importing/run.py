@@ -11,26 +11,27 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
-from django.db import DatabaseError, IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet
 
 from contacts.importing.counts import Counts, Tally
-from contacts.importing.files import ImportFileError
-from contacts.importing.sniff import Row, TablePlan, require_addresses, rows_of
+from contacts.importing.reading.files import ImportFileError
+from contacts.importing.reading.sniff import Row, TablePlan, require_addresses, rows_of
 from contacts.importing.staging import discard_upload, forget_check, pieces_of, plans_of
-from contacts.importing.undo import undo_chunk
+from contacts.importing.undo import take_grants_back, undo_chunk
 from contacts.importing.writing import do_chunk
 from contacts.models import UNDO_FOR, AuditEvent, Import, ImportEntry, ImportProblem
-from contacts.services import audit, wake
+from contacts.services import audit, delete_private_files, wake
 from contacts.services.leases import LEASE, give_back, take
 
 logger = logging.getLogger(__name__)
 
 CHUNK_ROWS = 1000
 TRIES = 3
+PROBLEM_FILES_KEPT = timedelta(days=7)
 Status = Import.Status
 DUE = (Status.CHECKING, Status.QUEUED, Status.RUNNING, Status.UNDOING)
 STARTABLE = (Status.UPLOADED, Status.CHECKED, Status.FAILED)
@@ -73,7 +74,9 @@ def ask_run(record: Import, *, at: datetime) -> None:
     """
     require_addresses(plans_of(record))
     with transaction.atomic():
-        waiting = Import.objects.select_for_update().filter(pk=record.pk, upload_file__isnull=False)
+        waiting = Import.objects.select_for_update().filter(
+            pk=record.pk, upload_file__isnull=False, undone_at__isnull=True
+        )
         status = waiting.filter(status__in=STARTABLE).values_list("status", flat=True).first()
         if status is None:
             raise ImportBusy(f"Import {record.pk} is running, done or cancelled already.")
@@ -95,7 +98,7 @@ def ask_undo(record: Import, *, at: datetime, actor: object = None) -> None:
     with transaction.atomic():
         changed = Import.objects.filter(pk=record.pk, status__in=(Status.DONE, Status.CANCELLED, Status.FAILED)).update(
             status=Status.UNDOING,
-            undone_at=at,
+            undone_at=record.undone_at or at,
             position=0,
             total=ImportEntry.objects.filter(run=record).count(),
             failure="",
@@ -109,9 +112,11 @@ def ask_undo(record: Import, *, at: datetime, actor: object = None) -> None:
 
 
 def can_undo(record: Import, *, at: datetime) -> bool:
-    """Whether the import wrote anything, within the last 30 days, that was not taken back."""
+    """Whether the import wrote anything, within the last 30 days, that was not taken back to the end."""
     ended = record.status in {Status.DONE, Status.CANCELLED, Status.FAILED}
-    return ended and record.started_at is not None and record.undone_at is None and at - record.started_at < UNDO_FOR
+    begun = record.undone_at is not None
+    in_time = record.started_at is not None and (begun or at - record.started_at < UNDO_FOR)
+    return ended and in_time
 
 
 def cancel_import(record: Import) -> bool:
@@ -188,7 +193,7 @@ def _guarded(record: Import, clock: Clock, deadline: float) -> None:
     except _Stopped:
         logger.info("import %s was taken over", record.pk)
     except Exception as error:
-        if isinstance(error, DatabaseError) and not isinstance(error, IntegrityError):
+        if isinstance(error, OperationalError | InterfaceError):
             raise  # the database is away: whoever comes next goes on
         logger.error("import %s failed: %s", record.pk, type(error).__name__)
         _fail(record, error)
@@ -240,11 +245,13 @@ def _one_chunk(record: Import, number: int, plan: TablePlan, rows: list[Row], at
     """
     write = record.status == Status.RUNNING
     for attempt in range(1, TRIES + 1):
-        tally = Tally(Counts(**record.counts), json.loads(record.samples or "{}"))
         try:
             with transaction.atomic():
-                if _stop_asked(record):
+                fresh = _locked(record)
+                if fresh.stop_asked:
                     return False
+                # Read anew: whoever is erased meanwhile is taken out of the samples.
+                tally = Tally(Counts(**fresh.counts), json.loads(fresh.samples or "{}"))
                 do_chunk(record, number, plan, rows, tally, write=write, at=at)
                 counts, samples = asdict(tally.counts), None if write else json.dumps(tally.samples)
                 position = record.position + len(rows)
@@ -259,13 +266,13 @@ def _one_chunk(record: Import, number: int, plan: TablePlan, rows: list[Row], at
     raise AssertionError("unreachable")
 
 
-def _stop_asked(record: Import) -> bool:
-    """Look at the import under its row's lock: whether to stop. Raises _Stopped where another worker has it."""
+def _locked(record: Import) -> Import:
+    """Return the import as it is now, its row locked. Raises _Stopped where another worker has it."""
     mine = Import.objects.select_for_update().filter(pk=record.pk, lease=record.lease, position=record.position)
-    asked = mine.values_list("stop_asked", flat=True).first()
-    if asked is None:
+    fresh = mine.only("stop_asked", "counts", "samples").first()
+    if fresh is None:
         raise _Stopped
-    return asked
+    return fresh
 
 
 def _cancel_running(record: Import) -> None:
@@ -287,17 +294,16 @@ def _finish(record: Import, at: datetime) -> None:
 def _undo(record: Import, clock: Clock, deadline: float | None, progress: Progress) -> None:
     while True:
         with transaction.atomic():
-            if _stop_asked(record):
-                raise _Stopped  # an undo is not stopped half-way by asking
+            _locked(record)
             tally, position = undo_chunk(record)
             record.counts, done = tally, position == record.position
             fields: dict[str, object] = {"counts": tally, "position": position, "lease_until": clock() + LEASE}
-            if done:
-                fields |= {"status": Status.UNDONE}
-                ImportProblem.objects.filter(run=record).delete()
             Import.objects.filter(pk=record.pk).update(**fields)
         record.position = position
         if done:
+            take_grants_back(record)
+            ImportProblem.objects.filter(run=record).delete()
+            Import.objects.filter(pk=record.pk, lease=record.lease).update(status=Status.UNDONE)
             discard_upload(record)
             return
         progress(record.position)
@@ -307,10 +313,13 @@ def _undo(record: Import, clock: Clock, deadline: float | None, progress: Progre
 
 def sweep(*, at: datetime) -> int:
     """Delete what is not needed any more: files nobody imported, and the trails of imports too old to be undone."""
-    old = at - UNDO_FOR
-    left = Import.objects.filter(status__in=STARTABLE, created_at__lt=old, lease=None)
-    count = sum(cancel_import(record) for record in left)
-    stale = ImportEntry.objects.filter(Q(before__isnull=False) | Q(left__isnull=False), run__started_at__lt=old)
-    count += stale.update(before=None, left=None)
-    count += ImportProblem.objects.filter(run__created_at__lt=old).delete()[0]
+    delete_private_files(before=at - PROBLEM_FILES_KEPT)
+    old = Import.objects.filter(created_at__lt=at - UNDO_FOR, forgotten_at=None, lease=None).exclude(status__in=DUE)
+    count = 0
+    for record in old.only("pk", "status", "started_at", "upload_file"):
+        cancel_import(record)
+        ImportEntry.objects.filter(run=record).update(before=None, left=None)
+        ImportProblem.objects.filter(run=record).delete()
+        Import.objects.filter(pk=record.pk).update(forgotten_at=at, samples=None, plan=None)
+        count += 1
     return count

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from django.db import transaction
 
-from contacts.importing.columns import FIELDS, MULTIPLE
-from contacts.importing.files import ImportFileError, unpack
-from contacts.importing.sniff import Row, TablePlan, detect, rows_of, sample_rows
+from contacts.importing.reading.columns import FIELDS, MULTIPLE
+from contacts.importing.reading.files import ImportFileError, unpack
+from contacts.importing.reading.sniff import Row, TablePlan, detect, rows_of, sample_rows
 from contacts.models import ColumnMemory, Import, ImportEntry, ImportProblem, StoredFile, Tag
 from contacts.services import append_pieces, delete_file, read_file
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 READ_BYTES = 1024 * 1024
+FROM_IMPORT = "Regulars: import"  # the columns of a file of problems
+STATE = "Regulars: state"
 FIRST = ("cleaned", "unsubscribed")  # tables that take people off are read before those that bring them
 
 
@@ -61,12 +63,20 @@ def stage(
         ]
         if not plans:
             raise ImportFileError("There is no table in this file. Export your contacts as CSV, and try again.")
+        parent = _parent_of(upload, plans)
+        if parent is not None:
+            _read_as(parent, plans[0])
+            consent_email, consent_sms = consent_email or parent.consent_email, consent_sms or parent.consent_sms
+            tag, consent_at = tag or parent.tag, consent_at or parent.consent_at
+        total = sum(1 for plan in plans for _ in rows_of(_pieces(upload, plan)(), plan))
+        if not total:
+            raise ImportFileError("There are headers in this file, but no rows below them.")
         return Import.objects.create(
             file_name=name[:255],
             file_sha256=_sha256(file),
             upload_file=upload,
             plan=_packed(sorted(plans, key=lambda plan: plan.meaning not in FIRST)),
-            total=sum(1 for plan in plans for _ in rows_of(_pieces(upload, plan)(), plan)),
+            total=total,
             tag=tag,
             consent_email=consent_email.strip(),
             consent_sms=consent_sms.strip(),
@@ -74,6 +84,29 @@ def stage(
             conflicts=conflicts,
             created_by=actor,
         )
+
+
+def _parent_of(upload: StoredFile, plans: list[TablePlan]) -> Import | None:
+    """Return the import whose mended problems this file is; its own column says which."""
+    if len(plans) != 1 or FROM_IMPORT not in plans[0].header:
+        return None
+    at = plans[0].header.index(FROM_IMPORT)
+    first = next(iter(sample_rows(_pieces(upload, plans[0])(), plans[0], 1)), None)
+    number = first.cells[at].strip("' ") if first and at < len(first.cells) else ""
+    return Import.objects.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 10 else None
+
+
+def _read_as(parent: Import, plan: TablePlan) -> None:
+    """Let the columns of a mended file mean what they meant before."""
+    fields = {
+        table.header[at]: field
+        for table in plans_of(parent)
+        for at, field in table.mapping.items()
+        if at < len(table.header)
+    }
+    if fields:
+        mapping = {at: fields[name] for at, name in enumerate(plan.header) if fields.get(name)}
+        plan.mapping = mapping | {plan.header.index(STATE): "email_status"} if STATE in plan.header else mapping
 
 
 def plans_of(record: Import) -> list[TablePlan]:
@@ -136,6 +169,17 @@ def match_columns(record: Import, number: int, mapping: dict[int, str], *, meani
         remembered = {str(position): field for position, field in plan.mapping.items()}
         ColumnMemory.objects.update_or_create(fingerprint=plan.fingerprint, defaults={"mapping": remembered})
     _keep_plans(record, plans)
+
+
+def state_consent(
+    record: Import, *, email: str, sms: str, since: datetime, conflicts: Import.Conflicts, tag: Tag | None
+) -> None:
+    """Say what everyone in the file agreed to, in which words and since when. Raises NotWaiting."""
+    waiting = Import.objects.filter(pk=record.pk, status__in=(Import.Status.UPLOADED, Import.Status.CHECKED))
+    said = {"consent_email": email, "consent_sms": sms, "consent_at": since, "conflicts": conflicts, "tag": tag}
+    if not waiting.update(**said, status=Import.Status.UPLOADED):
+        raise NotWaiting("This file is not waiting to be imported any more.")
+    record.refresh_from_db()
 
 
 def recall(fingerprint: str) -> dict[int, str] | None:

@@ -10,15 +10,16 @@ from contacts.fields import keyed_hash
 from contacts.importing.book import FILLABLE, Book, Person, shown
 from contacts.importing.consent import Consents
 from contacts.importing.counts import Sample, Tally
-from contacts.importing.rows import Candidate, Problem, read_row
-from contacts.importing.sniff import Row, TablePlan
+from contacts.importing.reading.rows import Candidate, Problem, read_row
+from contacts.importing.reading.sniff import Row, TablePlan
 from contacts.models import Contact, ContactTag, Import, ImportEntry, ImportProblem, Tag
-from contacts.services import find_or_make_tag, index_names
+from contacts.services import find_or_make_tag, index_names, note_former_addresses
 from contacts.services.inserting import insert_rows
 
 UPDATED = (*FILLABLE, "email_index", "phone_index", "birthday_index", "email_status", "sms_status", "updated_at")
-ENTRY_COLUMNS = ("run", "contact", "kind", "email_index", "phone_index", "left", "before", "tags_added")
+ENTRY_COLUMNS = ("run", "contact", "kind", "email_index", "phone_index", "states", "left", "before", "tags_added")
 ENTRY_ATTRIBUTES = ("run_id", "contact_id", *ENTRY_COLUMNS[2:])
+WAS_ERASED = "This person asked to be erased. Whoever wants to come back joins by their own act."
 Kind = ImportEntry.Kind
 
 
@@ -35,9 +36,17 @@ def do_chunk(
             counts.invalid += 1
         else:
             candidates.append(candidate)
-    book = Book(record, candidates, write=write)
     consents = Consents.load(record, counts, candidates, at)
+    welcome = []
     for candidate in candidates:
+        if consents.is_erased(candidate):
+            counts.invalid += 1
+            problems.add([Problem(candidate.line, "", "", WAS_ERASED, whole_row=True)], [])
+        else:
+            welcome.append(candidate)
+    book = Book(record, welcome, write=write)
+    consents.take_over(book)
+    for candidate in welcome:
         _place(record, book, consents, candidate, problems, tally, number)
     counts.conflicts += book.conflicts
     counts.review += problems.reviewed_rows
@@ -46,8 +55,8 @@ def do_chunk(
         _count(person, tally)
     problems.write()
     if write:
-        _write(record, book.people, consents)
-    _write_entries(record, book.people, write=write)
+        _write(book, consents)
+    _write_entries(record, book.people, None if write else consents)
 
 
 def _place(
@@ -62,7 +71,7 @@ def _place(
     person, wrong, repeat = book.place(candidate)
     problems.add(wrong, candidate.cells)
     table = f" table {number + 1}" if number else ""
-    consents.apply(person, candidate, f"import {record.pk}{table} line {candidate.line}")
+    consents.apply(book, person, candidate, f"import {record.pk}{table} line {candidate.line}")
     person.tags |= {name.casefold(): name for name in candidate.tags}
     if record.tag:
         person.tags.setdefault(record.tag.name.casefold(), record.tag.name)
@@ -150,19 +159,21 @@ def _tag(record: Import, people: list[Person], *, write: bool) -> None:
             person.tags_added.append(known[key])
 
 
-def _write(record: Import, people: list[Person], consents: Consents) -> None:
+def _write(book: Book, consents: Consents) -> None:
+    people = book.people
     new = [person for person in people if person.is_new]
-    changed = [person for person in people if not person.is_new and (person.before or person.consent_changed)]
-    # In one order for all: two imports of the same people wait for each other, and do not lock each other out.
-    new.sort(key=lambda person: (person.contact.email_index or b"", person.contact.phone_index or b""))
-    Contact.objects.bulk_create([person.contact for person in new])
-    if changed:  # an upsert, since encrypted columns refuse bulk_update
+    changed = [person for person in book.known if person.before or person.consent_changed]
+    if changed:  # an upsert, since encrypted columns refuse bulk_update; first, for it may free a number
         Contact.objects.bulk_create(
             [person.contact for person in changed],
             update_conflicts=True,
             unique_fields=["id"],
             update_fields=UPDATED,
         )
+    # In one order for all: two imports of the same people wait for each other, and do not lock each other out.
+    new.sort(key=lambda person: (person.contact.email_index or b"", person.contact.phone_index or b""))
+    Contact.objects.bulk_create([person.contact for person in new])
+    note_former_addresses([(person.contact.pk, *address) for person in changed for address in person.former])
     consents.write()
     insert_rows(
         ContactTag,
@@ -177,31 +188,42 @@ def _write(record: Import, people: list[Person], consents: Consents) -> None:
 # --- The trail --------------------------------------------------------------------------------------------------------
 
 
-def _write_entries(record: Import, people: list[Person], *, write: bool) -> None:
-    """Keep who was in the file and what was changed: what repeats are told by, and what undo takes back."""
+def _write_entries(record: Import, people: list[Person], checked: Consents | None) -> None:
+    """Keep who was in the file and what was changed: what repeats are told by, and what undo takes back.
+
+    `checked`: this is a check, and what it found of people's consent is carried on to the next chunk.
+    """
     new, old = [], []
     for person in people:
         entry = person.entry or ImportEntry(run=record, kind=_kind(person))
         if person.entry is None:
             new.append(entry)
-        elif person.has_changed:
+        elif person.has_changed or checked:
             old.append(entry)
         else:
             continue
-        _describe(entry, person, write=write)
+        if checked:
+            _describe_check(entry, person, checked)
+        else:
+            _describe(entry, person)
     insert_rows(ImportEntry, ENTRY_COLUMNS, ([getattr(entry, name) for name in ENTRY_ATTRIBUTES] for entry in new))
     for entry in old:
         entry.save()
 
 
-def _describe(entry: ImportEntry, person: Person, *, write: bool) -> None:
+def _describe_check(entry: ImportEntry, person: Person, consents: Consents) -> None:
     contact = person.contact
     if entry.kind == Kind.UNCHANGED and person.has_changed:
         entry.kind = Kind.UPDATED
-    if not write:
-        entry.contact_id = contact.pk
-        entry.email_index, entry.phone_index = contact.email_index, contact.phone_index
-        return
+    entry.contact_id = contact.pk
+    entry.email_index, entry.phone_index = contact.email_index, contact.phone_index
+    entry.states = (entry.states or {}) | consents.states_of(contact)
+
+
+def _describe(entry: ImportEntry, person: Person) -> None:
+    contact = person.contact
+    if entry.kind == Kind.UNCHANGED and person.has_changed:
+        entry.kind = Kind.UPDATED
     entry.contact = contact
     entry.tags_added = [*(entry.tags_added or []), *person.tags_added] or None
     if entry.kind == Kind.CREATED:

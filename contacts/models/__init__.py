@@ -6,10 +6,12 @@ from contacts.models.forms import Confirmation, SignupForm
 from contacts.models.imports import UNDO_FOR, ColumnMemory, Import, ImportEntry, ImportProblem
 from contacts.models.people import (
     Activity,
+    Address,
     ChannelStatus,
     Contact,
     ContactQuerySet,
     ContactTag,
+    FormerAddress,
     NameIndex,
     Segment,
     Tag,
@@ -21,6 +23,7 @@ from contacts.models.work import BackgroundWork, Job
 __all__ = [
     "UNDO_FOR",
     "Activity",
+    "Address",
     "AuditEvent",
     "BackgroundWork",
     "Business",
@@ -33,6 +36,7 @@ __all__ = [
     "ContactQuerySet",
     "ContactTag",
     "FilePart",
+    "FormerAddress",
     "Import",
     "ImportEntry",
     "ImportProblem",

@@ -63,7 +63,11 @@ class ConsentEvent(models.Model):
 
 
 class Suppression(models.Model):
-    """An address nobody may write to on a channel. No link to the contact: it outlives erasure and re-import."""
+    """An address nobody may write to on a channel. No link to the contact: it outlives erasure and re-import.
+
+    Several may be in force at once, one of each reason: a complaint after an opt-out binds beside it, and ending one
+    ends no other. The strongest is the one that is shown.
+    """
 
     class Reason(models.TextChoices):
         UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
@@ -75,6 +79,9 @@ class Suppression(models.Model):
         ERASED = "erased", "Erased"
 
     OPT_OUTS = (Reason.UNSUBSCRIBED, Reason.STOPPED)
+    # What a fresh word of the person ends. A bounce, a complaint or the shop's own block stays.
+    THEIR_WORD = (*OPT_OUTS, Reason.ERASED)
+    WEAKEST_FIRST = (*OPT_OUTS, Reason.INVALID, Reason.BOUNCED, Reason.COMPLAINED, Reason.MANUAL, Reason.ERASED)
 
     channel = models.CharField(max_length=5, choices=Channel)
     address_index = DigestField()
@@ -90,12 +97,17 @@ class Suppression(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["channel", "address_index"],
+                fields=["channel", "address_index", "reason"],
                 condition=Q(lifted_at__isnull=True),
-                name="one_live_suppression_per_address",
+                name="one_live_suppression_per_address_and_reason",
             )
         ]
         permissions = [("lift_suppression", "Can lift a suppression")]
 
     def __str__(self) -> str:
         return f"Suppression {self.pk}"
+
+    @property
+    def strength(self) -> int:
+        """How much it takes to end it; of two in force, the stronger one is shown."""
+        return self.WEAKEST_FIRST.index(self.Reason(self.reason))

@@ -57,6 +57,7 @@ class Import(BackgroundWork):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     undone_at = models.DateTimeField(null=True, blank=True)
+    forgotten_at = models.DateTimeField(null=True, editable=False, help_text="When its trail was deleted.")
 
     class Meta:
         ordering = ["-id"]
@@ -68,9 +69,10 @@ class Import(BackgroundWork):
 class ImportEntry(models.Model):
     """One person of a file and what the import did with them: what a repeat is told by, and what undo takes back.
 
-    While a file is checked nothing is created, and `email_index` and `phone_index` stand for the people it would
-    create or complete. `left` is the keyed hash of the contact's values as the import left them: a contact that differs
-    was touched since. `before` is `{field: value before}` of the fields it changed, JSON.
+    While a file is checked nothing is created, and `email_index`, `phone_index` and `states` (`{channel: [status,
+    whether this file granted it]}`) stand for the people it would create or complete. `left` is the keyed hash of the
+    contact's values as the import left them: a contact that differs was touched since. `before` is JSON, `{field:
+    [value before, short hash of the value after]}` of what it changed.
     """
 
     class Kind(models.TextChoices):
@@ -83,6 +85,7 @@ class ImportEntry(models.Model):
     kind = models.CharField(max_length=9, choices=Kind)
     email_index = DigestField(null=True)
     phone_index = DigestField(null=True)
+    states = models.JSONField(null=True)
     left = DigestField(null=True)
     before = EncryptedTextField(null=True)
     tags_added = models.JSONField(null=True)

@@ -13,6 +13,7 @@ from django.db.models.functions import Lower, Now
 from contacts.channels import AddressError, Channel, clean_email, mask_email, mask_phone, normalise
 from contacts.fields import (
     BlindIndexField,
+    DigestField,
     EncryptedCharField,
     EncryptedDateField,
     EncryptedQuerySet,
@@ -52,6 +53,10 @@ class ContactQuerySet(EncryptedQuerySet):
     def subscribed(self, channel: Channel) -> ContactQuerySet:
         """Keep those who may be sent marketing on `channel`. A suppression is part of the status already."""
         return self.filter(**{f"{channel.value}_status": ChannelStatus.SUBSCRIBED})
+
+
+# A channel, and the blind index of an address there.
+Address = tuple[Channel, bytes]
 
 
 def stored_address(channel: Channel, text: str) -> tuple[str, bytes]:
@@ -215,6 +220,23 @@ class ContactTag(models.Model):
 
     def __str__(self) -> str:
         return f"Tag {self.tag_id} on contact {self.contact_id}"
+
+
+class FormerAddress(models.Model):
+    """An address a contact had once: what is known of it is theirs, to be shown and erased with them."""
+
+    contact = models.ForeignKey(Contact, on_delete=models.CASCADE, related_name="former_addresses", db_index=False)
+    channel = models.CharField(max_length=5, choices=Channel)
+    address_index = DigestField()
+    index_key_id = models.CharField(max_length=8, default=key_id)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["contact", "channel", "address_index"], name="former_address_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"Former address {self.pk}"
 
 
 class NameIndex(models.Model):

@@ -1,5 +1,6 @@
 """Questions about contacts that read more than one table."""
 
+from contacts.queries.addresses import addresses_of, addresses_of_each, at_addresses
 from contacts.queries.audiences import (
     Sizes,
     Totals,
@@ -13,8 +14,22 @@ from contacts.queries.audiences import (
     totals,
 )
 from contacts.queries.counting import count_people
-from contacts.queries.person import activity_of, export_person, source_words, suppressions_of, timeline
+from contacts.queries.person import (
+    activity_of,
+    export_person,
+    source_words,
+    suppressions_of,
+    timeline,
+)
 from contacts.queries.search import find_by_name, name_digest, name_digests
+from contacts.queries.shop import (
+    EXAMPLE_ADDRESS,
+    FREE_MAIL,
+    has_example_address,
+    has_example_sender,
+    links_stay_here,
+    sender_domain,
+)
 from contacts.queries.states import (
     ChannelState,
     address_index_of,
@@ -27,11 +42,16 @@ from contacts.queries.states import (
 )
 
 __all__ = [
+    "EXAMPLE_ADDRESS",
+    "FREE_MAIL",
     "ChannelState",
     "Sizes",
     "Totals",
     "activity_of",
     "address_index_of",
+    "addresses_of",
+    "addresses_of_each",
+    "at_addresses",
     "audience_contacts",
     "audience_sizes",
     "channel_state",
@@ -41,7 +61,10 @@ __all__ = [
     "export_person",
     "find_by_address",
     "find_by_name",
+    "has_example_address",
+    "has_example_sender",
     "has_withdrawn",
+    "links_stay_here",
     "live_suppressions",
     "name_digest",
     "name_digests",
@@ -50,6 +73,7 @@ __all__ = [
     "parts_of",
     "reachable",
     "segments_asking",
+    "sender_domain",
     "source_words",
     "suppressions_of",
     "timeline",

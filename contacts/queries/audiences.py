@@ -71,9 +71,9 @@ def names_for(*groups: Group) -> Names:
 
 
 def examples(audience: dict[str, Any], *, at: datetime, limit: int = 10) -> list[Contact]:
-    """Return a few people of an audience, the newest first, with their addresses. Raises SegmentError."""
+    """Return a few people of an audience, the newest first, with their names and addresses. Raises SegmentError."""
     newest = list(audience_contacts(audience, at=at).order_by("-pk").values_list("pk", flat=True)[:limit])
-    return list(Contact.objects.filter(pk__in=newest).only("email", "phone").order_by("-pk"))
+    return list(Contact.objects.filter(pk__in=newest).only("first_name", "last_name", "email", "phone").order_by("-pk"))
 
 
 def segments_asking(field: str, number: int) -> list[Segment]:

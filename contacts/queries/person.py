@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from contacts.channels import Channel
-from contacts.models import Activity, Confirmation, ConsentEvent, Contact, ImportEntry, Suppression
+from contacts.models import Activity, Address, Confirmation, ConsentEvent, Contact, ImportEntry, Suppression
+from contacts.queries.addresses import addresses_of, at_addresses
 from contacts.queries.states import channel_state
 from contacts.records import TimelineEntry, all_records
 
@@ -34,19 +36,26 @@ def source_words(source: str) -> str:
 
 def timeline(contact: Contact, limit: int) -> list[TimelineEntry]:
     """Return what happened to a contact, newest first, at most `limit` entries. The queries do not grow with them."""
+    addresses = addresses_of(contact)
     entries = [
-        *_consent_entries(contact, limit),
-        *_suppression_entries(contact, limit),
+        *_consent_entries(contact, addresses, limit),
+        *_suppression_entries(contact, addresses, limit),
         *_import_entries(contact, limit),
-        *_confirmation_entries(contact, limit),
+        *_confirmation_entries(contact, addresses, limit),
     ]
     for records in all_records():
-        entries += records.timeline(contact, limit)
+        entries += records.timeline(contact, addresses, limit)
     return sorted(entries, key=lambda entry: entry.at, reverse=True)[:limit]
 
 
-def _consent_entries(contact: Contact, limit: int) -> list[TimelineEntry]:
-    events = contact.consent_events.select_related("actor").defer("ip_address", "user_agent", "evidence")
+def about(contact: Contact, addresses: Collection[Address]) -> Q:
+    """Return the condition for rows that are the contact's, or nobody's and about one of its addresses."""
+    return Q(contact=contact) | (Q(contact=None) & at_addresses(addresses))
+
+
+def _consent_entries(contact: Contact, addresses: Collection[Address], limit: int) -> list[TimelineEntry]:
+    events = ConsentEvent.objects.filter(about(contact, addresses)).select_related("actor")
+    events = events.defer("ip_address", "user_agent", "evidence")
     return [
         TimelineEntry(
             at=event.at,
@@ -62,13 +71,15 @@ def _consent_entries(contact: Contact, limit: int) -> list[TimelineEntry]:
     ]
 
 
-def _suppression_entries(contact: Contact, limit: int) -> list[TimelineEntry]:
+def _suppression_entries(contact: Contact, addresses: Collection[Address], limit: int) -> list[TimelineEntry]:
     entries = []
-    for block in suppressions_of(contact).select_related("lifted_by")[:limit]:
+    blocks = Suppression.objects.filter(at_addresses(addresses)).select_related("lifted_by").order_by("-pk")
+    for block in blocks[:limit]:
         name = block.get_reason_display().lower()
         channel = block.get_channel_display()
         kind = "quiet" if block.lifted_at else "bad"
-        how = source_words(block.source)
+        is_former = contact.address_index(Channel(block.channel)) != bytes(block.address_index)
+        how = _joined(source_words(block.source), "a former address" if is_former else "")
         entries.append(TimelineEntry(block.created_at, kind, f"Not written to any more: {name}", channel, how))
         if block.lifted_at:
             by = f"by {block.lifted_by}" if block.lifted_by else ""
@@ -92,8 +103,9 @@ def _import_entries(contact: Contact, limit: int) -> list[TimelineEntry]:
     ]
 
 
-def _confirmation_entries(contact: Contact, limit: int) -> list[TimelineEntry]:
-    asked = contact.confirmations.select_related("form").defer("details", "ip_address", "user_agent")
+def _confirmation_entries(contact: Contact, addresses: Collection[Address], limit: int) -> list[TimelineEntry]:
+    asked = Confirmation.objects.filter(about(contact, addresses)).select_related("form")
+    asked = asked.defer("details", "ip_address", "user_agent")
     return [
         TimelineEntry(
             at=confirmation.created_at,
@@ -102,11 +114,17 @@ def _confirmation_entries(contact: Contact, limit: int) -> list[TimelineEntry]:
             channel=confirmation.get_channel_display(),
             how=_joined(
                 f"Form “{confirmation.form.name}”" if confirmation.form else "",
-                "" if confirmation.sent_at else "the confirmation was not sent yet",
+                _how_asked(confirmation),
             ),
         )
         for confirmation in asked[:limit]
     ]
+
+
+def _how_asked(confirmation: Confirmation) -> str:
+    if confirmation.is_muted:
+        return "not asked to confirm: on the list already, asked lately, or not to be written to"
+    return "" if confirmation.sent_at else "the confirmation was not sent yet"
 
 
 def _joined(*parts: str) -> str:
@@ -114,12 +132,9 @@ def _joined(*parts: str) -> str:
 
 
 def suppressions_of(contact: Contact) -> QuerySet[Suppression]:
-    """Return the blocks on the contact's addresses, lifted ones too, newest first."""
-    blocked = Q(pk=None)
-    for channel in Channel:
-        if (index := contact.address_index(channel)) is not None:
-            blocked |= Q(channel=channel, address_index=index)
-    return Suppression.objects.filter(blocked).order_by("-pk")
+    """Return the blocks on the addresses the contact has now, lifted ones too, newest first."""
+    own = [(channel, index) for channel in Channel if (index := contact.address_index(channel)) is not None]
+    return Suppression.objects.filter(at_addresses(own)).order_by("-pk")
 
 
 def activity_of(contact: Contact) -> Activity:
@@ -150,21 +165,23 @@ def export_person(contact: Contact) -> dict[str, Any]:
       "provider_events", "texts"
     }
     """
+    addresses = addresses_of(contact)
+    events = ConsentEvent.objects.filter(about(contact, addresses)).select_related("actor")
+    blocks = Suppression.objects.filter(at_addresses(addresses))
+    asked = Confirmation.objects.filter(about(contact, addresses)).select_related("form")
     data = {
         "version": EXPORT_VERSION,
         **_fields(contact),
         "tags": [tag.name for tag in contact.tags.all()],
         "channels": {channel.value: _state(contact, channel) for channel in Channel},
         "activity": _activity(contact),
-        "consent": [_consent(event) for event in contact.consent_events.select_related("actor").order_by("pk")],
-        "suppressions": [
-            {name: getattr(block, name) for name in _BLOCK_FIELDS} for block in suppressions_of(contact).order_by("pk")
-        ],
+        "consent": [_consent(event) for event in events.order_by("pk")],
+        "suppressions": [{name: getattr(block, name) for name in _BLOCK_FIELDS} for block in blocks.order_by("pk")],
         "imports": [_import(entry) for entry in contact.import_entries.select_related("run").order_by("pk")],
-        "confirmations": [_confirmation(row) for row in contact.confirmations.select_related("form").order_by("pk")],
+        "confirmations": [_confirmation(row) for row in asked.order_by("pk")],
     }
     for records in all_records():
-        data |= records.export(contact)
+        data |= records.export(contact, addresses)
     return data
 
 

@@ -17,13 +17,25 @@ from contacts.models import ChannelStatus, ConsentEvent, Contact, Import, Suppre
 class ChannelState:
     """One channel of one contact. `reason` and `since` are empty where nothing happened yet.
 
-    `withdrawn`: the person's own newest word is a withdrawal, whatever else blocks the address.
+    `withdrawn`: the person's own newest word is a withdrawal, whatever else blocks the address. `blocks`: the reasons
+    of the suppressions in force, the strongest first.
     """
 
     state: ChannelStatus
     reason: str = ""
     since: datetime | None = None
     withdrawn: bool = False
+    blocks: tuple[str, ...] = ()
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the address is off the channel, by a block or by the person's word."""
+        return self.withdrawn or bool(self.blocks)
+
+    @property
+    def may_rejoin(self) -> bool:
+        """Whether a fresh word of the person is all that is missing."""
+        return self.state != ChannelStatus.SUBSCRIBED and set(self.blocks) <= set(Suppression.THEIR_WORD)
 
 
 def address_index_of(text: str) -> tuple[Channel, bytes]:
@@ -40,10 +52,13 @@ def find_by_address(text: str) -> Contact | None:
     return Contact.objects.with_address(*address_index_of(text)).first()
 
 
-def live_suppressions(channel: Channel, indexes: Iterable[bytes]) -> dict[bytes, Suppression]:
-    """Return the suppression in force for each of these addresses that has one. One query."""
+def live_suppressions(channel: Channel, indexes: Iterable[bytes]) -> dict[bytes, list[Suppression]]:
+    """Return the suppressions in force, the strongest first, for each of these addresses that has one. One query."""
     found = Suppression.objects.filter(channel=channel, address_index__in=list(indexes), lifted_at=None)
-    return {bytes(suppression.address_index): suppression for suppression in found}
+    result: dict[bytes, list[Suppression]] = {}
+    for suppression in sorted(found, key=lambda suppression: -suppression.strength):
+        result.setdefault(bytes(suppression.address_index), []).append(suppression)
+    return result
 
 
 def newest_consent(channel: Channel, indexes: Iterable[bytes]) -> dict[bytes, dict[str, datetime]]:
@@ -68,12 +83,13 @@ def newest_consent(channel: Channel, indexes: Iterable[bytes]) -> dict[bytes, di
 def derive_states(channel: Channel, indexes: Iterable[bytes]) -> dict[bytes, ChannelState]:
     """Return the state of each address: what its suppression and its consent events add up to. Two queries.
 
-    The newest revocation beats any older or simultaneous grant, and a suppression beats both.
+    The newest revocation beats any older or simultaneous grant, a suppression beats both, and of several suppressions
+    the strongest is named.
     """
     wanted = list(indexes)
     suppressions = live_suppressions(channel, wanted)
     consents = newest_consent(channel, wanted)
-    return {index: _derive(suppressions.get(index), consents.get(index, {})) for index in wanted}
+    return {index: _derive(suppressions.get(index, []), consents.get(index, {})) for index in wanted}
 
 
 def has_withdrawn(channel: Channel, index: bytes) -> bool:
@@ -86,12 +102,13 @@ def _withdrawn(newest: dict[str, datetime]) -> bool:
     return revoked is not None and (granted is None or revoked >= granted)
 
 
-def _derive(suppression: Suppression | None, newest: dict[str, datetime]) -> ChannelState:
+def _derive(suppressions: list[Suppression], newest: dict[str, datetime]) -> ChannelState:
     withdrawn = _withdrawn(newest)
-    if suppression:
-        opted_out = suppression.reason in Suppression.OPT_OUTS
+    if suppressions:
+        strongest, blocks = suppressions[0], tuple(suppression.reason for suppression in suppressions)
+        opted_out = strongest.reason in Suppression.OPT_OUTS
         state = ChannelStatus.UNSUBSCRIBED if opted_out else ChannelStatus.SUPPRESSED
-        return ChannelState(state, suppression.reason, suppression.created_at, withdrawn)
+        return ChannelState(state, strongest.reason, strongest.created_at, withdrawn, blocks)
     if withdrawn:
         revoked = newest[ConsentEvent.Action.REVOKED]
         return ChannelState(ChannelStatus.UNSUBSCRIBED, Suppression.Reason.UNSUBSCRIBED, revoked, withdrawn)

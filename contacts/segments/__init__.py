@@ -19,7 +19,7 @@ from contacts.segments.rules import (
     rules_of,
     to_json,
 )
-from contacts.segments.words import Names, gone, rule_words, words
+from contacts.segments.words import Names, gone, includes_never, rule_words, words
 
 __all__ = [
     "CHOICES",
@@ -38,6 +38,7 @@ __all__ = [
     "days_ago",
     "from_tags",
     "gone",
+    "includes_never",
     "month_start",
     "numbers_in",
     "parse",

@@ -22,9 +22,12 @@ def month_start(at: datetime, zone: tzinfo) -> datetime:
 
 
 def birthdays(days: int, at: datetime, zone: tzinfo) -> set[str]:
-    """Return month and day (`11-21`) of all birthdays celebrated from today to so many days on."""
+    """Return month and day (`11-21`) of all birthdays celebrated on so many days, of which today is the first.
+
+    No day at all counts as today.
+    """
     today = at.astimezone(zone).date()
-    coming = [today + timedelta(days=number) for number in range(min(days, YEAR_DAYS) + 1)]
+    coming = [today + timedelta(days=number) for number in range(max(1, min(days, YEAR_DAYS)))]
     leap = {"02-29"} if any((day.month, day.day) == (2, 28) and not _is_leap(day.year) for day in coming) else set()
     return {f"{day:%m-%d}" for day in coming} | leap
 

@@ -16,8 +16,8 @@ A question is kept as JSON:
     date                    a day, "2026-11-21"
 
 Operators come in pairs of which exactly one is true of any person, so a negative includes those of whom nothing is
-known. Days begin at midnight where the shop is: "in the last 7 days" is today and the seven days before it. Who was
-born on 29 February celebrates on the 28th in other years.
+known. Days begin at midnight where the shop is: "in the last 7 days" is today and the seven days before it, "in the
+next 7 days" is today and the six days after it. Who was born on 29 February celebrates on the 28th in other years.
 """
 
 from __future__ import annotations
@@ -103,16 +103,18 @@ FIELDS: dict[str, Field] = {
     "sms": Field("SMS", {op: Operator(label, "sms_state") for op, label in _STATE.items()}),
     "email_agreed": Field("Agreed to e-mail", _HAPPENED),
     "sms_agreed": Field("Agreed to SMS", _HAPPENED),
-    "redeemed": Field("Last redeemed", _HAPPENED),
+    "redeemed": Field("Last visit with a deal", _HAPPENED),
     "redemptions": Field(
-        "Number of redemptions",
+        "Visits with a deal",
         {
             "at_least": Operator("at least", "count"),
             "at_most": Operator("at most", "count"),
             "exactly": Operator("exactly", "count"),
         },
     ),
-    "spend": Field("Money spent", {"at_least": Operator("at least", "money"), "at_most": Operator("at most", "money")}),
+    "spend": Field(
+        "Spent with deals", {"at_least": Operator("at least", "money"), "at_most": Operator("at most", "money")}
+    ),
     "sent": Field("Last sent a message", _HAPPENED),
     "clicked": Field("Last clicked a link", _HAPPENED),
     "birthday": Field("Birthday", {"within": Operator("in the next", "next_days")}),
@@ -128,7 +130,10 @@ FIELDS: dict[str, Field] = {
     ),
     "source": Field("Came by", {op: Operator(label, "source") for op, label in _STATE.items()}),
     "import": Field("Import", {"in": Operator("was in", "import"), "not_in": Operator("was not in", "import")}),
-    "knows": Field("We", {"known": Operator("know the", "detail"), "unknown": Operator("do not know the", "detail")}),
+    "knows": Field(
+        "What we know",
+        {"known": Operator("includes the", "detail"), "unknown": Operator("does not include the", "detail")},
+    ),
 }
 
 

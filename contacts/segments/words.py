@@ -29,29 +29,59 @@ def words(group: Group, names: Names, *, everybody: str = "Everybody") -> str:
     """Return a question as one line: `Never redeemed · subscribed to e-mail`."""
     if not group.rules:
         return everybody
-    line = (" · " if group.match == "all" else " or ").join(_item_words(item, names) for item in group.rules)
+    did = _done_by_all(group)
+    line = (" · " if group.match == "all" else " or ").join(_item_words(item, names, did) for item in group.rules)
     return line[:1].upper() + line[1:]
 
 
-def _item_words(item: Rule | Group, names: Names) -> str:
+def _item_words(item: Rule | Group, names: Names, did: frozenset[str]) -> str:
     if isinstance(item, Rule):
-        return rule_words(item, names)
-    line = (" and " if item.match == "all" else " or ").join(rule_words(rule, names) for rule in rules_of(item))
+        return rule_words(item, names, did=did)
+    did |= _done_by_all(item)
+    line = (" and " if item.match == "all" else " or ").join(
+        rule_words(rule, names, did=did) for rule in rules_of(item)
+    )
     return f"({line})" if len(item.rules) > 1 else line
 
 
-def rule_words(rule: Rule, names: Names) -> str:
-    """Return one rule as a part of a sentence."""
+def _done_by_all(group: Group) -> frozenset[str]:
+    """Return the fields of which the group says that it happened to everybody in it."""
+    if group.match != "all":
+        return frozenset()
+    rules = (rule for rule in group.rules if isinstance(rule, Rule))
+    return frozenset(rule.field for rule in rules if rule.op in {"ever", "within"})
+
+
+def includes_never(group: Group) -> list[str]:
+    """Return the fields of rules such as "not in the last 60 days" that people pass to whom it never happened."""
+    did = _done_by_all(group)
+    found = [
+        rule.field
+        for item in group.rules
+        for rule, known in _with_known(item, did)
+        if rule.op == "not_within" and rule.field in _DID and rule.field not in known
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _with_known(item: Rule | Group, did: frozenset[str]) -> list[tuple[Rule, frozenset[str]]]:
+    if isinstance(item, Rule):
+        return [(item, did)]
+    return [(rule, did | _done_by_all(item)) for rule in rules_of(item)]
+
+
+def rule_words(rule: Rule, names: Names, *, did: frozenset[str] = frozenset()) -> str:
+    """Return one rule as a part of a sentence; `did` are the fields that happened to everybody it is asked of."""
     if rule.field in _DID:
-        return _did_words(rule)
+        return _did_words(rule, did)
     return _WORDS[rule.field](rule, names)
 
 
-def _did_words(rule: Rule) -> str:
+def _did_words(rule: Rule, known: frozenset[str]) -> str:
     did = _DID[rule.field]
     return {
         "within": f"{did} {_last(rule.value)}",
-        "not_within": f"not {did} {_last(rule.value)}",
+        "not_within": f"not {did} {_last(rule.value)}{'' if rule.field in known else ' (or never)'}",
         "never": f"never {did}",
         "ever": f"{did} at some time",
     }[rule.op]
@@ -94,14 +124,14 @@ def _created_words(rule: Rule, names: Names) -> str:
 
 
 def _birthday_words(rule: Rule, names: Names) -> str:
-    if rule.value == 0:
+    if rule.value <= 1:
         return "birthday today"
-    return "birthday today or tomorrow" if rule.value == 1 else f"birthday in the next {rule.value} days"
+    return "birthday today or tomorrow" if rule.value == 2 else f"birthday in the next {rule.value} days"
 
 
 def _redemptions_words(rule: Rule, names: Names) -> str:
-    noun = "redemption" if rule.value == 1 else "redemptions"
-    return f"{rule.op.replace('_', ' ')} {rule.value:,} {noun}"
+    noun = "visit" if rule.value == 1 else "visits"
+    return f"{rule.op.replace('_', ' ')} {rule.value:,} {noun} with a deal"
 
 
 _WORDS: dict[str, Callable[[Rule, Names], str]] = {
@@ -113,7 +143,7 @@ _WORDS: dict[str, Callable[[Rule, Names], str]] = {
     "created": _created_words,
     "birthday": _birthday_words,
     "redemptions": _redemptions_words,
-    "spend": lambda rule, names: f"spent {rule.op.replace('_', ' ')} {rule.value:,}",
+    "spend": lambda rule, names: f"spent {rule.op.replace('_', ' ')} {rule.value:,} with deals",
     "knows": lambda rule, names: f"{DETAILS[rule.value]} {'known' if rule.op == 'known' else 'not known'}",
 }
 

@@ -1,15 +1,34 @@
-"""Everything that writes the contacts app's tables, the importer aside."""
+"""Everything that writes the contacts app's tables, the importer aside.
+
+Locks are taken in one order, so that of two who write about the same person the second waits, and none locks the other
+out: the rows of contacts first, lower numbers first (`lock_contacts`), and then everything else: suppressions,
+confirmations, jobs, and what the apps above keep. A job locks its own row before its people; others wait for the row
+of an export only, and an export locks nobody.
+"""
 
 from contacts.services.activity import note_clicked, note_redeemed, note_sent
 from contacts.services.audit import audit
-from contacts.services.consent import record_consent, resubscribe, suppress, unsubscribe
+from contacts.services.consent import record_consent, resubscribe, suppress, suppress_many, unsubscribe
 from contacts.services.demo import add_demo_contacts, remove_demo_contacts
 from contacts.services.erasing import erase, erase_address, erase_all
-from contacts.services.files import append_pieces, delete_file, read_file, store_file
+from contacts.services.files import (
+    append_pieces,
+    delete_file,
+    delete_private_files,
+    read_file,
+    store_file,
+    write_private_file,
+)
 from contacts.services.leases import wake
 from contacts.services.lifting import ReasonTooShort, block, lift
 from contacts.services.merging import NotTwoContacts, merge
-from contacts.services.people import find_or_make_tag, index_names, refresh_statuses, save_contact
+from contacts.services.people import (
+    find_or_make_tag,
+    index_names,
+    note_former_addresses,
+    refresh_statuses,
+    save_contact,
+)
 from contacts.services.preferences import may_undo_on_page, set_fewer_messages, start_again
 from contacts.services.shop import WrongKey, ensure_canary, save_business, verify_canary
 
@@ -22,6 +41,7 @@ __all__ = [
     "audit",
     "block",
     "delete_file",
+    "delete_private_files",
     "ensure_canary",
     "erase",
     "erase_address",
@@ -32,6 +52,7 @@ __all__ = [
     "may_undo_on_page",
     "merge",
     "note_clicked",
+    "note_former_addresses",
     "note_redeemed",
     "note_sent",
     "read_file",
@@ -45,7 +66,9 @@ __all__ = [
     "start_again",
     "store_file",
     "suppress",
+    "suppress_many",
     "unsubscribe",
     "verify_canary",
     "wake",
+    "write_private_file",
 ]

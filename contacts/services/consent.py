@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from contacts.channels import Channel
-from contacts.models import ConsentEvent, Contact, Suppression
+from contacts.fields import key_id
+from contacts.models import Confirmation, ConsentEvent, Contact, Suppression
 from contacts.queries import has_withdrawn
-from contacts.services.people import refresh_statuses
+from contacts.services.inserting import insert_rows
+from contacts.services.people import lock_contact, refresh_statuses
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -32,7 +36,7 @@ def record_consent(
 ) -> ConsentEvent:
     """Append what a person agreed to or withdrew, and update the contact that has the address, if any."""
     with transaction.atomic():
-        contact = Contact.objects.with_address(channel, address_index).first()
+        contact = lock_contact(channel, address_index)
         event = ConsentEvent.objects.create(
             contact=contact,
             channel=channel,
@@ -47,8 +51,7 @@ def record_consent(
             ip_address=ip_address,
             user_agent=user_agent,
         )
-        if contact:
-            refresh_statuses(contact)
+        refresh_owner(channel, address_index)
     return event
 
 
@@ -57,21 +60,43 @@ def suppress(
 ) -> bool:
     """Make an address unreachable on a channel; return whether it was reachable before.
 
-    The unique constraint decides between two that come at once; the loser changes nothing.
+    It binds beside what is in force for another reason. Of two for the same reason that come at once, the unique
+    constraint lets one in, and the other changes nothing.
     """
     with transaction.atomic():
-        before = Suppression.objects.filter(channel=channel, address_index=address_index, lifted_at=None).exists()
-        Suppression.objects.bulk_create(
-            [
-                Suppression(
-                    channel=channel, address_index=address_index, reason=reason, source=source[:80], created_at=at
-                )
-            ],
-            ignore_conflicts=True,
-        )
-        if contact := Contact.objects.with_address(channel, address_index).first():
-            refresh_statuses(contact)
+        lock_contact(channel, address_index)
+        before = _live(channel, address_index).exists()
+        suppress_many([(channel, address_index, reason, at, source)])
+        refresh_owner(channel, address_index)
     return not before
+
+
+def suppress_many(rows: Iterable[tuple[Channel, bytes, Suppression.Reason, datetime, str]]) -> None:
+    """Make addresses unreachable: (channel, address index, reason, since when, source). One statement.
+
+    As `suppress` does, but the statuses of contacts are left to the caller, who holds their rows.
+    """
+    # In one order for all: of two that block the same addresses, the second waits, and neither locks the other out.
+    ordered = sorted(rows, key=lambda row: (row[0].value, row[1], row[2].value))
+    insert_rows(
+        Suppression,
+        ("channel", "address_index", "index_key_id", "reason", "source", "created_at", "lifted_because"),
+        (
+            (channel.value, index, key_id(), reason.value, source[:80], at, "")
+            for channel, index, reason, at, source in ordered
+        ),
+        ignore_conflicts=True,
+    )
+
+
+def refresh_owner(channel: Channel, address_index: bytes) -> None:
+    """Bring the statuses of whoever has the address in line: looked for again, as somebody may have got it just now."""
+    if contact := Contact.objects.with_address(channel, address_index).first():
+        refresh_statuses(contact)
+
+
+def _live(channel: Channel, address_index: bytes) -> QuerySet[Suppression]:
+    return Suppression.objects.filter(channel=channel, address_index=address_index, lifted_at=None)
 
 
 def unsubscribe(
@@ -88,9 +113,11 @@ def unsubscribe(
 ) -> bool:
     """Take an address off a channel at once; return False where it was off already. Saying it twice adds nothing.
 
-    The person's word is recorded beside a bounce or a complaint too: it stands when those are lifted.
+    The person's word is recorded beside a bounce or a complaint too: it stands when those are lifted. What the address
+    was asked to confirm is asked no more.
     """
     with transaction.atomic():
+        lock_contact(channel, address_index)
         newly = suppress(
             channel=channel,
             address_index=address_index,
@@ -110,6 +137,7 @@ def unsubscribe(
                 ip_address=ip_address,
                 user_agent=user_agent,
             )
+        drop_pending(channel=channel, address_index=address_index, at=at)
     return newly
 
 
@@ -125,9 +153,9 @@ def resubscribe(
 ) -> bool:
     """Undo an opt-out by the person's own act; bounces and complaints stay. Return whether anything was lifted."""
     with transaction.atomic():
-        lifted = Suppression.objects.filter(
-            channel=channel, address_index=address_index, lifted_at=None, reason__in=Suppression.OPT_OUTS
-        ).update(lifted_at=at, lifted_because=f"by the person: {source.label}")
+        lock_contact(channel, address_index)
+        opt_outs = _live(channel, address_index).filter(reason__in=Suppression.OPT_OUTS)
+        lifted = opt_outs.update(lifted_at=at, lifted_because=f"by the person: {source.label}")
         if lifted:
             record_consent(
                 channel=channel,
@@ -140,3 +168,23 @@ def resubscribe(
                 user_agent=user_agent,
             )
     return bool(lifted)
+
+
+def end_by_their_word(
+    *, channel: Channel, address_index: bytes, at: datetime, because: str, by: User | None = None
+) -> int:
+    """End what a fresh word of the person ends, within the transaction that records it; return how many there were."""
+    ended = _live(channel, address_index).filter(reason__in=Suppression.THEIR_WORD)
+    return ended.update(lifted_at=at, lifted_by=by, lifted_because=because)
+
+
+def pending(channel: Channel, address_index: bytes, at: datetime) -> QuerySet[Confirmation]:
+    """Return what an address was asked to confirm and may still answer."""
+    return Confirmation.objects.filter(
+        channel=channel, address_index=address_index, is_muted=False, confirmed_at=None, expires_at__gt=at
+    )
+
+
+def drop_pending(*, channel: Channel, address_index: bytes, at: datetime) -> int:
+    """Let the questions an address has not answered run out; return how many. What was typed is forgotten."""
+    return pending(channel, address_index, at).update(expires_at=at, details=None)

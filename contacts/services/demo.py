@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import Q
-
 from contacts.channels import Channel
 from contacts.models import ConsentEvent, Contact, Suppression, Tag
+from contacts.queries import at_addresses
 from contacts.services.consent import record_consent
 from contacts.services.people import find_or_make_tag, index_names
 
@@ -39,11 +38,17 @@ def add_demo_contacts(people: list[dict[str, str]], *, tag_name: str, wording: s
 
 
 def remove_demo_contacts() -> int:
-    """Delete the demo contacts with all that hangs on them; return how many."""
+    """Delete the demo contacts with all that hangs on them; return how many.
+
+    What was said of an address that somebody typed in stays: it is a real person's, and an opt-out binds.
+    """
     demo = Contact.objects.filter(is_demo=True)
-    ConsentEvent.objects.filter(contact__in=demo).delete()
-    indexes = [index for pair in demo.values_list("email_index", "phone_index") for index in pair if index]
-    Suppression.objects.filter(Q(address_index__in=indexes)).delete()
+    invented = ConsentEvent.objects.filter(contact__in=demo, source=ConsentEvent.Source.DEMO)
+    addresses = at_addresses(
+        (Channel(channel), bytes(index)) for channel, index in invented.values_list("channel", "address_index")
+    )
+    ConsentEvent.objects.filter(addresses).delete()
+    Suppression.objects.filter(addresses).delete()
     count = demo.count()
     Tag.objects.filter(contacttag__contact__in=demo).exclude(contacttag__contact__is_demo=False).delete()
     demo.delete()

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+import os
 import zlib
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
 
 from contacts.models import FilePart, StoredFile
 
@@ -50,3 +55,24 @@ def read_file(file: StoredFile, first: int = 0, last: int | None = None) -> Iter
 def delete_file(file: StoredFile | None) -> None:
     if file is not None:
         StoredFile.objects.filter(pk=file.pk).delete()
+
+
+def write_private_file(name: str, pieces: Iterable[bytes]) -> Path:
+    """Write a file only its owner can read, under `var/imports`; return where. It is deleted after some days."""
+    folder = _private_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / name
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.writelines(pieces)
+    return path
+
+
+def delete_private_files(*, before: datetime | None = None) -> None:
+    """Delete the files written there, or those older than `before`."""
+    for path in _private_folder().glob("*"):
+        if before is None or path.stat().st_mtime < before.timestamp():
+            path.unlink(missing_ok=True)
+
+
+def _private_folder() -> Path:
+    return Path(settings.VAR_DIR) / "imports"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
+from contacts.channels import Channel
 from contacts.models import (
     Activity,
     AuditEvent,
@@ -15,12 +16,13 @@ from contacts.models import (
     ConsentEvent,
     Contact,
     ContactTag,
+    FormerAddress,
     ImportEntry,
 )
 from contacts.records import all_records
 from contacts.services.audit import audit
 from contacts.services.exporting import forget_exports
-from contacts.services.people import save_contact
+from contacts.services.people import note_former_addresses, save_contact
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -59,6 +61,7 @@ def merge(kept_id: int, gone_id: int, *, at: datetime, take: Iterable[str] = (),
         _move_own_rows(kept, gone)
         _add_activity(kept, gone)
         values = merged_values(kept, gone, set(take))
+        note_former_addresses((kept.pk, channel, gone.address_index(channel)) for channel in Channel)
         Contact.objects.filter(pk=gone.pk).delete()  # first: an address stands in one row only
         for name, value in values.items():
             setattr(kept, name, value)
@@ -86,6 +89,8 @@ def _move_own_rows(kept: Contact, gone: Contact) -> None:
     ContactTag.objects.bulk_create([ContactTag(tag_id=tag, contact=kept) for tag in tags], ignore_conflicts=True)
     ConsentEvent.objects.filter(contact=gone).update(contact=kept)
     Confirmation.objects.filter(contact=gone).update(contact=kept)
+    former = FormerAddress.objects.filter(contact=gone).values_list("channel", "address_index")
+    note_former_addresses((kept.pk, Channel(channel), bytes(index)) for channel, index in former)
     # Without the trace of how it was left, no undo of an import takes the merged contact for untouched.
     runs = ImportEntry.objects.filter(contact=kept).values("run")
     ImportEntry.objects.filter(contact=gone).exclude(run__in=list(runs.values_list("run", flat=True))).update(

@@ -22,11 +22,11 @@ def set_fewer_messages(*, channel: Channel, address_index: bytes, fewer: bool) -
 
 def may_undo_on_page(channel: Channel, address_index: bytes) -> bool:
     """Whether an opt-out was made on the page, by somebody who had agreed before: a STOP is taken back by text."""
-    suppression = live_suppressions(channel, [address_index]).get(address_index)
-    if suppression is None or suppression.source != ConsentEvent.Source.UNSUBSCRIBE_PAGE:
+    blocks = live_suppressions(channel, [address_index]).get(address_index, [])
+    made_here = ConsentEvent.Source.UNSUBSCRIBE_PAGE
+    if not blocks or any(b.source != made_here or b.reason not in Suppression.OPT_OUTS for b in blocks):
         return False
-    consents = newest_consent(channel, [address_index]).get(address_index, {})
-    return suppression.reason in Suppression.OPT_OUTS and ConsentEvent.Action.GRANTED in consents
+    return ConsentEvent.Action.GRANTED in newest_consent(channel, [address_index]).get(address_index, {})
 
 
 def start_again(*, address_index: bytes, at: datetime, wording: str) -> bool:

@@ -17,31 +17,29 @@ from django.db import IntegrityError, models, transaction
 from contacts.channels import Channel
 from contacts.fields import keyed_hash
 from contacts.models import (
+    Address,
     ChannelStatus,
     Confirmation,
     ConsentEvent,
     Contact,
     ContactTag,
     SignupForm,
-    Suppression,
     stored_address,
 )
-from contacts.queries import derive_states, live_suppressions
+from contacts.queries import ChannelState, derive_states
 from contacts.records import Welcome, all_records
-from contacts.services.consent import record_consent
+from contacts.services.consent import drop_pending, end_by_their_word, pending, record_consent
 from contacts.services.merging import merge
-from contacts.services.people import index_names, save_contact
+from contacts.services.people import index_names, lock_contacts, save_contact
 
 EXPIRES_AFTER = timedelta(days=7)
 ASK_AGAIN_AFTER = timedelta(minutes=10)
+ASK_WHO_LEFT_AFTER = timedelta(days=1)
 KEEP_UNCONFIRMED = timedelta(days=30)
 # A restaurant's guests share one address on its Wi-Fi.
 PER_VISITOR = ((timedelta(minutes=10), 30), (timedelta(days=1), 200))
 PER_ADDRESS = ((timedelta(hours=1), 3), (timedelta(days=1), 6))
 
-MAY_BE_ASKED = {ChannelStatus.NONE, ChannelStatus.PENDING, ChannelStatus.UNSUBSCRIBED}
-# What people may take back by themselves: their own word. A bounce, a complaint or the shop's own block stays.
-LIFTED_BY_CONFIRMING = (*Suppression.OPT_OUTS, Suppression.Reason.ERASED)
 TYPED = ("first_name", "last_name", "birthday", "postal_code")
 
 
@@ -92,7 +90,8 @@ def request(
 ) -> None:
     """Note that somebody wants to join, and have each address asked to confirm.
 
-    Nothing is sent to an address that is on the list, that was asked a moment ago, or that nobody may write to; the
+    Nothing is sent to an address that is on the list, that was asked a moment ago, or that nobody may write to; nor to
+    a number that has left, unless it asks by a text of its own. A mail address that has left is asked once a day. The
     caller cannot tell. `details` are texts by the name of a contact's field.
 
     Raises AddressError and TooMany.
@@ -100,12 +99,13 @@ def request(
     visitor = visitor or Visitor()
     stored = {channel: stored_address(channel, text) for channel, text in addresses.items()}
     with transaction.atomic():
-        Confirmation.objects.filter(confirmed_at=None, expires_at__lt=at - KEEP_UNCONFIRMED).delete()
         _refuse_too_many(stored, visitor, at)
+        lock_contacts((channel, index) for channel, (_, index) in stored.items())
         asked = [
             _ask(form, channel, address, index, _typed(stored, channel, details or {}), source, visitor, at)
             for channel, (address, index) in stored.items()
         ]
+        _forget_unanswered(at)
         if any(asked):
             transaction.on_commit(_tell_that_a_confirmation_waits)
 
@@ -127,8 +127,9 @@ def _ask(
     at: datetime,
 ) -> bool:
     """Write the confirmation of one address; return whether it is to be sent."""
-    contact = _find_or_make(channel, address, index, source) if _may_be_asked(channel, index) else None
-    if contact and _was_asked_just_now(channel, index, at):
+    state = derive_states(channel, [index])[index]
+    contact = _find_or_make(channel, address, index, source) if _may_be_asked(channel, state, source) else None
+    if contact and _was_asked(channel, index, state, source, at):  # behind the lock: of two at once, one is sent
         contact = None
     wording, version = form.wording(channel), form.wording_version
     Confirmation.objects.create(
@@ -162,9 +163,25 @@ def _ask(
     return True
 
 
-def _may_be_asked(channel: Channel, index: bytes) -> bool:
-    state = derive_states(channel, [index])[index]
-    return state.state in MAY_BE_ASKED or state.reason == Suppression.Reason.ERASED
+def _may_be_asked(channel: Channel, state: ChannelState, source: ConsentEvent.Source) -> bool:
+    """Whether an address may be asked to confirm. Anybody may fill in a form; a text comes from its own number."""
+    by_itself = source == ConsentEvent.Source.KEYWORD
+    return state.may_rejoin and (channel == Channel.EMAIL or by_itself or not state.has_left)
+
+
+def _was_asked(channel: Channel, index: bytes, state: ChannelState, source: ConsentEvent.Source, at: datetime) -> bool:
+    """Whether it was asked a moment ago and may still answer; of who has left, whether it was asked today at all."""
+    if not state.has_left or source == ConsentEvent.Source.KEYWORD:
+        return pending(channel, index, at).filter(created_at__gt=at - ASK_AGAIN_AFTER).exists()
+    asked = Confirmation.objects.filter(channel=channel, address_index=index, is_muted=False, confirmed_at=None)
+    return asked.filter(created_at__gt=at - ASK_WHO_LEFT_AFTER).exists()
+
+
+def _forget_unanswered(at: datetime) -> None:
+    """Delete what nobody answered for a month, and what was typed beside what can be answered no more."""
+    unanswered = Confirmation.objects.filter(confirmed_at=None)
+    unanswered.filter(expires_at__lt=at - KEEP_UNCONFIRMED).delete()
+    unanswered.filter(expires_at__lte=at, details__isnull=False).update(details=None)
 
 
 def _find_or_make(channel: Channel, address: str, index: bytes, source: ConsentEvent.Source) -> Contact:
@@ -177,17 +194,6 @@ def _find_or_make(channel: Channel, address: str, index: bytes, source: ConsentE
             return save_contact(Contact(source=source.value, **{Contact.ADDRESS_FIELDS[channel]: address}))
     except IntegrityError:
         return mine.get()  # type: ignore[no-any-return]
-
-
-def _was_asked_just_now(channel: Channel, index: bytes, at: datetime) -> bool:
-    return Confirmation.objects.filter(
-        channel=channel,
-        address_index=index,
-        is_muted=False,
-        confirmed_at=None,
-        expires_at__gt=at,
-        created_at__gt=at - ASK_AGAIN_AFTER,
-    ).exists()
 
 
 def _refuse_too_many(stored: Mapping[Channel, tuple[str, bytes]], visitor: Visitor, at: datetime) -> None:
@@ -223,16 +229,17 @@ def confirm(
 ) -> Joined:
     """Take somebody on the list whose address answered. A second time changes nothing and says the same.
 
-    The row is locked: of two answers at once, the second finds the first one's work. Lifts the person's own opt-out,
-    fills in what they typed where nothing is known yet, and gives the form's tag.
+    The contact and then the row are locked: of two answers at once, the second finds the first one's work. Ends what
+    the person's own word ends, fills in what they typed where nothing is known yet, and gives the form's tag.
 
     Raises NotConfirmed.
     """
     visitor = visitor or Visitor()
     with transaction.atomic():
+        contacts = lock_contacts(_addresses_in(confirmation_id))
         row = _locked(confirmation_id, at)
         channel, index = Channel(row.channel), bytes(row.address_index)
-        contact = Contact.objects.with_address(channel, index).select_for_update().first()
+        contact = contacts.get((channel, index))
         if contact is None:
             raise NotConfirmed(NotConfirmed.Reason.EXPIRED, row.form)
         newly = row.confirmed_at is None
@@ -243,6 +250,25 @@ def confirm(
             raise NotConfirmed(NotConfirmed.Reason.USED, row.form)
     contact.refresh_from_db(fields=["email_status", "sms_status"])
     return Joined(contact=contact, form=row.form, channel=channel, newly=newly)
+
+
+def _addresses_in(confirmation_id: int) -> set[Address]:
+    """Return the address a confirmation asks, and the other one that was typed with it."""
+    row = Confirmation.objects.filter(pk=confirmation_id, is_muted=False).only(*_ASKED, "details").first()
+    if row is None:
+        return set()
+    other = _other_address(row)
+    return {(Channel(row.channel), bytes(row.address_index))} | ({other} if other else set())
+
+
+_ASKED = ("channel", "address_index")
+
+
+def _other_address(row: Confirmation) -> Address | None:
+    """Return the address of the other channel that was typed into the same form, if any."""
+    channel = Channel.SMS if row.channel == Channel.EMAIL else Channel.EMAIL
+    typed = json.loads(row.details or "{}").get("other")
+    return (channel, stored_address(channel, typed)[1]) if typed else None
 
 
 def _locked(confirmation_id: int, at: datetime) -> Confirmation:
@@ -258,13 +284,10 @@ def _take_on_the_list(
     row: Confirmation, contact: Contact, source: ConsentEvent.Source, at: datetime, visitor: Visitor
 ) -> None:
     channel, index = Channel(row.channel), bytes(row.address_index)
-    suppression = live_suppressions(channel, [index]).get(index)
-    if suppression and suppression.reason not in LIFTED_BY_CONFIRMING:
+    state = derive_states(channel, [index])[index]
+    if not (state.may_rejoin or state.state == ChannelStatus.SUBSCRIBED):
         raise NotConfirmed(NotConfirmed.Reason.BLOCKED, row.form)
-    if suppression:
-        Suppression.objects.filter(pk=suppression.pk, lifted_at=None).update(
-            lifted_at=at, lifted_because=f"by the person: {source.label}"
-        )
+    end_by_their_word(channel=channel, address_index=index, at=at, because=f"by the person: {source.label}")
     record_consent(
         channel=channel,
         address_index=index,
@@ -277,7 +300,7 @@ def _take_on_the_list(
         ip_address=visitor.ip_address,
         user_agent=visitor.user_agent,
     )
-    Confirmation.objects.filter(pk=row.pk).update(confirmed_at=at)
+    Confirmation.objects.filter(pk=row.pk).update(confirmed_at=at, details=None)
     drop_pending(channel=channel, address_index=index, at=at)
     _fill_blanks(contact, json.loads(row.details or "{}"))
     if row.form and row.form.tag_id:
@@ -298,11 +321,10 @@ def _join_with_other_address(row: Confirmation, contact: Contact, at: datetime) 
 
     Not before: a stranger could tie somebody's address to a phone of his own.
     """
-    channel = Channel.SMS if row.channel == Channel.EMAIL else Channel.EMAIL
-    typed = json.loads(row.details or "{}").get("other")
-    if not typed or contact.address(channel):
+    address = _other_address(row)
+    if address is None or contact.address(address[0]):
         return contact
-    _, index = stored_address(channel, typed)
+    channel, index = address
     answered = Confirmation.objects.filter(
         form=row.form, channel=channel, address_index=index, created_at=row.created_at, confirmed_at__isnull=False
     )
@@ -315,24 +337,13 @@ def _join_with_other_address(row: Confirmation, contact: Contact, at: datetime) 
 
 def confirm_by_text(*, address_index: bytes, at: datetime) -> Joined | None:
     """Confirm what a phone number was asked last; None where it was asked nothing that may still be answered."""
-    waiting = _pending(Channel.SMS, address_index, at).order_by("-pk").values_list("pk", flat=True).first()
+    waiting = pending(Channel.SMS, address_index, at).order_by("-pk").values_list("pk", flat=True).first()
     if waiting is None:
         return None
     try:
         return confirm(confirmation_id=waiting, source=ConsentEvent.Source.KEYWORD, at=at)
     except NotConfirmed:
         return None
-
-
-def drop_pending(*, channel: Channel, address_index: bytes, at: datetime) -> int:
-    """Let the questions an address has not answered run out; return how many."""
-    return _pending(channel, address_index, at).update(expires_at=at)
-
-
-def _pending(channel: Channel, index: bytes, at: datetime) -> models.QuerySet[Confirmation]:
-    return Confirmation.objects.filter(
-        channel=channel, address_index=index, is_muted=False, confirmed_at=None, expires_at__gt=at
-    )
 
 
 def welcome(joined: Joined, *, at: datetime) -> Welcome | None:

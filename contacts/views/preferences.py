@@ -51,7 +51,7 @@ def undo(request: HttpRequest, token: str) -> HttpResponse:
     """Take back an unsubscription by the person's own hand; bounces and complaints stay."""
     link = _read(token)
     _resubscribe(request, link.channel, link.address_index)
-    return _page(request, token, link)
+    return _page(request, token, link, done="back")
 
 
 @csrf_exempt
@@ -93,7 +93,7 @@ def undo_other(request: HttpRequest, token: str) -> HttpResponse:
 def _set_fewer(request: HttpRequest, token: str, *, fewer: bool) -> HttpResponse:
     link = _read(token)
     services.set_fewer_messages(channel=link.channel, address_index=link.address_index, fewer=fewer)
-    return _page(request, token, link)
+    return _page(request, token, link, done="fewer" if fewer else "every")
 
 
 def _read(token: str) -> Unsubscribe:
@@ -156,7 +156,8 @@ def _other(contact: Contact | None, link: Unsubscribe) -> Other | None:
     return Other(NAMES[channel], masked, subscribed, can_undo) if subscribed or can_undo else None
 
 
-def _page(request: HttpRequest, token: str, link: Unsubscribe) -> HttpResponse:
+def _page(request: HttpRequest, token: str, link: Unsubscribe, *, done: str = "") -> HttpResponse:
+    """Show where things stand; `done` is what was just asked for here."""
     state = derive_states(link.channel, [link.address_index])[link.address_index].state
     contact = _contact(link)
     context = {
@@ -164,6 +165,7 @@ def _page(request: HttpRequest, token: str, link: Unsubscribe) -> HttpResponse:
         "channel": NAMES[link.channel],
         "subscribed": state == ChannelStatus.SUBSCRIBED,
         "can_undo": state == ChannelStatus.UNSUBSCRIBED,
+        "done": done,
         "known": contact is not None,
         "fewer": bool(contact and contact.fewer_messages),
         "other": _other(contact, link),

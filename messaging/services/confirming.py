@@ -21,7 +21,6 @@ from contacts.fields import DecryptionError, keyed_hash
 from contacts.links import confirmation_url
 from contacts.models import Business, Confirmation, Suppression
 from contacts.services import suppress
-from contacts.services.signup import LIFTED_BY_CONFIRMING
 from messaging.services.composing import sender_of
 from messaging.services.sending import retry_delay_s
 from messaging.transports import (
@@ -52,7 +51,7 @@ def waiting(channel: Channel, at: datetime) -> QuerySet[Confirmation]:
     """Return the confirmations to be sent now, the oldest first."""
     kept_away = Suppression.objects.filter(
         channel=channel, address_index=OuterRef("address_index"), lifted_at=None
-    ).exclude(reason__in=LIFTED_BY_CONFIRMING)
+    ).exclude(reason__in=Suppression.THEIR_WORD)
     return Confirmation.objects.filter(
         ~Exists(kept_away),
         Q(not_before=None) | Q(not_before__lte=at),

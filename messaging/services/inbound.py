@@ -87,7 +87,6 @@ def _stop(text: InboundText, index: bytes, at: datetime) -> str:
         reason=Suppression.Reason.STOPPED,
         reference=f"text {text.pk}",
     )
-    signup.drop_pending(channel=Channel.SMS, address_index=index, at=at)
     return ""
 
 
@@ -97,7 +96,8 @@ def _start(text: InboundText, index: bytes, at: datetime) -> tuple[str, bool]:
         gift = signup.welcome(joined, at=at)
         present = f" {sms.fold(gift.title)}: {gift.url}" if gift else ""
         return f"{_shop()}: Thanks, you are on the list.{present} Reply STOP to end, HELP for help.", True
-    return "", start_again(address_index=index, at=at, wording=f"Texted: {text.body[:40]}")
+    lifted = start_again(address_index=index, at=at, wording=f"Texted: {text.body[:40]}")
+    return "", lifted and derive_states(Channel.SMS, [index])[index].state == ChannelStatus.SUBSCRIBED
 
 
 def _join(text: InboundText, index: bytes, at: datetime) -> tuple[str, bool]:

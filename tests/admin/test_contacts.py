@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 
 from contacts import fields
 from contacts.admin.bulk import unsign
@@ -52,8 +53,47 @@ def test_does_not_find_a_person_by_a_part_of_a_name(text, shop, admin_client):
 def test_says_why_a_part_of_an_address_finds_nobody(text, shop, admin_client):
     response = admin_client.post(SEARCH, {"text": text}, follow=True)
 
-    assert "What you typed is no whole" in response.content.decode()
-    assert len(response.context["cl"].result_list) == 2  # the list stays as it was
+    html = response.content.decode()
+    assert "What you typed is no whole" in html
+    assert "the last digits of a phone number, finds nobody" in html
+    assert "m…@" not in html
+    assert list(response.context["cl"].result_list) == []
+
+
+@pytest.mark.parametrize("text", ["0103", "maria@", "maria.g", "<b>"])
+def test_keeps_in_the_box_what_found_nobody(text, shop, admin_client, caplog):
+    response = admin_client.post(SEARCH, {"text": text}, follow=True)
+
+    again = admin_client.get(response.wsgi_request.get_full_path()).content.decode()
+    kept = json.dumps(dict(admin_client.session))
+    for html in (response.content.decode(), again):
+        assert f'value="{escape(text)}"' in html
+        assert "You can search for a name" in html
+    assert text not in f"{response.redirect_chain} {response.wsgi_request.get_full_path()} {caplog.text} {kept}"
+
+
+def test_a_search_kept_under_another_key_shows_an_empty_box(shop, admin_client, settings):
+    listed = admin_client.post(SEARCH, {"text": "nobody"}).url
+    session = admin_client.session
+    (kept,) = session["searches:contacts_contact"].values()
+    kept["typed"] = "gAAAAA"
+    session.save()
+
+    page = admin_client.get(listed)
+
+    assert page.status_code == 200
+    assert page.context["cl"].typed == ""
+
+
+def test_a_block_is_not_denied_where_the_text_cannot_be_searched_for(shop, admin_client):
+    search = reverse("admin:contacts_suppression_search")
+
+    refused = admin_client.post(search, {"text": "0123"}, follow=True).content.decode()
+    nothing = admin_client.post(search, {"text": "nobody@example.org"}, follow=True).content.decode()
+
+    assert "This cannot be searched for" in refused
+    assert "not blocked" not in refused
+    assert "This address is not blocked" in nothing
 
 
 @pytest.mark.parametrize("text", ["maria@example.com", "Maria Kim"])
@@ -159,6 +199,12 @@ def test_filters_by_tag_and_status(filters, shop, admin_client):
 @pytest.mark.parametrize(("source", "count"), [("admin", 2), ("import", 0)])
 def test_filters_by_source(source, count, shop, admin_client):
     assert len(admin_client.get(LIST, {"source__exact": source}).context["cl"].result_list) == count
+
+
+def test_counts_with_thousands_marked(shop, admin_client, monkeypatch):
+    monkeypatch.setattr("contacts.admin.base.EstimatedPaginator.count", 12345)
+
+    assert "12,345 in all" in admin_client.get(LIST).content.decode()
 
 
 def test_filters_by_import(shop, admin_client):

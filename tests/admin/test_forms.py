@@ -141,6 +141,16 @@ def test_prints_a_poster(form, admin_client):
     assert '<body class="letter">' in admin_client.get(url(form, "poster") + "?paper=<x>").content.decode()
 
 
+@pytest.mark.parametrize(
+    ("address", "warns"), [("http://localhost:8000", True), ("http://127.0.0.1", True), ("https://our-bar.us", False)]
+)
+@pytest.mark.parametrize("page", ["change", "poster"])
+def test_warns_of_a_link_that_no_phone_can_open(page, address, warns, form, admin_client, settings):
+    settings.PUBLIC_BASE_URL = address
+
+    assert ("leads to this computer only" in admin_client.get(url(form, page)).content.decode()) is warns
+
+
 def test_draws_the_link(form, admin_client):
     answer = admin_client.get(url(form, "qr"))
 

@@ -1,5 +1,6 @@
 """The import step by step: upload, columns, consent, check, import, undo. Nothing is written before it is confirmed."""
 
+import csv
 import io
 import json
 import zipfile
@@ -9,6 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
+from contacts.admin.imports import ImportAdmin
 from contacts.channels import Channel
 from contacts.importing import advance_imports, plans_of
 from contacts.models import AuditEvent, ChannelStatus, Contact, Import, StoredFile
@@ -234,6 +236,24 @@ def test_forgets_a_cancelled_file(db, admin_client):
         assert admin_client.get(step(record, name)).url == step(record, "change")
 
 
+def test_the_consent_of_an_import_that_runs_cannot_be_changed(db, admin_client, monkeypatch):
+    upload(admin_client)
+    record = Import.objects.get()
+    real = ImportAdmin._record
+
+    def started_meanwhile(self, request, pk, **kwargs):
+        found = real(self, request, pk, **kwargs)
+        Import.objects.filter(pk=pk).update(status=Import.Status.RUNNING)
+        return found
+
+    monkeypatch.setattr(ImportAdmin, "_record", started_meanwhile)
+
+    admin_client.post(step(record, "consent"), {**NO_CONSENT, "email_agreed": "yes", "email_wording": "Ticked a box."})
+
+    record.refresh_from_db()
+    assert (record.status, record.consent_email) == (Import.Status.RUNNING, "")
+
+
 def test_undoes_an_import_and_says_so_in_the_audit(db, admin_client):
     record = check(admin_client)
     admin_client.post(step(record, "run"))
@@ -248,15 +268,46 @@ def test_undoes_an_import_and_says_so_in_the_audit(db, admin_client):
     assert (line.action, line.detail, line.actor.username) == ("undone", f"import {record.pk}", "admin")
 
 
-def test_hands_out_what_was_left_out_with_the_rows_it_stood_in(db, admin_client):
-    record = check(admin_client)
+def test_hands_out_what_was_left_out_as_a_file_to_mend(db, admin_client):
+    upload(admin_client, b"Mail,First name,Shoe,Phone\nnina@example.com,Nina,7,99\nbad,Ben,8,98\n")
+    record = Import.objects.get()
+    admin_client.post(step(record, "columns"), columns("email", "last_name", "", "phone"))
+    agreed = {"email_agreed": "yes", "email_wording": "Signed the list.", "tag": "VIP"}
+    admin_client.post(step(record, "consent"), {**NO_CONSENT, **agreed})
+    admin_client.post(step(record, "run"))
 
     response = admin_client.get(step(record, "problems"))
 
-    lines = b"".join(response.streaming_content).decode("utf-8-sig").splitlines()
-    assert lines[0] == "Mail,First name,Code,Line,Column,Cell,Reason,Row imported"
-    assert lines[1].startswith("bad,Ben,8,3,Mail,bad,")
-    assert len(lines) == 2
+    text = b"".join(response.streaming_content).decode("utf-8-sig")
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows[0][:4] == ["Mail", "First name", "Shoe", "Phone"]
+    assert [row[0] for row in rows[1:]] == ["bad", "nina@example.com"]
+    assert [row[-1] for row in rows[1:]] == ["no", "yes"]
+    assert "Mail: " in rows[1][-2]
+    assert "Phone: " in rows[1][-2]
+
+    upload(admin_client, text.replace("bad", "ben@example.com").encode(), "mended.csv")
+    child = Import.objects.latest("pk")
+    assert plans_of(child)[0].mapping == {0: "email", 1: "last_name", 3: "phone", 5: "email_status"}
+    assert (child.consent_email, child.tag.name) == ("Signed the list.", "VIP")
+
+
+def test_a_mended_row_still_says_which_table_it_stood_in(db, admin_client):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("subscribed.csv", "Email Address,LEID,EUID,MEMBER_RATING\nann@example.com,1,a,2\n")
+        file.writestr("unsubscribed.csv", "Email Address,LEID,EUID,MEMBER_RATING\nout@example,2,b,2\n")
+    upload(admin_client, archive.getvalue(), "export.zip")
+    record = Import.objects.get()
+    admin_client.post(step(record, "consent"), NO_CONSENT)
+    admin_client.post(step(record, "run"))
+    text = b"".join(admin_client.get(step(record, "problems")).streaming_content).decode()
+
+    child = check(admin_client, text.replace("out@example,", "out@example.com,").encode())
+    admin_client.post(step(child, "run"))
+
+    out = Contact.objects.latest("pk")
+    assert (out.email, out.email_status) == ("out@example.com", ChannelStatus.UNSUBSCRIBED)
 
 
 def test_shows_no_rows_to_those_who_may_only_look(shop):

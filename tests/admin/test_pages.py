@@ -6,10 +6,11 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from campaigns.models import Campaign
-from config.dashboard import EXAMPLE_ADDRESS
 from config.env_file import TEMPLATE
-from contacts.models import AuditEvent, Business, Import, Job, SignupForm
+from contacts.models import AuditEvent, Business, ConsentEvent, Contact, Import, Job, SignupForm, Suppression
+from contacts.queries import EXAMPLE_ADDRESS
 from contacts.services import audit
+from messaging.models import ProviderEvent
 from tests.admin.conftest import staff_client
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -144,6 +145,57 @@ def test_turns_set_up_steps_green_from_facts(shop, admin_client):
     assert done() == [True, True, True, False, False]
 
 
+def test_people_of_the_demo_are_no_import(db, admin_client):
+    def imported():
+        return admin_client.get(reverse("admin:index")).context["dashboard"].steps[2].done
+
+    demo = Contact.objects.create(email="guest1@example.com", is_demo=True)
+    run = Import.objects.create(file_name="x.csv", file_sha256="0", status=Import.Status.CHECKED)
+    assert not imported()
+
+    Import.objects.filter(pk=run.pk).update(status=Import.Status.DONE)
+    assert imported()
+
+    run.delete()
+    Contact.objects.filter(pk=demo.pk).update(is_demo=False)
+    assert imported()
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (AuditEvent, "Audit log"),
+        (ConsentEvent, "Consent history"),
+        (Job, "Bulk jobs"),
+        (Suppression, "Blocked addresses"),
+        (ProviderEvent, "Delivery events"),
+    ],
+)
+def test_calls_a_table_the_same_in_menu_title_and_path(model, name, shop, admin_client):
+    row = model.objects.first()
+    listed = admin_client.get(url_of(model, "changelist")).content.decode()
+    history = admin_client.get(url_of(model, "history", row.pk)).content.decode()
+
+    assert f"<h1>{name}</h1>" in listed
+    assert f"<title>{name} | Regulars</title>" in listed
+    assert f'">{name}</a>' in history
+    assert f"&rsaquo; {name}" in listed
+
+
+def test_leaves_the_names_of_other_tables_alone(shop, admin_client):
+    assert "<h1>Contacts</h1>" in admin_client.get(url_of(Contact, "changelist")).content.decode()
+
+
+def test_puts_the_queue_last_and_shows_it_to_superusers_only(shop, admin_client):
+    groups = admin_client.get(reverse("admin:index")).context["available_apps"]
+    permissions = ("django_q.view_schedule", "contacts.view_business")
+    fewer = staff_client(*permissions).get(reverse("admin:index")).context["available_apps"]
+
+    assert groups[-1]["name"] == "Machinery"
+    assert {model["model"]._meta.app_label for model in groups[-1]["models"]} == {"django_q"}
+    assert [group["name"] for group in fewer] == ["Settings"]
+
+
 def test_knows_the_example_a_new_installation_starts_with():
     assert f"BUSINESS_ADDRESS={EXAMPLE_ADDRESS}\n" in TEMPLATE
 
@@ -155,7 +207,7 @@ def test_hides_from_the_dashboard_what_somebody_may_not_see(shop):
 
 
 def test_says_that_the_worker_is_not_running(db, admin_client):
-    assert "The worker is not running" in admin_client.get(reverse("admin:index")).content.decode()
+    assert "The background worker is not running" in admin_client.get(reverse("admin:index")).content.decode()
 
 
 def test_never_writes_an_address_into_the_admin_log(shop, admin_client):

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from contacts.channels import Channel
+from contacts.fields import keyed_hash
 from contacts.models import AuditEvent, ChannelStatus, ConsentEvent, Contact, Import, ImportEntry, Suppression
 from contacts.services import note_redeemed, suppress
 from messaging.models import InboundText, Message, ProviderEvent
@@ -270,6 +271,18 @@ def test_asks_for_a_reason_only_where_the_address_was_the_matter(shop, admin_cli
     assert "Why does the block end?" in asked
 
 
+def test_says_what_keeps_an_address_away_after_a_block_has_ended(shop, admin_client):
+    index = shop.gone.email_index
+    suppress(channel=Channel.EMAIL, address_index=index, reason=Suppression.Reason.COMPLAINED, at=LAUNCHED)
+    lift_url = reverse("admin:contacts_suppression_lift", args=[Suppression.objects.get(reason="unsubscribed").pk])
+    panel = page(admin_client, shop.gone)
+
+    response = admin_client.post(lift_url, {"reason": SAID}, follow=True)
+
+    assert "Complained of spam" in panel
+    assert "It is still not written to: complained of spam." in response.content.decode()
+
+
 def test_does_not_end_a_block_without_a_reason(shop, admin_client):
     suppression = Suppression.objects.get()
 
@@ -490,3 +503,17 @@ def test_the_audit_log_is_for_those_who_may_see_it(shop):
 
     assert staff_client(*KEEPER).get(url_of_log).status_code == 403
     assert staff_client("contacts.view_auditevent").get(url_of_log).status_code == 200
+
+
+def test_the_block_of_an_address_nobody_has_any_more_can_be_ended(db, admin_client):
+    index = keyed_hash("email", "gone@example.com")
+    suppress(channel=Channel.EMAIL, address_index=index, reason=Suppression.Reason.BOUNCED, at=timezone.now())
+    block = Suppression.objects.get()
+    url = reverse("admin:contacts_suppression_lift", args=[block.pk])
+
+    page = admin_client.get(url).content.decode()
+    assert "E-mail · Bounced since" in page
+    admin_client.post(url, {"reason": "The mailbox works again."})
+
+    block.refresh_from_db()
+    assert block.lifted_at is not None

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from contacts import fields
@@ -70,11 +72,31 @@ def test_saves_rules_and_groups_as_a_question(shop, admin_client):
     }
 
 
-def test_no_rules_are_everybody(db, admin_client):
-    admin_client.post(ADD, typed(name="All"))
+def test_refuses_a_new_segment_without_rules(db, admin_client):
+    response = admin_client.post(ADD, typed(name="All"))
 
-    assert Segment.objects.get(name="All").rules == {}
+    assert "Everyone who is subscribed" in str(errors(response)["rules"])
+    assert not Segment.objects.filter(name="All").exists()
+
+
+def test_a_segment_that_had_no_rules_may_stay_so(db, admin_client):
+    segment = Segment.objects.create(name="All", rules={})
+
+    admin_client.post(page_of(segment), typed(name="Everybody here"))
+
+    segment.refresh_from_db()
+    assert (segment.name, segment.rules) == ("Everybody here", {})
     assert "Everybody" in admin_client.get(LIST).content.decode()
+
+
+@pytest.mark.parametrize("rules", [{"match": "all", "rules": [{"field": "redeemed", "op": "never"}]}, {"match": 5}])
+def test_does_not_take_the_last_rule_away(rules, db, admin_client):
+    segment = Segment.objects.create(name="Few", rules=rules)
+
+    assert errors(admin_client.post(page_of(segment), typed(name="Few")))["rules"]
+
+    segment.refresh_from_db()
+    assert segment.rules == rules
 
 
 def test_shows_what_was_saved_ready_to_be_saved_again(shop, admin_client):
@@ -167,10 +189,42 @@ class TestWhatItFinds:
         html = admin_client.post(LIVE, typed(("tag", "has", {"tag": shop.tag.pk}))).content.decode()
 
         assert "Tagged “Lunch”" in html
+        assert "<strong>Maria Kim</strong>" in html
         assert "m…@example.com" in html
         assert "maria@example.com" not in html
+        assert "Gus" not in html
         assert "g…@example.com" not in html
         assert html.count("<dd>1</dd>") == 3
+
+    def test_asks_as_much_for_ten_people_as_for_two(self, shop, admin_client):
+        def queries():
+            with CaptureQueriesContext(connection) as asked:
+                admin_client.post(LIVE, typed())
+            return len(asked)
+
+        queries()  # content types are read once a process
+        with_two = queries()
+        for number in range(12):
+            add_contact(f"x{number}@example.com", subscribed=False, first_name="Guest")
+
+        assert queries() == with_two
+
+    def test_says_that_those_who_never_came_are_in_it(self, shop, admin_client):
+        alone = [("redeemed", "not_within", {"days": "60"})]
+
+        html = admin_client.post(LIVE, typed(*alone)).content.decode()
+        both = admin_client.post(LIVE, typed(*alone, ("redeemed", "ever", {"days": ""}))).content.decode()
+
+        assert "Not redeemed in the last 60 days (or never)" in html
+        assert "add “Last visit with a deal: at some time”" in html
+        assert "never" not in both
+
+    def test_says_what_visits_are_counted_from_where_it_finds_nobody(self, shop, admin_client):
+        says = "Visits are counted from the codes that are scanned"
+
+        assert says in admin_client.post(LIVE, typed(("redemptions", "at_least", {"count": "3"}))).content.decode()
+        assert says in admin_client.get(page_of(Segment.objects.get(name="Regulars"))).content.decode()
+        assert says not in admin_client.post(LIVE, typed(("redemptions", "at_most", {"count": "3"}))).content.decode()
 
     def test_is_not_kept_by_anybody(self, db, admin_client):
         assert "no-store" in admin_client.post(LIVE, typed())["Cache-Control"]
@@ -208,6 +262,7 @@ class TestWhatItFinds:
 
         assert "<dd>2</dd>" in html
         assert "m…@" not in html
+        assert "Maria" not in html
         seen = staff_client(*BUILDER, "contacts.view_contact").post(LIVE, typed()).content.decode()
         assert "m…@" in seen
 
@@ -227,7 +282,7 @@ def test_lists_each_segment_in_words(shop, admin_client, django_assert_max_num_q
     with django_assert_max_num_queries(10):
         html = admin_client.get(LIST).content.decode()
 
-    assert "Not redeemed in the last 60 days" in html
+    assert "Not redeemed in the last 60 days (or never)" in html
     assert "Tagged “Lunch”" in html, "in the first shape"
     assert "Asks for what was deleted" in html
     assert "The saved rules cannot be read" in html

@@ -69,7 +69,6 @@ def test_from_the_messy_file_to_the_result_and_back(
     expect(page.get_by_label("Import Handy as")).to_have_value("phone")
     expect(page.get_by_label("Import Geburtstag as")).to_have_value("birthday")
     page.get_by_label("Import Newsletter as").select_option("email_status")
-    shot(page, "import-columns")
     page.get_by_role("button", name="Go on", exact=True).last.click()
 
     expect(page.get_by_text("The file says it for itself")).to_be_visible()
@@ -98,7 +97,6 @@ def test_from_the_messy_file_to_the_result_and_back(
     with page.expect_download() as download:
         page.get_by_role("link", name=re.compile("Download as CSV")).click()
     mended = Path(download.value.path()).read_text(encoding="utf-8-sig").replace("nobody", "somebody@example.org")
-    shot(page, "import-result")
 
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Undo this import").click()

@@ -39,7 +39,7 @@ def test_tags_two_people_and_watches_the_worker_do_it(admin_page: Page, people, 
     admin_page.get_by_label("Tag", exact=True).select_option(label="Lunch")
     admin_page.get_by_role("button", name="Tag 2 people").click()
     expect(admin_page.get_by_role("heading", name="Tag “Lunch” on 2 people")).to_be_visible()
-    expect(admin_page.locator("[data-progress-line]")).to_have_text("Waiting for the worker")
+    expect(admin_page.locator("[data-progress-line]")).to_have_text("Waiting for the background worker")
     expect(admin_page.get_by_role("button", name="Stop")).to_be_visible()
 
     tasks.work()  # what the worker does at its next wake-up

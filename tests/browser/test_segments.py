@@ -59,11 +59,11 @@ def test_builds_counts_and_saves(admin_page: Page, guests: Tag, shot: Callable[.
     page.get_by_label("Name").fill("Hungry")
     top = page.locator("[data-box='']")
 
-    regulars = add_rule(page, top, "Number of redemptions")
+    regulars = add_rule(page, top, "Visits with a deal")
     expect(live).to_contain_text("The numbers come back when every rule is filled in")
     regulars.get_by_role("spinbutton").fill("2")
     expect(live.locator("dd").first).to_have_text("6")
-    expect(live).to_contain_text("At least 2 redemptions")
+    expect(live).to_contain_text("At least 2 visits with a deal")
 
     page.get_by_role("button", name="Add a group").click()
     group = page.locator(".rule-group")
@@ -71,13 +71,13 @@ def test_builds_counts_and_saves(admin_page: Page, guests: Tag, shot: Callable[.
     lunch.get_by_label("which").select_option(label="Lunch")
     state = add_rule(page, group, "E-mail")
     state.get_by_label("Subscribed", exact=True).check()
-    expect(live).to_contain_text("At least 2 redemptions · (tagged “Lunch” or subscribed to e-mail)")
+    expect(live).to_contain_text("At least 2 visits with a deal · (tagged “Lunch” or subscribed to e-mail)")
     expect(live.locator("dd").first).to_have_text("5")
     expect(live.locator(".segment-examples li")).to_have_count(5)
     expect(live).not_to_contain_text(".guest@")
     shot(page, "segment", height=980)
 
-    when = add_rule(page, top, "Last redeemed")
+    when = add_rule(page, top, "Last visit with a deal")
     days = when.get_by_label("days")
     expect(days).to_be_visible()
     when.locator("[data-op]").select_option(label="never")
@@ -87,7 +87,7 @@ def test_builds_counts_and_saves(admin_page: Page, guests: Tag, shot: Callable[.
     expect(live.locator("dd").first).to_have_text("5")
 
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("At least 2 redemptions · (tagged “Lunch” or subscribed to e-mail)")).to_be_visible()
+    expect(page.get_by_text("At least 2 visits with a deal · (tagged “Lunch” or subscribed to e-mail)")).to_be_visible()
     page.locator("#result_list").get_by_role("link", name="Hungry").click()
     expect(page.locator("[data-row]")).to_have_count(3)
     expect(page.locator(".rule-group").get_by_label("which")).to_have_value(str(guests.pk))
@@ -105,7 +105,7 @@ def test_says_beside_a_rule_what_is_missing(admin_page: Page, guests: Tag) -> No
     page = admin_page
     page.goto(ADD)
     page.get_by_label("Name").fill("Half")
-    add_rule(page, page.locator("[data-box='']"), "Last redeemed")
+    add_rule(page, page.locator("[data-box='']"), "Last visit with a deal")
 
     page.get_by_role("button", name="Save", exact=True).click()
 
@@ -140,7 +140,7 @@ def test_fits_a_phone(admin_page: Page, guests: Tag) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto(ADD)
     page.get_by_role("button", name="Add a group").click()
-    for label in ("E-mail", "Added", "Last redeemed"):
+    for label in ("E-mail", "Added", "Last visit with a deal"):
         add_rule(page, page.locator(".rule-group"), label)
 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

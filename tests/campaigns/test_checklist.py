@@ -82,6 +82,50 @@ def test_blocks_a_shop_that_is_not_ready(changes, title):
     assert lines()[title] == "block"
 
 
+@pytest.mark.parametrize(("provider", "level"), [("outbox", "warn"), ("smtp", "block")])
+@pytest.mark.parametrize(
+    ("changes", "title"),
+    [
+        ({"from_email": "hello@our-bar.us"}, "Your postal address is still the example"),
+        ({"postal_address": "1 Real Street, Springfield, IL 62701"}, "The sender address is still the example"),
+    ],
+)
+def test_an_example_is_warned_of_and_never_sent_by_a_provider(changes, title, provider, level, settings):
+    settings.EMAIL_PROVIDER = provider
+    Business.load()
+    Business.objects.update(**changes)
+
+    found = lines()
+
+    assert found[title] == level
+    assert [name for name in found if "still the example" in name] == [title]
+
+
+@pytest.mark.parametrize(("provider", "level"), [("outbox", "warn"), ("twilio", "block")])
+def test_a_text_asks_its_own_provider(provider, level, settings):
+    settings.EMAIL_PROVIDER, settings.SMS_PROVIDER = "smtp", provider
+
+    found = lines(channel=Channel.SMS)
+
+    assert found["Your postal address is still the example"] == level
+    assert "The sender address is still the example" not in found
+
+
+@pytest.mark.parametrize(
+    ("address", "level"),
+    [
+        ("http://localhost:8000", "warn"),
+        ("http://127.0.0.1:8000", "warn"),
+        ("http://[::1]:8000", "warn"),
+        ("https://deals.our-bar.us", "ok"),
+    ],
+)
+def test_warns_of_links_that_lead_to_this_computer(address, level, settings):
+    settings.PUBLIC_BASE_URL = address
+
+    assert {found for title, found in lines().items() if title.startswith("Links")} == {level}
+
+
 @pytest.mark.parametrize(
     ("ends_in", "level"), [(timedelta(days=9), "ok"), (timedelta(hours=5), "warn"), (timedelta(0), "block")]
 )

@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import include, path
 from playwright.sync_api import expect
 
-INCOMPLETE = "This link is not complete. Open it from the mail again, or ask us."
+INCOMPLETE = "The address may be mistyped, not complete or out of date. Open it again where you found it, or ask us."
 COLLECTED = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 
 

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from encrypted_model_fields.fields import CRYPTER
 
 from campaigns.models import Campaign, Variant
@@ -33,9 +34,23 @@ from contacts.models import (
     StoredFile,
     Suppression,
 )
-from contacts.services import block, erase, erase_address, lift, note_redeemed, record_consent, save_contact, store_file
+from contacts.queries import derive_states
+from contacts.services import (
+    block,
+    erase,
+    erase_address,
+    erase_all,
+    lift,
+    merge,
+    note_redeemed,
+    record_consent,
+    save_contact,
+    signup,
+    store_file,
+    suppress,
+)
 from messaging.models import InboundText, Message, ProviderEvent
-from messaging.services import send_due
+from messaging.services import receive_text, send_due
 from messaging.transports import outbox
 from redemptions.models import Code, Device, Location, Offer, Redemption, Scan
 from redemptions.services import issue_codes
@@ -269,8 +284,8 @@ def test_blocks_each_address_and_keeps_the_block_that_was_there(campaign, owner)
 
     erase(contact, at=LATER, actor=owner)
 
-    live = {row.channel: row.reason for row in Suppression.objects.filter(lifted_at=None)}
-    assert live == {"email": Suppression.Reason.ERASED, "sms": Suppression.Reason.MANUAL}
+    live = {(row.channel, row.reason) for row in Suppression.objects.filter(lifted_at=None)}
+    assert live == {("email", "erased"), ("sms", "erased"), ("sms", "manual")}
 
 
 def test_a_person_added_again_is_not_written_to(db):
@@ -313,6 +328,119 @@ def test_blocks_an_address_the_person_had_before_unless_it_is_somebody_elses_by_
     assert second not in blocked
     heir.refresh_from_db()
     assert heir.email_status == ChannelStatus.SUBSCRIBED
+
+
+def test_an_erasure_outlasts_the_bounce_before_it(owner):
+    contact = add_person(phone=None)
+    index = contact.email_index
+    suppress(channel=Channel.EMAIL, address_index=index, reason=Suppression.Reason.BOUNCED, at=AT)
+
+    erase(contact, at=LATER)
+    assert derive_states(Channel.EMAIL, [index])[index].reason == Suppression.Reason.ERASED
+    lift(Suppression.objects.get(reason="bounced"), actor=owner, reason="The mailbox works again", at=LATER)
+
+    again = save_contact(Contact(email=EMAIL))
+    assert again.email_status == ChannelStatus.SUPPRESSED
+    assert not ConsentEvent.objects.filter(source=ConsentEvent.Source.ADMIN).exists()
+
+
+def test_ending_an_erasure_takes_the_persons_word_and_leaves_a_complaint(owner):
+    contact = add_person(phone=None)
+    suppress(channel=Channel.EMAIL, address_index=contact.email_index, reason=Suppression.Reason.COMPLAINED, at=AT)
+    erase(contact, at=LATER)
+
+    lift(Suppression.objects.get(reason="erased"), actor=owner, reason="Came by and asked for our mails", at=LATER)
+
+    assert ConsentEvent.objects.get(source=ConsentEvent.Source.ADMIN).wording == "Came by and asked for our mails"
+    assert save_contact(Contact(email=EMAIL)).email_status == ChannelStatus.SUPPRESSED
+
+
+def text_from(number: str) -> InboundText:
+    receive_text(provider="twilio", provider_id="SM1", sender=number, body="My address is 5 Elm Street", at=AT)
+    return InboundText.objects.get()
+
+
+@pytest.mark.parametrize("how", ["edited", "merged", "edited and merged"])
+def test_reaches_the_texts_of_a_number_the_person_has_no_more(how, db):
+    contact = save_contact(Contact(phone="+12175550142", first_name="Ann"))
+    text = text_from("+12175550142")
+    kept = contact
+    if "edited" in how:
+        contact.phone = "+12175550143"
+        save_contact(contact)
+    if "merged" in how:
+        kept = save_contact(Contact(phone="+12175550144", first_name="Ann"))
+        kept = merge(kept.pk, contact.pk, at=AT)
+
+    erase(kept, at=LATER)
+
+    text.refresh_from_db()
+    assert "Elm" not in text.body
+    assert derive_states(Channel.SMS, [text.sender_index])[text.sender_index].reason == Suppression.Reason.ERASED
+
+
+def test_leaves_the_texts_of_a_former_number_to_whoever_has_it_by_now(db):
+    contact = save_contact(Contact(phone="+12175550142"))
+    contact.phone = "+12175550143"
+    save_contact(contact)
+    heir = save_contact(Contact(phone="+12175550142"))
+    text = text_from("+12175550142")
+
+    erase(contact, at=LATER)
+
+    text.refresh_from_db()
+    assert "Elm" in text.body
+    assert heir.sms_status == ChannelStatus.NONE
+
+
+@pytest.mark.parametrize(
+    ("address", "cell"), [("ann@example.org", "Ann@Example.org"), ("+12175550142", "217-555-0142")]
+)
+def test_reaches_the_rows_of_files_with_an_address_the_person_has_no_more(address, cell, db):
+    field = "email" if "@" in address else "phone"
+    contact = save_contact(Contact(**{field: address}))
+    record = Import.objects.create(file_name="x.csv", file_sha256="2" * 64)
+    ImportProblem.objects.create(
+        run=record, kind="review", line=1, column="c", value="x", reason="?", cells=json.dumps([cell, "not a day"])
+    )
+    loose = ProviderEvent.objects.create(
+        provider="x", event_key="1", event_type="bounced", payload=json.dumps({"to": cell}), occurred_at=AT
+    )
+    setattr(contact, field, "ann2@example.org" if field == "email" else "+12175550143")
+    save_contact(contact)
+
+    erase(contact, at=LATER)
+
+    loose.refresh_from_db()
+    assert loose.payload == "{}"
+    assert not ImportProblem.objects.exists()
+
+
+def test_takes_the_address_out_of_what_was_typed_beside_another_one(db):
+    form = SignupForm.objects.create(name="Both", slug="both", asks_phone=True)
+    signup.request(
+        form=form,
+        addresses={Channel.EMAIL: "ann@example.org", Channel.SMS: PHONE},
+        source=ConsentEvent.Source.FORM,
+        at=AT,
+        details={"first_name": "Ann"},
+    )
+
+    erase_address(PHONE, at=LATER)
+
+    assert leaks() == set()
+    left = Confirmation.objects.get()
+    assert (left.channel, left.details) == (Channel.EMAIL, '{"first_name": "Ann"}')
+
+
+def test_erases_many_in_as_many_statements_as_two(db):
+    def statements(people: int) -> int:
+        contacts = [add_person(f"guest{people}-{number}@example.org", None) for number in range(people)]
+        with CaptureQueriesContext(connection) as captured:
+            erase_all(contacts, at=LATER)
+        return len([query for query in captured if "auditevent" not in query["sql"]])
+
+    assert statements(20) == statements(2)
 
 
 def test_leaves_everybody_else_alone(campaign, owner):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from contacts.channels import Channel
 from contacts.fields import keyed_hash
@@ -48,13 +48,24 @@ from contacts.models import (
     Suppression,
     Tag,
 )
-from contacts.queries import find_by_name
-from contacts.services import find_or_make_tag, note_sent, record_consent, save_contact, suppress, unsubscribe
+from contacts.queries import addresses_of, derive_states, find_by_name
+from contacts.services import (
+    erase,
+    erase_address,
+    find_or_make_tag,
+    note_sent,
+    record_consent,
+    save_contact,
+    suppress,
+    unsubscribe,
+)
 from contacts.services.leases import LEASE, take
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EARLIER = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LATER = AT + timedelta(days=3)
+OVERWRITE = {"conflicts": Import.Conflicts.OVERWRITE}
+TEXTS = {"Texts": "sms_status"}
 
 
 def staged(text: str | bytes, *, overrides=None, **asked) -> Import:
@@ -231,6 +242,13 @@ class TestWriting:
 
         assert c.rows == c.created + c.updated + c.unchanged + c.duplicates + c.invalid == 4
 
+    def test_problems_can_be_had_after_the_headers_were_forgotten(self):
+        record, _ = import_text("Email,Phone\nbad,\n")
+        Import.objects.update(plan=None)
+        record.refresh_from_db()
+
+        assert ",bad," in b"".join(problems_csv(record)).decode()
+
     def test_problem_cells_cannot_run_as_formulas(self):
         record, _ = import_text("Email,Phone\n=cmd|x@y,\n+cmd,\n")
 
@@ -289,6 +307,45 @@ class TestPreview:
         }
         assert samples["updated"][0]["before"] == {"email": "ann@example.org"}
         assert samples["updated"][0]["after"] == {"email": "ann@example.org", "first_name": "Ann"}
+
+    @pytest.mark.parametrize(
+        ("rows", "asked"),
+        [
+            ("Email\nann@example.org\nbob@example.org\nann@example.org\n", {"consent_email": "signed"}),
+            ("Email,Phone\nann@example.org,217-555-0143\nbob@example.org,217-555-0142\n", OVERWRITE),
+            ("Email,Phone\nann@example.org,217-555-0143\n,217-555-0143\n", OVERWRITE),
+            ("Email,Phone\nann@example.org,217-555-0143\n,217-555-0142\n", OVERWRITE),
+            ("Email,State\nann@example.org,unsubscribed\nann@example.org,subscribed\n", {}),
+            ("Email,State\nann@example.org,subscribed\nann@example.org,unsubscribed\n", {}),
+            ("Email,State\nnew@example.org,subscribed\nnew@example.org,unsubscribed\n", {}),
+        ],
+    )
+    def test_check_and_run_agree_whatever_the_chunk(self, rows, asked, monkeypatch):
+        save_contact(Contact(email="ann@example.org", phone="+12175550142"))
+        overrides = {"State": "email_status"} if "State" in rows else None
+        found = []
+        for size in (1, 1000):
+            monkeypatch.setattr(run_module, "CHUNK_ROWS", size)
+            found.append(checked(staged(rows, overrides=overrides, **asked)))
+            with transaction.atomic():
+                found.append(run(staged(rows, overrides=overrides, **asked)))
+                transaction.set_rollback(True)
+
+        assert all(counts == found[0] for counts in found)
+
+    def test_whoever_is_erased_during_the_check_is_gone_from_the_samples(self, monkeypatch):
+        monkeypatch.setattr(run_module, "CHUNK_ROWS", 1)
+        ann = save_contact(Contact(email="ann@example.org", first_name="Annabella"))
+        record = staged("Email\nann@example.org\nbob@example.org\njoe@example.org\n")
+        ask_check(record)
+
+        def erase_her(rows):
+            if rows == 1:
+                erase(ann, at=AT)
+
+        finish_here(record, clock=lambda: AT, progress=erase_her)
+
+        assert "Annabella" not in record.samples
 
     def test_columns_can_be_matched_again_and_are_remembered(self):
         rows = "Mail,Chosen name\nann@example.org,Ann\n"
@@ -442,6 +499,15 @@ class TestResuming:
         assert (counts.rows, counts.created) == (3, 3)
         assert Contact.objects.count() == 3
 
+    @pytest.mark.parametrize("bad", ["\\ud800", "a\\u0000b"])
+    def test_a_cell_no_database_can_hold_stops_nothing(self, bad):
+        record = staged(f'Email,Tags\nann@example.org,"[""{bad}""]"\nbob@example.org,\n')
+        ask_run(record, at=AT)
+
+        advance_now(record, clock=lambda: AT, seconds=10)
+
+        assert (record.status, Contact.objects.count()) == (Import.Status.DONE, 2)
+
     def test_an_import_that_runs_cannot_be_started_again(self):
         record = staged(PEOPLE)
         ask_run(record, at=AT)
@@ -578,6 +644,72 @@ class TestUndo:
         record.refresh_from_db()
         assert (record.status, record.counts["removed"]) == (Import.Status.UNDONE, 3)
 
+    def test_a_number_that_was_overwritten_or_taken_back_is_still_known_to_be_theirs(self):
+        ann = save_contact(Contact(email="ann@example.org", phone="+12175550142"))
+        record, _ = import_text("Email,Phone\nann@example.org,217-555-0143\n", conflicts=Import.Conflicts.OVERWRITE)
+        assert (Channel.SMS, keyed_hash("sms", "+12175550142")) in addresses_of(ann)
+
+        undo(record)
+
+        assert (Channel.SMS, keyed_hash("sms", "+12175550143")) in addresses_of(ann)
+
+    def test_leaves_a_number_to_whoever_has_it_by_now(self):
+        save_contact(Contact(email="ann@example.org", phone="+12175550142"))
+        record, _ = import_text("Email,Phone\nann@example.org,217-555-0143\n", conflicts=Import.Conflicts.OVERWRITE)
+        save_contact(Contact(email="bob@example.org", phone="+12175550142"))
+
+        undo(record)
+
+        assert record.status == Import.Status.UNDONE
+        assert by_email("ann@example.org").phone == "+12175550143"
+
+    def test_that_failed_can_be_asked_for_again_and_the_import_not(self, monkeypatch):
+        record, _ = import_text(PEOPLE, consent_email="Yes")
+
+        def fail(given):
+            raise RuntimeError
+
+        monkeypatch.setattr(run_module, "undo_chunk", fail)
+        with pytest.raises(RuntimeError):
+            undo(record)
+        monkeypatch.undo()
+        record.refresh_from_db()
+        assert record.status == Import.Status.FAILED
+        with pytest.raises(ImportBusy):
+            ask_run(record, at=LATER)
+
+        undo(record, at=AT + timedelta(days=60))
+
+        assert record.status == Import.Status.UNDONE
+        assert not Contact.objects.exists()
+
+    def test_takes_the_consent_from_whoever_got_the_address_since(self):
+        record, _ = import_text("Email,Phone\nann@example.org,217-555-0142\n", consent_email="Signed the card")
+        ann = by_email("ann@example.org")
+        ann.email = "new@example.org"
+        save_contact(ann)
+        other = save_contact(Contact(email="ann@example.org"))
+        assert Contact.objects.get(pk=other.pk).email_status == ChannelStatus.SUBSCRIBED
+
+        undo(record)
+
+        assert Contact.objects.get(pk=other.pk).email_status == ChannelStatus.NONE
+
+    def test_keeps_an_address_its_person_spoke_for_since(self):
+        save_contact(Contact(phone="+12175550142"))
+        record, _ = import_text("Email,Phone\nann@example.org,217-555-0142\n")
+        record_consent(
+            channel=Channel.EMAIL,
+            address_index=keyed_hash("email", "ann@example.org"),
+            action=ConsentEvent.Action.GRANTED,
+            source=ConsentEvent.Source.FORM,
+            at=LATER,
+        )
+
+        undo(record)
+
+        assert by_email("ann@example.org").email_status == ChannelStatus.SUBSCRIBED
+
     def test_the_trail_is_forgotten_when_it_is_too_old(self):
         import_text("Email\nann@example.org\n")
         record, _ = import_text("Email,First Name\nann@example.org,Ann\nbad,\n")
@@ -607,7 +739,7 @@ class TestConsent:
         assert event.reference == f"import {record.pk} line 2"
         assert (maria.email_status, maria.sms_status) == (ChannelStatus.SUBSCRIBED, ChannelStatus.NONE)
 
-    @pytest.mark.parametrize("reason", list(Suppression.Reason))
+    @pytest.mark.parametrize("reason", [reason for reason in Suppression.Reason if reason != "erased"])
     def test_never_resurrects_whoever_is_suppressed(self, reason):
         index = keyed_hash("email", "ann@example.org")
         suppress(channel=Channel.EMAIL, address_index=index, reason=reason, at=EARLIER)
@@ -708,6 +840,53 @@ class TestConsent:
         assert (ConsentEvent.objects.count(), Suppression.objects.count()) == before
         assert (counts.opted_out, counts.suppressed, counts.unchanged) == (0, 1, 1)
 
+    def test_brings_nobody_back_who_was_erased(self):
+        record = staged(PEOPLE, consent_email="Signed at the till")
+        erase_address("ann@example.org", at=EARLIER)
+
+        dry = checked(record)
+        counts = run(record)
+
+        assert counts == dry
+        assert (counts.created, counts.invalid) == (2, 1)
+        assert not Contact.objects.filter(email_index=keyed_hash("email", "ann@example.org")).exists()
+        problem = ImportProblem.objects.get()
+        assert (problem.line, problem.value, problem.cells) == (3, "", "[]")
+
+    @pytest.mark.parametrize(
+        "before",
+        [
+            None,
+            ("ann@example.org", "+12175550142"),
+            ("joe@example.org", "+12175550149"),
+        ],
+        ids=["an earlier row's", "another contact's", "this contact has another"],
+    )
+    def test_hears_a_refusal_whose_number_cannot_be_taken(self, before):
+        first = "" if before else "ann@example.org,217-555-0142,subscribed\n"
+        if before:
+            save_contact(Contact(email=before[0], phone=before[1]))
+
+        import_text(f"Email,Phone,Texts\n{first}joe@example.org,217-555-0142,unsubscribed\n", overrides=TEXTS)
+        _, counts = import_text("Phone\n217-555-0142\n", consent_sms="They signed the card")
+
+        index = keyed_hash("sms", "+12175550142")
+        assert derive_states(Channel.SMS, [index])[index].state == ChannelStatus.UNSUBSCRIBED
+        assert counts.subscribed_sms == 0
+        assert not Contact.objects.subscribed(Channel.SMS).exists()
+
+    def test_hears_a_refusal_of_the_number_that_was_just_overwritten(self):
+        save_contact(Contact(email="ann@example.org", phone="+12175550142"))
+
+        import_text(
+            "Email,Phone,Texts\nann@example.org,217-555-0143,\n,217-555-0142,unsubscribed\n",
+            overrides=TEXTS,
+            conflicts=Import.Conflicts.OVERWRITE,
+        )
+
+        index = keyed_hash("sms", "+12175550142")
+        assert derive_states(Channel.SMS, [index])[index].state == ChannelStatus.UNSUBSCRIBED
+
     def test_new_people_are_found_by_name(self):
         import_text(PEOPLE)
 
@@ -733,8 +912,26 @@ class TestCommand:
         answer = json.loads(capsys.readouterr().out)
         assert {key: answer[key] for key in ("rows", "created", "invalid")} == {"rows": 4, "created": 3, "invalid": 1}
         assert answer["id"] == answer["import"] == Import.objects.get().pk
-        assert "5,Email Address,bad," in Path(answer["problems_file"]).read_text(encoding="utf-8-sig")
+        assert "bad,,,,," in Path(answer["problems_file"]).read_text(encoding="utf-8-sig")
         assert ContactTag.objects.filter(tag__name="till").count() == 3
+
+    @pytest.mark.parametrize("by", ["a week that passed", "an erasure"])
+    def test_what_was_left_out_lies_about_only_for_so_long(
+        self, by, people, capsys, django_capture_on_commit_callbacks
+    ):
+        call_command("import_contacts", people, "--json")
+        path = Path(json.loads(capsys.readouterr().out)["problems_file"])
+        now = datetime.now(UTC)
+        sweep(at=now + timedelta(days=6))
+        assert path.exists()
+
+        if by == "an erasure":
+            with django_capture_on_commit_callbacks(execute=True):
+                erase_address("ann@example.org", at=now)
+        else:
+            sweep(at=now + timedelta(days=8))
+
+        assert not path.exists()
 
     def test_dry_run_writes_nothing(self, people, capsys):
         call_command("import_contacts", people, "--tag", "till", "--dry-run", "--json")

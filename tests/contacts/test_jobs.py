@@ -298,7 +298,7 @@ def test_gives_up_what_cannot_work_and_says_so_without_names(lunch, clock, monke
     job = start(Kind.EXPORT, ids_selection(add_people(25)), clock, format="csv")
 
     def fail() -> None:
-        raise ValueError("a bug")
+        raise ValueError("a bug about guest1@example.org")
 
     after_chunk(monkeypatch, Kind.EXPORT, 2, fail)
     with caplog.at_level(logging.ERROR):
@@ -308,6 +308,7 @@ def test_gives_up_what_cannot_work_and_says_so_without_names(lunch, clock, monke
     assert (job.status, job.failure, job.position, job.result) == (Status.FAILED, jobs.WENT_WRONG, CHUNK, None)
     assert not FilePart.objects.exists()
     assert f"Job {job.pk} failed" in caplog.text
+    assert "ValueError" in caplog.text
     assert "guest" not in caplog.text
     assert not advance(clock)
 

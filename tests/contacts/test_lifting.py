@@ -6,8 +6,19 @@ import pytest
 from django.contrib.auth.models import User
 
 from contacts.channels import Channel
+from contacts.fields import keyed_hash
 from contacts.models import AuditEvent, ChannelStatus, ConsentEvent, Contact, Suppression
-from contacts.services import ReasonTooShort, block, lift, record_consent, save_contact, suppress, unsubscribe
+from contacts.queries import derive_states
+from contacts.services import (
+    ReasonTooShort,
+    block,
+    lift,
+    record_consent,
+    save_contact,
+    suppress,
+    suppress_many,
+    unsubscribe,
+)
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATER = AT + timedelta(days=2)
@@ -85,6 +96,58 @@ def test_leaves_a_withdrawal_in_force_when_a_bounce_is_lifted(maria, owner):
     assert status_of(maria) == ChannelStatus.UNSUBSCRIBED
 
 
+@pytest.mark.parametrize("reason", [Reason.BOUNCED, Reason.INVALID, Reason.COMPLAINED, Reason.MANUAL])
+def test_leaves_the_opt_out_that_was_there_before(reason, maria, owner):
+    block_of(maria, Reason.UNSUBSCRIBED)
+    suppress(channel=Channel.EMAIL, address_index=maria.email_index, reason=reason, at=AT + timedelta(hours=1))
+    assert status_of(maria) == ChannelStatus.SUPPRESSED
+
+    lift(Suppression.objects.get(reason=reason), actor=owner, reason=SAID, at=LATER)
+
+    assert status_of(maria) == ChannelStatus.UNSUBSCRIBED
+
+
+def test_leaves_a_complaint_when_the_shops_own_block_ends(maria, owner):
+    block_of(maria, Reason.COMPLAINED)
+    suppress(channel=Channel.EMAIL, address_index=maria.email_index, reason=Reason.MANUAL, at=AT)
+
+    lift(Suppression.objects.get(reason=Reason.MANUAL), actor=owner, reason=SAID, at=LATER)
+
+    assert status_of(maria) == ChannelStatus.SUPPRESSED
+
+
+def test_the_persons_fresh_word_ends_all_that_it_ends_and_nothing_else(maria, owner):
+    for reason in (Reason.UNSUBSCRIBED, Reason.STOPPED, Reason.BOUNCED, Reason.ERASED):
+        suppress(channel=Channel.EMAIL, address_index=maria.email_index, reason=reason, at=AT)
+
+    lift(Suppression.objects.get(reason=Reason.ERASED), actor=owner, reason=SAID, at=LATER)
+
+    assert [left.reason for left in Suppression.objects.filter(lifted_at=None)] == [Reason.BOUNCED]
+    assert status_of(maria) == ChannelStatus.SUPPRESSED
+
+
+def test_shows_the_strongest_of_several(maria):
+    for reason in (Reason.MANUAL, Reason.UNSUBSCRIBED, Reason.BOUNCED, Reason.COMPLAINED):
+        suppress(channel=Channel.EMAIL, address_index=maria.email_index, reason=reason, at=AT)
+
+    state = derive_states(Channel.EMAIL, [maria.email_index])[maria.email_index]
+
+    assert state.reason == Reason.MANUAL
+    assert state.blocks == (Reason.MANUAL, Reason.COMPLAINED, Reason.BOUNCED, Reason.UNSUBSCRIBED)
+    assert not state.may_rejoin
+
+
+def test_blocks_many_at_once_and_nobody_twice(maria, django_assert_num_queries):
+    indexes = [keyed_hash("email", f"guest{number}@example.org") for number in range(3)]
+    rows = [(Channel.EMAIL, index, Reason.BOUNCED, AT, "import 1") for index in [*indexes, *indexes]]
+    suppress_many([(Channel.EMAIL, indexes[0], Reason.BOUNCED, AT, "")])
+
+    with django_assert_num_queries(1):
+        suppress_many(rows)
+
+    assert Suppression.objects.filter(lifted_at=None, reason=Reason.BOUNCED).count() == 3
+
+
 def test_keeps_the_lifted_block_as_history_and_writes_an_audit_line(maria, owner):
     suppression = block_of(maria, Reason.BOUNCED)
 
@@ -139,6 +202,15 @@ def test_blocks_by_hand_with_the_reason_beside_it(maria):
     assert (first, second) == (True, False)
     suppression = Suppression.objects.get()
     assert (suppression.reason, suppression.source) == (Reason.MANUAL, "Quarrelled with the staff twice")
+    assert status_of(maria) == ChannelStatus.SUPPRESSED
+
+
+def test_blocks_by_hand_beside_an_opt_out(maria):
+    block_of(maria, Reason.UNSUBSCRIBED)
+
+    newly = block(channel=Channel.EMAIL, address_index=maria.email_index, reason="Quarrelled with the staff", at=AT)
+
+    assert newly
     assert status_of(maria) == ChannelStatus.SUPPRESSED
 
 

@@ -1,6 +1,7 @@
 """Two rows of one person: everything moves, nothing doubles, and no consent passes from one address to the other."""
 
 import threading
+import uuid
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -203,12 +204,15 @@ def test_moves_messages_but_for_campaigns_that_wrote_to_both():
         ("queued", "queued", ["queued", "cancelled"]),
         ("accepted", "queued", ["accepted", "cancelled"]),
         ("queued", "delivered", ["cancelled", "delivered"]),
+        ("queued", "sending", ["cancelled", "sending"]),
+        ("sending", "queued", ["sending", "cancelled"]),
     ],
 )
 def test_one_person_gets_a_campaign_once(own, other, after):
     kept, gone = add("maria@example.org"), add("mary@example.org")
     lunch = campaign_of()
-    first, second = message_to(kept, lunch, own), message_to(gone, lunch, other)
+    claim = {"claim": uuid.uuid4(), "claimed_at": AT}
+    first, second = message_to(kept, lunch, own, **claim), message_to(gone, lunch, other, **claim)
 
     merge(kept.pk, gone.pk, at=AT)
 

@@ -49,6 +49,7 @@ from contacts.segments import (
     SegmentError,
     birthdays,
     gone,
+    includes_never,
     parse,
     parse_rule,
     rules_of,
@@ -219,14 +220,30 @@ NAMES = Names(tags={1: "Lunch"}, imports={3: "import 3"})
             every(rule("redeemed", "never"), rule("email", "is", ["subscribed"])),
             "Never redeemed · subscribed to e-mail",
         ),
-        (every(rule("redeemed", "not_within", 60)), "Not redeemed in the last 60 days"),
+        (every(rule("redeemed", "not_within", 60)), "Not redeemed in the last 60 days (or never)"),
+        (
+            every(rule("redeemed", "ever"), rule("redeemed", "not_within", 60)),
+            "Redeemed at some time · not redeemed in the last 60 days",
+        ),
+        (
+            some(rule("redeemed", "ever"), rule("redeemed", "not_within", 60)),
+            "Redeemed at some time or not redeemed in the last 60 days (or never)",
+        ),
+        (
+            every(rule("sent", "within", 90), some(rule("sent", "not_within", 30), rule("redeemed", "not_within", 1))),
+            "Sent a message in the last 90 days · "
+            "(not sent a message in the last 30 days or not redeemed since yesterday (or never))",
+        ),
+        (every(rule("created", "not_within", 60)), "Not added in the last 60 days"),
         (every(rule("redeemed", "within", 0)), "Redeemed today"),
         (every(rule("sent", "ever")), "Sent a message at some time"),
         (some(rule("tag", "has", 1), rule("tag", "has_not", 9)), "Tagged “Lunch” or not tagged a deleted tag"),
         (every(rule("import", "in", 3), rule("import", "not_in", 4)), "In import 3 · not in a deleted import"),
-        (every(rule("redemptions", "at_least", 1)), "At least 1 redemption"),
-        (every(rule("spend", "at_most", "25")), "Spent at most 25.00"),
+        (every(rule("redemptions", "at_least", 1)), "At least 1 visit with a deal"),
+        (every(rule("spend", "at_most", "25")), "Spent at most 25.00 with deals"),
         (every(rule("birthday", "within", 7)), "Birthday in the next 7 days"),
+        (every(rule("birthday", "within", 2)), "Birthday today or tomorrow"),
+        (every(rule("birthday", "within", 1)), "Birthday today"),
         (every(rule("knows", "unknown", "phone")), "Phone number not known"),
         (every(rule("sms", "is_not", ["none", "absent"])), "SMS is not “never agreed” or “no address”"),
         (
@@ -251,6 +268,20 @@ def test_every_question_has_words(question):
     assert words(parse(question), NAMES)
 
 
+@pytest.mark.parametrize(
+    ("question", "fields"),
+    [
+        (every(rule("redeemed", "not_within", 60)), ["redeemed"]),
+        (every(rule("redeemed", "ever"), some(rule("redeemed", "not_within", 60))), []),
+        (some(rule("redeemed", "ever"), rule("redeemed", "not_within", 60)), ["redeemed"]),
+        (every(some(rule("sent", "not_within", 3)), rule("redeemed", "not_within", 9)), ["sent", "redeemed"]),
+        (every(rule("created", "not_within", 60), rule("redeemed", "never")), []),
+    ],
+)
+def test_knows_which_rules_include_people_to_whom_it_never_happened(question, fields):
+    assert includes_never(parse(question)) == fields
+
+
 def test_says_what_comes_of_a_deleted_tag():
     lines = gone(parse(every(rule("tag", "has", 9), rule("tag", "has_not", 9), rule("tag", "has", 1))), NAMES)
 
@@ -264,8 +295,9 @@ def test_says_what_comes_of_a_deleted_tag():
 
 
 def test_a_birthday_is_counted_by_the_shops_calendar():
-    assert birthdays(0, LATE, ZONE) == {"11-21"}
-    assert birthdays(1, LATE, ZONE) == {"11-21", "11-22"}
+    assert birthdays(1, LATE, ZONE) == birthdays(0, LATE, ZONE) == {"11-21"}
+    assert birthdays(2, LATE, ZONE) == {"11-21", "11-22"}
+    assert len(birthdays(7, LATE, ZONE)) == 7
     assert len(birthdays(366, LATE, ZONE)) == 366
 
 
@@ -275,7 +307,7 @@ def test_the_29th_of_february_is_celebrated_on_the_28th_in_other_years():
     assert birthdays(0, noon, ZONE) == {"02-28", "02-29"}
     assert birthdays(0, noon + timedelta(days=1), ZONE) == {"03-01"}
     assert birthdays(0, noon.replace(year=2028), ZONE) == {"02-28"}
-    assert birthdays(1, noon.replace(year=2028), ZONE) == {"02-28", "02-29"}
+    assert birthdays(2, noon.replace(year=2028), ZONE) == {"02-28", "02-29"}
 
 
 # --- People -----------------------------------------------------------------------------------------------------------
@@ -411,7 +443,7 @@ def added(crowd, contact, asked, at):
 def celebrates(crowd, contact, asked, at):
     if contact.birthday is None:
         return False
-    for number in range(asked.value + 1):
+    for number in range(max(1, asked.value)):
         day = at.astimezone(ZONE).date() + timedelta(days=number)
         born = (contact.birthday.month, contact.birthday.day)
         try:
@@ -654,6 +686,21 @@ def test_notes_add_up_and_only_move_forward(db):
     assert (known.redemptions, known.spend, known.last_redeemed_at) == (2, Decimal("12.50"), LATE)
     assert known.last_sent_at == Activity.objects.get(pk=other.pk).last_sent_at == LATE
     assert Activity.objects.get(pk=other.pk).last_clicked_at == LATE
+
+
+def test_lapsed_came_once_and_not_for_60_days(db):
+    lapsed, fresh, _never = (Contact.objects.create(email=f"{name}@example.org") for name in "abc")
+    note_redeemed(lapsed.pk, at=LATE - timedelta(days=62), order_value=None)
+    note_redeemed(fresh.pk, at=LATE - timedelta(days=60), order_value=None)
+
+    assert found(Segment.objects.get(name="Lapsed 60 days").rules) == [lapsed.pk]
+
+
+def test_a_week_of_birthdays_is_today_and_the_six_days_after_it(db):
+    days = [date(1980, 11, 20), date(1980, 11, 21), date(1980, 11, 27), date(1980, 11, 28)]
+    guests = [Contact.objects.create(email=f"{day}@example.org", birthday=day) for day in days]
+
+    assert set(found(Segment.objects.get(name="Birthday this week").rules)) == {guests[1].pk, guests[2].pk}
 
 
 # --- Ready made -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from contacts.channels import Channel
 from contacts.links import BadLink, confirmation_token, read_confirmation_token
 from contacts.models import ChannelStatus, Confirmation, ConsentEvent, Contact, NameIndex, SignupForm, Suppression
 from contacts.records import Records, Welcome, register
-from contacts.services import find_or_make_tag, record_consent, signup, suppress, unsubscribe
+from contacts.services import find_or_make_tag, record_consent, save_contact, signup, suppress, unsubscribe
 from contacts.services.signup import NotConfirmed, Visitor
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -352,12 +352,54 @@ def test_a_person_takes_back_their_own_word_and_nothing_else(form, reason):
 
     confirmation = ask(form)
 
-    if reason in signup.LIFTED_BY_CONFIRMING:
+    if reason in Suppression.THEIR_WORD:
         assert agree(confirmation).contact.email_status == ChannelStatus.SUBSCRIBED
         assert "by the person" in Suppression.objects.get().lifted_because
     else:
         assert confirmation.is_muted
         assert Suppression.objects.get().lifted_at is None
+
+
+@pytest.mark.parametrize("reason", [Suppression.Reason.STOPPED, Suppression.Reason.UNSUBSCRIBED, "erased"])
+def test_a_number_that_left_is_asked_only_where_it_asks_itself(both, reason):
+    number = "+12175550123"
+    index = save_contact(Contact(phone=number)).phone_index
+    suppress(channel=Channel.SMS, address_index=index, reason=Suppression.Reason(reason), at=AT - timedelta(days=9))
+
+    for source in (ConsentEvent.Source.FORM, ConsentEvent.Source.KEYWORD):
+        signup.request(form=both, addresses={Channel.SMS: number}, source=source, at=AT)
+
+    assert [row.is_muted for row in Confirmation.objects.order_by("pk")] == [True, False]
+
+
+def test_a_mail_address_that_left_is_asked_once_a_day(form):
+    person = Contact.objects.create(email=ADDRESS)
+    leave(person)
+
+    first, second = ask(form), ask(form, at=AT + timedelta(hours=20))
+    next_day = ask(form, at=AT + timedelta(hours=25))
+
+    assert [row.is_muted for row in (first, second, next_day)] == [False, True, False]
+
+
+def test_forgets_what_was_typed_once_it_is_of_no_use(form):
+    confirmed, expired = ask(form, details={"first_name": "Nina"}), ask(form, "b@example.org", details={})
+    agree(confirmed)
+
+    ask(form, "c@example.org", at=AT + signup.EXPIRES_AFTER)
+
+    assert set(Confirmation.objects.filter(pk__in=[confirmed.pk, expired.pk]).values_list("details", flat=True)) == {
+        None
+    }
+    assert Contact.objects.get(email_index=confirmed.address_index).first_name == "Nina"
+
+
+def test_a_complaint_behind_an_erasure_stays(form):
+    person = Contact.objects.create(email=ADDRESS)
+    for reason in (Suppression.Reason.COMPLAINED, Suppression.Reason.ERASED):
+        suppress(channel=Channel.EMAIL, address_index=person.email_index, reason=reason, at=AT - timedelta(days=1))
+
+    assert ask(form).is_muted
 
 
 def test_a_block_that_came_meanwhile_stays(client, clock, form):

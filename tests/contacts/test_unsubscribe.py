@@ -4,14 +4,16 @@ from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contacts.channels import Channel
 from contacts.fields import keyed_hash
 from contacts.links import BadLink, Unsubscribe, read_unsubscribe_token, unsubscribe_token
-from contacts.models import ChannelStatus, ConsentEvent, Contact, Suppression
-from contacts.services import record_consent, refresh_statuses, suppress
+from contacts.models import ChannelStatus, Confirmation, ConsentEvent, Contact, SignupForm, Suppression
+from contacts.services import record_consent, refresh_statuses, signup, suppress
+from messaging.services.confirming import waiting
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ADDRESS = "maria@example.org"
@@ -105,12 +107,44 @@ def test_the_word_of_someone_who_bounced_is_kept(client, maria, path):
     assert status_of(maria) == ChannelStatus.UNSUBSCRIBED
 
 
+@pytest.mark.parametrize("reason", [Suppression.Reason.COMPLAINED, Suppression.Reason.BOUNCED])
+def test_what_comes_after_an_opt_out_binds_beside_it(client, maria, path, reason):
+    client.post(path)
+
+    suppress(channel=Channel.EMAIL, address_index=maria.email_index, reason=reason, at=AT)
+    client.post(f"{path}/undo")
+
+    assert status_of(maria) == ChannelStatus.SUPPRESSED
+    assert [block.reason for block in Suppression.objects.filter(lifted_at=None)] == [reason]
+
+
+def test_what_waits_to_be_confirmed_is_asked_no_more(client, maria, path):
+    form = SignupForm.objects.create(name="Table", slug="table")
+    suppress(channel=Channel.EMAIL, address_index=maria.email_index, reason=Suppression.Reason.UNSUBSCRIBED, at=AT)
+    signup.request(
+        form=form,
+        addresses={Channel.EMAIL: ADDRESS},
+        source=ConsentEvent.Source.FORM,
+        at=timezone.now(),
+        details={"first_name": "Maria"},
+    )
+    asked = Confirmation.objects.get(is_muted=False)
+
+    client.post(path)
+
+    asked.refresh_from_db()
+    assert asked.details is None
+    assert not waiting(Channel.EMAIL, timezone.now()).exists()
+    with pytest.raises(signup.NotConfirmed):
+        signup.confirm(confirmation_id=asked.pk, source=ConsentEvent.Source.FORM, at=timezone.now())
+
+
 def test_undo_brings_the_person_back(client, maria, path):
     client.post(path)
 
     page = client.post(f"{path}/undo")
 
-    assert "Stop e-mails" in page.content.decode()
+    assert "You are back on the list" in page.content.decode()
     assert status_of(maria) == ChannelStatus.SUBSCRIBED
 
 

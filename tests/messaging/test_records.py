@@ -9,12 +9,13 @@ from django.core.management import CommandError, call_command
 
 from campaigns.models import Campaign, Variant
 from contacts.channels import Channel
-from contacts.models import AuditEvent, ConsentEvent, Contact, Import, ImportEntry, Suppression, Tag
+from contacts.models import AuditEvent, ConsentEvent, Contact, Import, ImportEntry, SignupForm, Suppression, Tag
 from contacts.queries import export_person, timeline
 from contacts.records import all_records
-from contacts.services import note_redeemed, record_consent, save_contact, suppress
+from contacts.services import note_redeemed, record_consent, save_contact, signup, suppress
 from messaging.models import InboundText, Message, ProviderEvent
 from messaging.records import MessagingRecords
+from messaging.services import receive_text
 from redemptions.models import Code, Device, Location, Offer, Redemption, Scan
 from redemptions.records import RedemptionRecords
 from redemptions.services import issue_codes
@@ -194,6 +195,47 @@ def test_exports_everything_about_a_person(maria):
     assert [(line["receipt"], line["location"]) for line in data["redemptions"]] == [("R-000001", "Main")]
     assert [line["reason"] for line in data["refused_scans"]] == ["already_redeemed"]
     assert [line["code"] for line in data["codes"]] == [code.typed_display]
+
+
+def test_tells_and_exports_what_was_said_before_the_number_was_a_contacts():
+    receive_text(provider="twilio", provider_id="1", sender="+12175550143", body="STOP", at=AT)
+    contact = save_contact(Contact(phone="+12175550143"))
+
+    data = export_person(contact)
+
+    assert [(event["action"], event["source"]) for event in data["consent"]] == [("revoked", "keyword")]
+    assert [text["body"] for text in data["texts"]] == ["STOP"]
+    assert "Withdrew" in {entry.what for entry in timeline(contact, 100)}
+
+
+def test_tells_and_exports_what_hangs_on_a_former_address(maria):
+    give(maria)
+    suppress(channel=Channel.SMS, address_index=maria.phone_index, reason=Suppression.Reason.BOUNCED, at=AT)
+    maria.phone = "+12175550143"
+    save_contact(maria)
+
+    data = export_person(maria)
+
+    assert [text["body"] for text in data["texts"]] == ["See you at 7"]
+    assert [block["reason"] for block in data["suppressions"]] == ["bounced"]
+    assert data["channels"]["sms"]["state"] == "none"
+    (entry,) = (entry for entry in timeline(maria, 100) if "bounced" in entry.what)
+    assert entry.how == "a former address"
+
+
+def test_exports_a_sign_up_that_was_not_asked_to_confirm(maria):
+    form = SignupForm.objects.create(name="Table", slug="table")
+    signup.request(
+        form=form,
+        addresses={Channel.EMAIL: "maria@example.org"},
+        source=ConsentEvent.Source.FORM,
+        at=AT,
+        visitor=signup.Visitor("192.0.2.7", "Mozilla"),
+    )
+
+    (row,) = export_person(maria)["confirmations"]
+
+    assert (row["form"], row["ip_address"], row["user_agent"]) == ("Table", "192.0.2.7", "Mozilla")
 
 
 def test_keeps_the_secret_of_a_code(maria):

@@ -108,7 +108,7 @@ def test_a_slow_worker_and_the_one_that_takes_over_do_each_row_once(monkeypatch)
 
 
 def test_without_the_lease_rows_are_gone_through_twice(monkeypatch):
-    monkeypatch.setattr(run_module, "_stop_asked", lambda record: False)
+    monkeypatch.setattr(run_module, "_locked", lambda record: Import.objects.get(pk=record.pk))
 
     _, rows_done = both_workers_on_one_file(monkeypatch)
 

@@ -7,23 +7,25 @@ from argparse import ArgumentParser
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from campaigns.services import Draft, save_draft
 from contacts.channels import Channel
-from contacts.models import Business
-from contacts.services import add_demo_contacts, remove_demo_contacts
+from contacts.models import Business, ContactTag, Tag
+from contacts.queries import links_stay_here
+from contacts.services import add_demo_contacts, find_or_make_tag, remove_demo_contacts
 from messaging.services.control import remove_demo
 from redemptions.models import Device, Offer
 from redemptions.services import adopt_demo_offer, create_offer, enrol_device_start, remove_demo_offers
 
 USER = "demo"
+TAG = "Demo guests"
 WORDING = "Demo: agreed at the till to offers by e-mail and text."
 FIRST_NAMES = (
     "Maria James Zoë Ahmed Li Olivia Noah Sofía Emma Liam Ava Mateo Mia Lucas Chloé Ethan Anna Björn Grace Omar"
@@ -59,8 +61,8 @@ class Command(BaseCommand):
     def _load(self, at: datetime) -> None:
         Business.load()
         if not Offer.objects.filter(is_demo=True).exists():
-            people = add_demo_contacts(_people(), tag_name="Demo guests", wording=WORDING, at=at - timedelta(days=30))
-            _campaigns(at)
+            people = add_demo_contacts(_people(), tag_name=TAG, wording=WORDING, at=at - timedelta(days=30))
+            _campaigns(at, tag=find_or_make_tag(TAG))
             self.stdout.write(f"{len(people)} demo contacts, a deal and two draft campaigns are there.")
         device = Device.objects.filter(is_demo=True).first()
         if device is None:
@@ -74,7 +76,7 @@ class Command(BaseCommand):
         users = get_user_model()._default_manager
         if users.filter(username=USER).exists():
             return
-        password = USER if _is_local() else secrets.token_urlsafe(9)
+        password = USER if links_stay_here() else secrets.token_urlsafe(9)
         get_user_model().objects.create_superuser(USER, password=password)
         self.stdout.write(f"Log in at {settings.PUBLIC_BASE_URL}/admin/ as {USER} with the password {password}")
 
@@ -82,6 +84,9 @@ class Command(BaseCommand):
         for offer in Offer.objects.filter(is_demo=True, campaigns__is_demo=False).distinct():
             adopt_demo_offer(offer)
             self.stdout.write(f"The deal '{offer.name}' stays: a campaign of your own uses it.")
+        for tag in _tags_in_use():
+            ContactTag.objects.filter(tag=tag, contact__is_demo=True).delete()
+            self.stdout.write(f"The tag '{tag}' stays, on nobody of the demo: a campaign of your own uses it.")
         remove_demo()
         remove_demo_offers()
         count = remove_demo_contacts()
@@ -89,8 +94,10 @@ class Command(BaseCommand):
         self.stdout.write(f"Took away {count} demo contacts, their campaigns and deal, and the login {USER}.")
 
 
-def _is_local() -> bool:
-    return urlsplit(settings.PUBLIC_BASE_URL).hostname in {"localhost", "127.0.0.1"}
+def _tags_in_use() -> list[Tag]:
+    """Return the tags of demo people that campaigns of the shop's own go to or leave out: such a tag cannot go."""
+    own = Q(campaigns__is_demo=False) | Q(left_out_by_campaigns__is_demo=False)
+    return list(Tag.objects.filter(own, contacttag__contact__is_demo=True).distinct())
 
 
 def _people() -> list[dict[str, str]]:
@@ -107,7 +114,8 @@ def _people() -> list[dict[str, str]]:
     return people
 
 
-def _campaigns(at: datetime) -> None:
+def _campaigns(at: datetime, *, tag: Tag) -> None:
+    """Write the drafts for the demo guests alone, never for the shop's own people."""
     offer = create_offer(
         name="20 % off lunch",
         type=Offer.Type.PERCENT,
@@ -125,7 +133,10 @@ def _campaigns(at: datetime) -> None:
             preheader="Your personal code is inside.",
             body=EMAIL_BODY,
             offer=offer,
+            tag=tag,
             is_demo=True,
         )
     )
-    save_draft(Draft(name="Demo: lunch deal by text", channel=Channel.SMS, body=SMS_BODY, offer=offer, is_demo=True))
+    save_draft(
+        Draft(name="Demo: lunch deal by text", channel=Channel.SMS, body=SMS_BODY, offer=offer, tag=tag, is_demo=True)
+    )

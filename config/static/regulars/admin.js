@@ -61,13 +61,13 @@
   });
 
   // On a phone the rows of a list are cards: name each cell by its column.
-  document.querySelectorAll("#result_list").forEach((table) => {
+  document.querySelectorAll("#result_list, table.stack").forEach((table) => {
     const labels = [...table.querySelectorAll("thead th")].map((cell) =>
-      cell.classList.contains("action-checkbox-column") ? "" : cell.querySelector(".text")?.textContent.trim(),
+      cell.classList.contains("action-checkbox-column") ? "" : (cell.querySelector(".text") ?? cell).textContent.trim(),
     );
     table.querySelectorAll("tbody tr").forEach((row) =>
       [...row.cells].forEach((cell, number) => {
-        if (labels[number] && cell.tagName === "TD") {
+        if (labels[number] && cell.tagName === "TD" && !cell.dataset.label) {
           cell.dataset.label = labels[number];
         }
       }),

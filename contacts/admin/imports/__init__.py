@@ -32,6 +32,7 @@ from contacts.admin.imports.forms import (
 from contacts.importing import (
     ImportBusy,
     ImportFileError,
+    NoAddressColumn,
     NotWaiting,
     Reading,
     advance_now,
@@ -45,8 +46,9 @@ from contacts.importing import (
     problems_csv,
     read_again,
     stage,
+    state_consent,
 )
-from contacts.importing.sniff import MEANINGS
+from contacts.importing.reading.sniff import MEANINGS, require_addresses
 from contacts.models import UNDO_FOR, Import, ImportProblem
 from contacts.services import find_or_make_tag
 
@@ -59,7 +61,7 @@ EDITABLE = {Status.UPLOADED, Status.CHECKED}
 
 @admin.register(Import)
 class ImportAdmin(PlainAdmin[Import]):
-    list_display = ("name", "status_badge", "rows", "new", "problems_found", "day", "by")
+    list_display = ("name", "status_badge", "rows", "new", "problems_found", "to_look_at", "day", "by")
     list_filter = ("status",)
     list_select_related = ("created_by",)
     sortable_by = ()
@@ -88,20 +90,24 @@ class ImportAdmin(PlainAdmin[Import]):
         return pages.status_badge(record)
 
     @admin.display(description="Rows")
-    def rows(self, record: Import) -> int:
-        return record.total or pages.counts_of(record).rows
+    def rows(self, record: Import) -> str:
+        return f"{pages.counts_of(record).rows or record.total or 0:,}"
 
     @admin.display(description="New")
-    def new(self, record: Import) -> int:
-        return pages.counts_of(record).created
+    def new(self, record: Import) -> str:
+        return f"{pages.counts_of(record).created:,}"
 
-    @admin.display(description="Problems")
-    def problems_found(self, record: Import) -> int:
-        return pages.counts_of(record).invalid
+    @admin.display(description="Left out")
+    def problems_found(self, record: Import) -> str:
+        return f"{pages.counts_of(record).invalid:,}"
+
+    @admin.display(description="To look at")
+    def to_look_at(self, record: Import) -> str:
+        return f"{pages.counts_of(record).review:,}"
 
     @admin.display(description="When")
     def day(self, record: Import) -> object:
-        return timezone.localtime(record.created_at).date()
+        return timezone.localtime(record.created_at)
 
     @admin.display(description="By", empty_value="—")
     def by(self, record: Import) -> object:
@@ -194,6 +200,10 @@ class ImportAdmin(PlainAdmin[Import]):
                 chosen_columns(request.POST, plan, number),
                 meaning=meaning if meaning in MEANINGS else None,
             )
+        try:
+            require_addresses(plans_of(record))
+        except NoAddressColumn as error:
+            raise ImportFileError("Say which column holds the e-mail addresses or the phone numbers.") from error
         return _go("consent", record)
 
     def consent_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -204,17 +214,20 @@ class ImportAdmin(PlainAdmin[Import]):
         form = ConsentForm(request.POST or None, initial=_initial(record), label_suffix="")
         if request.method == "POST" and form.is_valid():
             data = form.cleaned_data
-            record.consent_email, record.consent_sms = form.wording("email"), form.wording("sms")
-            record.consent_at = data["consent_date"] or timezone.now()
-            record.conflicts = data["conflicts"]
-            record.tag = find_or_make_tag(data["tag"].strip()) if data["tag"].strip() else None
-            record.save(update_fields=["consent_email", "consent_sms", "consent_at", "conflicts", "tag"])
             try:
+                state_consent(
+                    record,
+                    email=form.wording("email"),
+                    sms=form.wording("sms"),
+                    since=data["consent_date"] or timezone.now(),
+                    conflicts=Import.Conflicts(data["conflicts"]),
+                    tag=find_or_make_tag(data["tag"].strip()) if data["tag"].strip() else None,
+                )
                 ask_check(record)
             except ImportFileError as error:
                 self.message_user(request, str(error), level="ERROR")
                 return _go("columns", record)
-            except ImportBusy:
+            except (ImportBusy, NotWaiting):
                 return self._too_late(request, record)
             advance_now(record, clock=timezone.now, seconds=SECONDS_HERE)
             return _page_of(record)

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 
 from contacts.importing import FIELDS, PRESETS, TablePlan
-from contacts.importing.files import MAX_BYTES
+from contacts.importing.reading.files import MAX_BYTES
 from contacts.models import Import, Tag
 
 SEPARATORS = [("", "Find out"), (",", "Comma"), (";", "Semicolon"), ("\t", "Tab"), ("|", "Vertical bar")]

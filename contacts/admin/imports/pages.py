@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 
-from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from contacts.admin.base import Number, badge, people
-from contacts.importing import PRESETS, Counts, TablePlan, can_undo, plans_of, samples_of
-from contacts.importing.resource import diff
+from contacts.importing import PRESETS, Counts, TablePlan, plans_of, samples_of
+from contacts.importing.reading.resource import diff
 from contacts.models import Import
 
 Status = Import.Status
@@ -57,7 +54,16 @@ class TableView:
     name: str
     preset: str
     meaning: str
-    columns: list[Column]
+    used: list[Column]
+    left_out: list[Column]
+
+    @property
+    def has_email(self) -> bool:
+        return any(column.field == "email" for column in self.used)
+
+    @property
+    def has_phone(self) -> bool:
+        return any(column.field == "phone" for column in self.used)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,8 @@ def numbers_of(record: Import) -> list[Number]:
 
 def consent_lines(record: Import) -> list[str]:
     """Say in words who may be written to by this import, and who may not."""
+    if record.undone_at is not None:
+        return []
     counts, done = counts_of(record), record.status in ENDED
     verb = "may" if done else "will be allowed to"
     lines = [
@@ -129,7 +137,7 @@ def line_of(record: Import) -> str:
     """Say how far it is: `Being checked: 12,000 of 100,000 rows`."""
     words = {
         Status.CHECKING: "Checking",
-        Status.QUEUED: "Waiting for the worker",
+        Status.QUEUED: "Waiting for the background worker",
         Status.RUNNING: "Importing",
         Status.UNDOING: "Undoing",
     }
@@ -156,7 +164,8 @@ def _table(record: Import, number: int, plan: TablePlan) -> TableView:
         for position, name in enumerate(plan.header)
     ]
     preset = PRESETS[plan.preset].label if plan.preset in PRESETS and plan.preset != "plain" else ""
-    return TableView(number, plan.name, preset, plan.meaning, columns)
+    used = [column for column in columns if column.field]
+    return TableView(number, plan.name, preset, plan.meaning, used, [column for column in columns if not column.field])
 
 
 def samples_shown(record: Import) -> list[tuple[str, list[SampleView]]]:
@@ -175,9 +184,3 @@ def has_consent_columns(record: Import) -> bool:
         for plan in plans_of(record)
         for field in plan.mapping.values()
     ) or any(plan.meaning for plan in plans_of(record))
-
-
-def undo_link(record: Import, at: datetime) -> SafeString | str:
-    if not can_undo(record, at=at):
-        return ""
-    return format_html("{}", reverse("admin:contacts_import_undo", args=[record.pk]))

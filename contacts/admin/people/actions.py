@@ -19,7 +19,7 @@ from contacts.admin.people.panels import may_record_consent
 from contacts.admin.people.reveal import is_revealed, reveal
 from contacts.channels import Channel
 from contacts.models import AuditEvent, ConsentEvent, Contact
-from contacts.queries import channel_state, export_person, suppressions_of
+from contacts.queries import channel_state, export_person
 from contacts.services import audit, block, erase, record_consent, unsubscribe
 
 if TYPE_CHECKING:
@@ -131,9 +131,8 @@ class PersonActions(ContactPages):
 
     def consent_view(self, request: HttpRequest, pk: int, channel: str) -> HttpResponse:
         contact, way, index = self._addressed(request, pk, channel)
-        live = suppressions_of(contact).filter(channel=way, lifted_at=None).first()
         may_lift = request.user.has_perm("contacts.lift_suppression")
-        if not may_record_consent(channel_state(contact, way), live, may_lift=may_lift):
+        if not may_record_consent(channel_state(contact, way), may_lift=may_lift):
             self.message_user(request, f"Consent to {way.label} cannot be recorded here now.", level="WARNING")
             return back_to(contact)
         form = ConsentForm(request.POST or None, label_suffix="")

@@ -49,12 +49,13 @@ class TimelineLine:
 def channel_panels(contact: Contact, request: HttpRequest) -> list[ChannelPanel]:
     """Return the channels on which the contact has an address. Two queries each, and one."""
     may_lift = request.user.has_perms(["contacts.view_suppression", "contacts.lift_suppression"])
-    live = {block.channel: block for block in suppressions_of(contact).filter(lifted_at=None)}
+    blocks = sorted(suppressions_of(contact).filter(lifted_at=None), key=lambda block: block.strength)
+    strongest = {block.channel: block for block in blocks}
     panels = []
     for channel in Channel:
         state = channel_state(contact, channel)
         if state.state != ChannelStatus.ABSENT:
-            panels.append(_panel(channel, state, live.get(channel.value), may_lift=may_lift))
+            panels.append(_panel(channel, state, strongest.get(channel.value), may_lift=may_lift))
     return panels
 
 
@@ -66,19 +67,17 @@ def _panel(channel: Channel, state: ChannelState, block: Suppression | None, *, 
         reason="" if reason == state.state.label else reason,
         since=state.since,
         can_unsubscribe=state.state in {*WAITING, ChannelStatus.SUBSCRIBED},
-        can_consent=may_record_consent(state, block, may_lift=may_lift),
-        can_block=block is None,
+        can_consent=may_record_consent(state, may_lift=may_lift),
+        can_block=Suppression.Reason.MANUAL not in state.blocks,
         lift_url=reverse("admin:contacts_suppression_lift", args=[block.pk]) if block and may_lift else "",
     )
 
 
-def may_record_consent(state: ChannelState, block: Suppression | None, *, may_lift: bool) -> bool:
+def may_record_consent(state: ChannelState, *, may_lift: bool) -> bool:
     """Say whether consent may be written down by hand: not behind a block, and after a withdrawal only by those who
     may lift one.
     """
-    if block is not None:
-        return False
-    return state.state in WAITING or (state.state == ChannelStatus.UNSUBSCRIBED and may_lift)
+    return state.may_rejoin and not state.blocks and (may_lift or not state.withdrawn)
 
 
 def numbers(contact: Contact) -> list[tuple[str, str]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils import timezone
 
@@ -29,7 +27,7 @@ from contacts.importing import (
 )
 from contacts.management.console import ConsoleCommand, past_instant
 from contacts.models import Import, ImportProblem
-from contacts.services import find_or_make_tag
+from contacts.services import find_or_make_tag, write_private_file
 
 
 class Command(ConsoleCommand):
@@ -129,12 +127,7 @@ def _write_problems(record: Import) -> str | None:
     """Write the rows and cells left out to a file only its owner can read; return its path."""
     if not ImportProblem.objects.filter(run=record).exists():
         return None
-    folder = Path(settings.VAR_DIR) / "imports"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"import-{record.pk}-problems.csv"
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.writelines(problems_csv(record))
-    return str(path)
+    return str(write_private_file(f"import-{record.pk}-problems.csv", problems_csv(record)))
 
 
 def _words(counts: Counts, problems_file: str | None, *, dry_run: bool) -> str:
@@ -150,7 +143,7 @@ def _words(counts: Counts, problems_file: str | None, *, dry_run: bool) -> str:
     if counts.opted_out:
         lines.append(f"{counts.opted_out} unsubscribed or bounced elsewhere, and are not written to from here.")
     if problems_file:
-        lines.append(f"What was left out, and why: {problems_file}")
+        lines.append(f"What was left out, and why (deleted after a week): {problems_file}")
     if dry_run:
         lines.append("Dry run: nothing was written.")
     return "\n".join(lines)

@@ -7,9 +7,9 @@ from datetime import date, datetime
 import pytest
 from openpyxl import Workbook
 
-from contacts.importing import files
-from contacts.importing.files import ImportFileError, NoAddressColumn, unpack
-from contacts.importing.sniff import TablePlan, detect, require_addresses, rows_of, sample_rows
+from contacts.importing.reading import files
+from contacts.importing.reading.files import ImportFileError, NoAddressColumn, unpack
+from contacts.importing.reading.sniff import TablePlan, detect, require_addresses, rows_of, sample_rows
 
 HEADER = ["E-mail", "Vorname", "Telefon"]
 PEOPLE = [["jose@example.org", "José", "217-555-0142"], ["zoe@example.org", "Zoë Müller", "217-555-0143"]]

@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime
 import pytest
 
 from contacts.channels import Channel
-from contacts.importing.files import unpack
-from contacts.importing.presets import PRESETS
-from contacts.importing.rows import read_row
-from contacts.importing.sniff import detect, rows_of
-from contacts.importing.words import Claim
+from contacts.importing.reading.files import unpack
+from contacts.importing.reading.presets import PRESETS
+from contacts.importing.reading.rows import read_row
+from contacts.importing.reading.sniff import detect, rows_of
+from contacts.importing.reading.words import Claim
 
 MAILCHIMP = (
     "Email Address,First Name,Last Name,Address,Phone Number,Birthday,MEMBER_RATING,OPTIN_TIME,OPTIN_IP,CONFIRM_TIME,"

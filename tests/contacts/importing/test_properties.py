@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contacts.channels import AddressError, clean_cell, clean_email, clean_name, normalise_email, normalise_phone
-from contacts.importing.encodings import lines_of
-from contacts.importing.files import ImportFileError
-from contacts.importing.rows import read_date, read_row
-from contacts.importing.sniff import TablePlan, detect, rows_of
-from contacts.importing.widgets import BirthdayWidget, EmailWidget, NameWidget, PhoneWidget, TagsWidget
-from contacts.importing.words import Claim, read_instant, read_status
+from contacts.importing.reading.encodings import lines_of
+from contacts.importing.reading.files import ImportFileError
+from contacts.importing.reading.rows import read_date, read_row
+from contacts.importing.reading.sniff import TablePlan, detect, rows_of
+from contacts.importing.reading.widgets import BirthdayWidget, EmailWidget, NameWidget, PhoneWidget, TagsWidget
+from contacts.importing.reading.words import Claim, read_instant, read_status
 
 texts = st.text(max_size=60) | st.text(alphabet=string.printable + "\u00a0\u200b\u202aéñ@＠０１", max_size=40)
 near_addresses = st.builds(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from contacts.channels import AddressError, normalise_email, normalise_phone
-from contacts.importing.files import ROW_BREAK, ImportFileError
+from contacts.importing.reading.files import ROW_BREAK, ImportFileError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,35 +8,17 @@ from typing import Any
 
 from contacts.channels import AddressError, Channel
 from contacts.fields import keyed_hash
-from contacts.importing.claims import Cells, ChannelClaim, read_claims
-from contacts.importing.files import MAX_CELL
-from contacts.importing.sniff import Row, TablePlan
-from contacts.importing.table import filled, is_email
-from contacts.importing.widgets import (
-    UNKNOWN_YEAR,
-    BirthdayWidget,
-    EmailWidget,
-    NameWidget,
-    PhoneWidget,
-    PostalCodeWidget,
-    ReadingWidget,
-    TagsWidget,
-    TextWidget,
-    read_date,
-)
-from contacts.importing.words import REFUSALS, STRENGTH
+from contacts.importing.reading.claims import Cells, ChannelClaim, read_claims
+from contacts.importing.reading.files import MAX_CELL
+from contacts.importing.reading.resource import ContactResource
+from contacts.importing.reading.sniff import Row, TablePlan
+from contacts.importing.reading.table import filled, is_email
+from contacts.importing.reading.widgets import ReadingWidget, name_in, read_date
 
-__all__ = ["UNKNOWN_YEAR", "Candidate", "ChannelClaim", "Problem", "read_date", "read_row", "split_name"]
+__all__ = ["Candidate", "ChannelClaim", "Problem", "read_date", "read_row", "split_name"]
 
-MAX_NOTES = 2000
-EMAIL, PHONE, BIRTHDAY, TAGS = EmailWidget(), PhoneWidget(), BirthdayWidget(), TagsWidget()
-FULL_NAME = NameWidget(max_length=81)
-TEXTS: dict[str, ReadingWidget[str]] = {
-    "first_name": NameWidget(),
-    "last_name": NameWidget(),
-    "postal_code": PostalCodeWidget(),
-}
-NOTES = TextWidget(MAX_NOTES)
+WIDGETS: dict[str, ReadingWidget[Any]] = {name: field.widget for name, field in ContactResource.fields.items()}
+TEXTS = ("first_name", "last_name", "postal_code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +49,15 @@ class Candidate:
     tags: list[str] = field(default_factory=list)
     claims: dict[Channel, ChannelClaim] = field(default_factory=dict)
     cells: list[str] = field(default_factory=list)
+    left_out_index: bytes | None = None
 
     def index(self, channel: Channel) -> bytes | None:
         return self.email_index if channel == Channel.EMAIL else self.phone_index
 
     def drop_phone(self) -> None:
-        """Forget the number, and what was said of it."""
+        """Leave the number out of the contact. What was said of it is kept: a refusal holds, whoever has the number."""
+        self.left_out_index = self.phone_index
         self.phone = self.phone_index = None
-        self.claims.pop(Channel.SMS, None)
-
-    def take_blanks_from(self, other: Candidate) -> None:
-        """Fill what is empty here with what another row of the same person says; a refusal in either holds."""
-        for channel, claim in other.claims.items():
-            if self.index(channel) in (None, other.index(channel)):
-                held = self.claims.get(channel)
-                self.claims[channel] = claim if held is None else _stronger(held, claim)
-        for name in ("email", "email_index", "phone", "phone_index", "birthday"):
-            if getattr(self, name) is None:
-                setattr(self, name, getattr(other, name))
-        self.texts = {**other.texts, **self.texts}
-        known = {tag.casefold() for tag in self.tags}
-        self.tags += [tag for tag in other.tags if tag.casefold() not in known]
-
-
-def _stronger(first: ChannelClaim, second: ChannelClaim) -> ChannelClaim:
-    if second.claim in REFUSALS or first.claim in REFUSALS:
-        return max(first, second, key=lambda said: STRENGTH.index(said.claim))
-    return first if STRENGTH.index(first.claim) >= STRENGTH.index(second.claim) else second
 
 
 @dataclass(slots=True)
@@ -108,13 +72,13 @@ class _Reading:
     def first(self, name: str) -> tuple[str, str]:
         return self.cells[name][0] if name in self.cells else ("", "")
 
-    def take(self, name: str, widget: ReadingWidget[Any], empty: Any = "") -> Any:
+    def take(self, name: str, empty: Any = "") -> Any:
         """Return the value of a field, and note what is wrong or doubtful about its cell."""
         if name not in self.cells:
             return empty
         header, cell = self.cells[name][0]
         try:
-            cleaned = widget.read(cell)
+            cleaned = WIDGETS[name].read(cell)
         except AddressError as error:
             self.problems.append((header, cell, f"This {error}."))
         except ValueError as error:
@@ -133,10 +97,10 @@ def read_row(plan: TablePlan, row: Row) -> tuple[Candidate | None, list[Problem]
         return None, [Problem(row.line, *swallowed, whole_row=True)]
     reading = _Reading(row, Candidate(row.line, cells=list(row.cells)), _cells(plan, row, problems), problems)
     candidate = reading.candidate
-    email, normal = reading.take("email", EMAIL, ("", ""))
+    email, normal = reading.take("email", ("", ""))
     if normal:
         candidate.email, candidate.email_index = email, keyed_hash(Channel.EMAIL.value, normal)
-    if phone := reading.take("phone", PHONE):
+    if phone := reading.take("phone"):
         candidate.phone, candidate.phone_index = phone, keyed_hash(Channel.SMS.value, phone)
     if candidate.email is None and candidate.phone is None:
         wrong = problems or [("", "", "The row has neither an e-mail address nor a phone number.")]
@@ -189,18 +153,18 @@ def _swallowed(plan: TablePlan, row: Row) -> tuple[str, str, str] | None:
 
 def _set_details(reading: _Reading) -> None:
     candidate = reading.candidate
-    texts = {name: reading.take(name, widget) for name, widget in TEXTS.items()}
+    texts = {name: reading.take(name) for name in TEXTS}
     if not texts["first_name"]:
         _take_full_name(reading, texts)
     notes = "\n".join(cell.strip() for _, cell in reading.cells.get("notes", ()))
-    cleaned = NOTES.read(notes)
+    cleaned = WIDGETS["notes"].read(notes)
     if cleaned.doubt:
         reading.problems.append((reading.first("notes")[0], notes, cleaned.doubt))
     texts["notes"] = cleaned.value
     candidate.texts = {name: text for name, text in texts.items() if text}
-    candidate.birthday = reading.take("birthday", BIRTHDAY, None)
+    candidate.birthday = reading.take("birthday", None)
     for header, cell in reading.cells.get("tags", ()):
-        tags = TAGS.read(cell)
+        tags = WIDGETS["tags"].read(cell)
         if tags.doubt:
             reading.problems.append((header, cell, tags.doubt))
         known = {tag.casefold() for tag in candidate.tags}
@@ -209,9 +173,9 @@ def _set_details(reading: _Reading) -> None:
 
 def _take_full_name(reading: _Reading, texts: dict[str, str]) -> None:
     """Fill the names from a column of full names, or from `Maria Kim <maria@example.org>`."""
-    full = reading.take("name", FULL_NAME)
+    full = reading.take("name")
     if not full and not texts["last_name"] and "email" in reading.cells:
-        full = FULL_NAME.read(EMAIL.name_in(reading.first("email")[1])).value
+        full = WIDGETS["name"].read(name_in(reading.first("email")[1])).value
     if not full:
         return
     if texts["last_name"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from contacts.importing.words import Claim
+from contacts.importing.reading.words import Claim
 
 FIELDS: dict[str, str] = {
     "email": "E-mail",

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from contacts.channels import clean_cell
-from contacts.importing.columns import FIELD_OF_HEADER, folded
-from contacts.importing.files import ImportFileError
-from contacts.importing.presets import PRESETS
-from contacts.importing.table import Row, filled, is_address, records_of
+from contacts.importing.reading.columns import FIELD_OF_HEADER, folded
+from contacts.importing.reading.files import ImportFileError
+from contacts.importing.reading.presets import PRESETS
+from contacts.importing.reading.table import Row, filled, is_address, records_of
 
 SEPARATORS = ",;\t|"
 SAMPLE_ROWS = 200

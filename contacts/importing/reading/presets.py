@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from contacts.importing.columns import folded
+from contacts.importing.reading.columns import folded
 
 
 @dataclass(frozen=True)

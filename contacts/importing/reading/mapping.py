@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from contacts.importing.columns import FIELD_OF_HEADER, FIELDS, MULTIPLE, RANK_OF_HEADER, folded, refusal_of
-from contacts.importing.files import ImportFileError
-from contacts.importing.headers import any_filled
-from contacts.importing.presets import PRESETS, Preset, recognise
-from contacts.importing.table import Row, filled, is_email, is_phone
-from contacts.importing.words import Claim, read_instant, read_status
+from contacts.importing.reading.columns import FIELD_OF_HEADER, FIELDS, MULTIPLE, RANK_OF_HEADER, folded, refusal_of
+from contacts.importing.reading.files import ImportFileError
+from contacts.importing.reading.headers import any_filled
+from contacts.importing.reading.presets import PRESETS, Preset, recognise
+from contacts.importing.reading.table import Row, filled, is_email, is_phone
+from contacts.importing.reading.words import Claim, read_instant, read_status
 
 MOSTLY = 0.8
+HALF = 0.5
 _ABOUT_CONSENT = re.compile(
     r"newsletter|marketing|consent|optin|optedin|subscri|permission|agree|gdpr|dsgvo|rgpd|einwillig|suscri|abonn|"
     r"iscri[tz]|inscri[tp]"
@@ -66,6 +67,8 @@ def map_columns(
     mapping = _merged(decided, _by_name(header, preset, sample) if preset else [])
     for field, is_one in (("email", is_email), ("phone", is_phone)):
         _map_by_value(mapping, field, is_one, len(header), sample, decided)
+    if "email" not in mapping.values():  # mistyped, or two in a cell: still better read than left out in silence
+        _map_by_value(mapping, "email", has_at, len(header), sample, decided, mostly=HALF)
     if preset:
         names = [_folded_name(name) for name in header]
         _map_consent(mapping, names, preset, sample, decided)
@@ -124,6 +127,8 @@ def _map_by_value(
     width: int,
     sample: list[Row],
     decided: dict[int, str],
+    *,
+    mostly: float = MOSTLY,
 ) -> None:
     """Give `field` to the first column in which most filled cells are one, and which is not clearly something else.
 
@@ -133,7 +138,7 @@ def _map_by_value(
     if held is not None and (held in decided or _share(sample, held, is_one) > 0):
         return
     free = (at for at in range(width) if at not in decided and mapping.get(at, "") in ("", "name", "notes"))
-    found = next((at for at in free if _share(sample, at, is_one) > MOSTLY), None)
+    found = next((at for at in free if _share(sample, at, is_one) > mostly), None)
     if found is not None:
         if held is not None:
             del mapping[held]
@@ -168,6 +173,10 @@ def _turn_to_texts(mapping: dict[int, str], names: list[str], decided: dict[int,
     for at, field in mapping.items():
         if field.startswith("email_") and at not in decided and not _ABOUT_E_MAIL.search(names[at]):
             mapping[at] = field.replace("email_", "sms_", 1)
+
+
+def has_at(cell: str) -> bool:
+    return "@" in cell
 
 
 def is_status(cell: str) -> bool:

@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import lru_cache
 
 from contacts.channels import Channel
-from contacts.importing import columns
-from contacts.importing.presets import PRESETS
-from contacts.importing.sniff import TablePlan
-from contacts.importing.words import (
+from contacts.importing.reading import columns
+from contacts.importing.reading.presets import PRESETS
+from contacts.importing.reading.sniff import TablePlan
+from contacts.importing.reading.words import (
     STRENGTH,
     Claim,
     is_no,
@@ -77,7 +77,7 @@ def read_claims(plan: TablePlan, cells: Cells) -> tuple[dict[Channel, ChannelCla
         said = _Said([], {}, [])
         prefix = CHANNEL_PREFIX[channel]
         _hear_status(said, cells.get(f"{prefix}_status", ()))
-        _hear_times(said, cells, prefix)
+        _hear_times(said, cells, prefix, counts_alone=bool(said.claims) or not _asks_status(plan, prefix))
         if main_channel(fields) == channel and plan.meaning in CLAIM_OF_MEANING:
             said.add(CLAIM_OF_MEANING[plan.meaning], said.at.get(CLAIM_OF_MEANING[plan.meaning]))
         _hear_person(said, cells.get("status", ()), is_main=main_channel(fields) == channel)
@@ -129,10 +129,17 @@ def _read_refusing(cell: str, refusal: Claim) -> tuple[Claim | None, datetime | 
     return claim, None
 
 
-def _hear_times(said: _Said, cells: Cells, prefix: str) -> None:
+def _asks_status(plan: TablePlan, prefix: str) -> bool:
+    """Whether a column says who agreed: then an empty cell of it is no yes, whatever time stands beside it."""
+    return any(
+        field == f"{prefix}_status" and _refusal_of(plan.header[at]) is None for at, field in plan.mapping.items()
+    )
+
+
+def _hear_times(said: _Said, cells: Cells, prefix: str, *, counts_alone: bool) -> None:
     has_agreed, agreed = _instant(said, cells.get(f"{prefix}_consent_at", ()))
     has_left, left = _instant(said, cells.get(f"{prefix}_unsubscribed_at", ()), is_certain=True)
-    if has_agreed:
+    if has_agreed and counts_alone:
         said.add(Claim.GRANTED, agreed)
     if has_left and not (agreed is not None and left is not None and agreed > left):
         said.add(Claim.REVOKED, left)

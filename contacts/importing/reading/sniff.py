@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from typing import Any
 
-from contacts.importing.columns import FIELDS, folded
-from contacts.importing.encodings import EncodingScan, known_encoding, lines_of
-from contacts.importing.files import MAX_COLUMNS, ImportFileError, NoAddressColumn, refuse_what_is_no_table
-from contacts.importing.headers import (
+from contacts.importing.reading.columns import FIELDS, folded
+from contacts.importing.reading.encodings import EncodingScan, known_encoding, lines_of
+from contacts.importing.reading.files import MAX_COLUMNS, ImportFileError, NoAddressColumn, refuse_what_is_no_table
+from contacts.importing.reading.headers import (
     SAMPLE_ROWS,
     from_first_address,
     head_rows,
@@ -20,8 +20,8 @@ from contacts.importing.headers import (
     row_at_line,
     separator_of,
 )
-from contacts.importing.matching import MEANINGS, choose_preset, map_columns, meaning_of
-from contacts.importing.table import Row, records_of
+from contacts.importing.reading.mapping import MEANINGS, choose_preset, map_columns, meaning_of
+from contacts.importing.reading.table import Row, records_of
 
 __all__ = [
     "FIELDS",

@@ -19,10 +19,10 @@ from typing import Any, Generic, TypeVar
 from import_export.widgets import Widget
 
 from contacts.channels import AddressError, clean_cell, clean_email, clean_name, normalise_email, normalise_phone
+from contacts.days import UNKNOWN_YEAR, birthday_text
 
 Value = TypeVar("Value")
 
-UNKNOWN_YEAR = 1904  # of a birthday without a year: a leap year, so that 29 February has its day; month and day count
 OLDEST_YEAR_OF_TWO = 2025  # a birthday in 26 or later is one of 1926 or later
 MAX_TAGS = 50
 
@@ -86,10 +86,11 @@ class EmailWidget(ReadingWidget[tuple[str, str]]):
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Any:
         return self.read("" if value is None else str(value)).value[0]
 
-    def name_in(self, cell: str) -> str:
-        """Return the name of `Maria Kim <maria@example.org>`, or nothing."""
-        text = clean_cell(cell)
-        return parseaddr(text)[0] if text.endswith(">") and "<" in text else ""
+
+def name_in(cell: str) -> str:
+    """Return the name of `Maria Kim <maria@example.org>`, or nothing."""
+    text = clean_cell(cell)
+    return parseaddr(text)[0] if text.endswith(">") and "<" in text else ""
 
 
 class PhoneWidget(ReadingWidget[str]):
@@ -208,12 +209,18 @@ class TagsWidget(ReadingWidget[list[str]]):
         return ", ".join(str(tag) for tag in value or [])
 
 
+_UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
 def _json_list(text: str) -> list[str] | None:
     try:
         read = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return [str(tag) for tag in read if isinstance(tag, str | int)] if isinstance(read, list) else None
+    if not isinstance(read, list):
+        return None
+    # JSON brings back what the file itself cannot hold: control characters, and halves of characters.
+    return [_UNSTORABLE.sub("", str(tag)) for tag in read if isinstance(tag, str | int)]
 
 
 # --- Birthdays --------------------------------------------------------------------------------------------------------
@@ -249,9 +256,7 @@ class BirthdayWidget(ReadingWidget["date | None"]):
         return Cleaned(day)
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
-        if not isinstance(value, date):
-            return "" if value is None else str(value)
-        return value.strftime("--%m-%d") if value.year == UNKNOWN_YEAR else value.isoformat()
+        return birthday_text(value)
 
 
 @lru_cache(maxsize=65536)

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from contacts.importing.files import ImportFileError
+from contacts.importing.reading.files import ImportFileError
 
 MAX_LINE = 1_000_000  # characters
 WINDOWS_KEPT = 20_000
