@@ -15,12 +15,11 @@ from contacts.importing.book import Book, Person
 from contacts.importing.counts import Counts
 from contacts.importing.reading.rows import Candidate, ChannelClaim
 from contacts.importing.reading.words import Claim
-from contacts.models import ChannelStatus, ConsentEvent, Contact, Import, Suppression
+from contacts.models import KEPT_AWAY, ChannelStatus, ConsentEvent, Contact, Import, Suppression
 from contacts.queries import ChannelState, derive_states
 from contacts.services import suppress_many
 from contacts.services.inserting import insert_rows
 
-KEPT_AWAY = {ChannelStatus.UNSUBSCRIBED, ChannelStatus.SUPPRESSED}
 OPEN = {ChannelStatus.NONE, ChannelStatus.PENDING}
 FROM_COLUMNS = "Taken from the consent columns of the imported file."
 EVENT_COLUMNS = (

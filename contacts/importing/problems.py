@@ -8,8 +8,9 @@ import json
 from collections.abc import Iterator
 from itertools import groupby
 
+from contacts.importing.reading.columns import FROM_IMPORT, IMPORTED, LINE, STATE, TO_MEND
 from contacts.importing.reading.sniff import TablePlan
-from contacts.importing.staging import FROM_IMPORT, STATE, plans_of
+from contacts.importing.staging import plans_of
 from contacts.models import Import, ImportProblem
 from contacts.sheets import guard
 
@@ -20,7 +21,6 @@ STATES = {
     "cleaned": "Bounced",
     "nonsubscribed": "Never subscribed",
 }
-ADDED = (FROM_IMPORT, STATE, "Regulars: line", "Regulars: what to mend", "Regulars: imported already")
 Kind = ImportProblem.Kind
 
 
@@ -32,7 +32,9 @@ def problems_csv(record: Import) -> Iterator[bytes]:
     """
     plans = plans_of(record)
     columns = list(dict.fromkeys(name for plan in plans for name in plan.header))
-    yield b"\xef\xbb\xbf" + _line([*columns, *ADDED])
+    # Where no table says it for its rows, a column of states would ask what their own columns answer.
+    states = [STATE] if any(plan.meaning for plan in plans) else []
+    yield b"\xef\xbb\xbf" + _line([*columns, FROM_IMPORT, *states, LINE, TO_MEND, IMPORTED])
     for kind in (Kind.PROBLEM, Kind.REVIEW):
         found = ImportProblem.objects.filter(run=record, kind=kind).iterator(chunk_size=500)
         for _, problems in groupby(found, key=lambda problem: (problem.table, problem.line)):
@@ -48,12 +50,13 @@ def _row(record: Import, plans: list[TablePlan], columns: list[str], problems: l
         return []
     reasons = "; ".join(f"{p.column}: {p.reason}" if p.column else p.reason for p in problems)
     imported = "no" if first.kind == Kind.PROBLEM else "yes"
+    about = [str(first.line), reasons, imported]
     if first.table >= len(plans):  # the headers were forgotten with somebody they named
-        return [str(record.pk), "", str(first.line), reasons, imported, *cells]
+        return [str(record.pk), *about, *cells]
     plan = plans[first.table]
     by_name = dict(zip(plan.header, cells, strict=False))
-    about = [str(record.pk), STATES.get(plan.meaning, ""), str(first.line), reasons, imported]
-    return [*(by_name.get(name, "") for name in columns), *about]
+    states = [STATES.get(plan.meaning, "")] if any(plan.meaning for plan in plans) else []
+    return [*(by_name.get(name, "") for name in columns), str(record.pk), *states, *about]
 
 
 def _line(cells: list[str]) -> bytes:

@@ -16,6 +16,7 @@ from itertools import islice
 
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from contacts.importing.counts import Counts, Tally
 from contacts.importing.reading.files import ImportFileError
@@ -314,7 +315,8 @@ def _undo(record: Import, clock: Clock, deadline: float | None, progress: Progre
 def sweep(*, at: datetime) -> int:
     """Delete what is not needed any more: files nobody imported, and the trails of imports too old to be undone."""
     delete_private_files(before=at - PROBLEM_FILES_KEPT)
-    old = Import.objects.filter(created_at__lt=at - UNDO_FOR, forgotten_at=None, lease=None).exclude(status__in=DUE)
+    kept = Import.objects.annotate(since=Coalesce("started_at", "created_at"))  # undo counts from the run
+    old = kept.filter(since__lt=at - UNDO_FOR, forgotten_at=None, lease=None).exclude(status__in=DUE)
     count = 0
     for record in old.only("pk", "status", "started_at", "upload_file"):
         cancel_import(record)

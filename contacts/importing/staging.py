@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from django.db import transaction
 
-from contacts.importing.reading.columns import FIELDS, MULTIPLE
+from contacts.importing.reading.columns import FIELDS, FROM_IMPORT, MULTIPLE, STATE
 from contacts.importing.reading.files import ImportFileError, unpack
 from contacts.importing.reading.sniff import Row, TablePlan, detect, rows_of, sample_rows
 from contacts.models import ColumnMemory, Import, ImportEntry, ImportProblem, StoredFile, Tag
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 READ_BYTES = 1024 * 1024
-FROM_IMPORT = "Regulars: import"  # the columns of a file of problems
-STATE = "Regulars: state"
 FIRST = ("cleaned", "unsubscribed")  # tables that take people off are read before those that bring them
 
 

@@ -5,6 +5,7 @@ from contacts.models.files import FilePart, StoredFile
 from contacts.models.forms import Confirmation, SignupForm
 from contacts.models.imports import UNDO_FOR, ColumnMemory, Import, ImportEntry, ImportProblem
 from contacts.models.people import (
+    KEPT_AWAY,
     Activity,
     Address,
     ChannelStatus,
@@ -21,6 +22,7 @@ from contacts.models.shop import AuditEvent, Business, Canary, validate_timezone
 from contacts.models.work import BackgroundWork, Job
 
 __all__ = [
+    "KEPT_AWAY",
     "UNDO_FOR",
     "Activity",
     "Address",

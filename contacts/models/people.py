@@ -45,6 +45,9 @@ class ChannelStatus(models.TextChoices):
     SUPPRESSED = "suppressed", "Cannot be reached"
 
 
+KEPT_AWAY = frozenset({ChannelStatus.UNSUBSCRIBED, ChannelStatus.SUPPRESSED})
+
+
 class ContactQuerySet(EncryptedQuerySet):
     def with_address(self, channel: Channel, index: bytes) -> ContactQuerySet:
         """Keep the contact whose address of `channel` has this blind index: none or one."""

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from contacts.channels import Channel
+from contacts.days import birthday_text
 from contacts.models import Activity, Address, Confirmation, ConsentEvent, Contact, ImportEntry, Suppression
 from contacts.queries.addresses import addresses_of, at_addresses
 from contacts.queries.states import channel_state
@@ -228,7 +229,8 @@ _CONFIRMATION_FIELDS = (
 
 
 def _fields(contact: Contact) -> dict[str, Any]:
-    return {"id": contact.pk, **{name: getattr(contact, name) for name in _OWN_FIELDS}}
+    fields = {name: getattr(contact, name) for name in _OWN_FIELDS}
+    return {"id": contact.pk, **fields, "birthday": birthday_text(contact.birthday) or None}
 
 
 def _state(contact: Contact, channel: Channel) -> dict[str, Any]:

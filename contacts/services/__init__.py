@@ -16,7 +16,6 @@ from contacts.services.files import (
     delete_file,
     delete_private_files,
     read_file,
-    store_file,
     write_private_file,
 )
 from contacts.services.leases import wake
@@ -64,7 +63,6 @@ __all__ = [
     "save_contact",
     "set_fewer_messages",
     "start_again",
-    "store_file",
     "suppress",
     "suppress_many",
     "unsubscribe",

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from contacts.days import UNKNOWN_YEAR, birthday_text
 from contacts.models import AuditEvent, Contact, ContactQuerySet, ContactTag, Job
 from contacts.services.audit import audit
 from contacts.services.files import delete_file
@@ -27,6 +28,11 @@ def tags_cell(names: Collection[str]) -> str:
     return ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' if set(name) & set(',;|"') else name for name in names)
 
 
+def _birthday(contact: Contact, zone: ZoneInfo) -> Cell:
+    known = contact.birthday is None or contact.birthday.year != UNKNOWN_YEAR
+    return contact.birthday if known else birthday_text(contact.birthday)
+
+
 def _tags(contact: Contact, zone: ZoneInfo) -> str:
     names = getattr(contact, "tag_names", None)
     return tags_cell([tag.name for tag in contact.tags.all()] if names is None else names)
@@ -37,7 +43,7 @@ COLUMNS: dict[str, Callable[[Contact, ZoneInfo], Cell]] = {
     "Phone": lambda contact, zone: contact.phone,
     "First name": lambda contact, zone: contact.first_name,
     "Last name": lambda contact, zone: contact.last_name,
-    "Birthday": lambda contact, zone: contact.birthday,
+    "Birthday": _birthday,
     "Postal code": lambda contact, zone: contact.postal_code,
     "Tags": _tags,
     "E-mail status": lambda contact, zone: contact.get_email_status_display(),

@@ -16,13 +16,6 @@ from contacts.models import FilePart, StoredFile
 PART_BYTES = 256 * 1024
 
 
-def store_file(pieces: Iterable[bytes]) -> StoredFile:
-    """Keep a file given in pieces of any size; one part is held in memory at a time."""
-    file = StoredFile.objects.create()
-    append_pieces(file, pieces)
-    return file
-
-
 def append_pieces(file: StoredFile, pieces: Iterable[bytes]) -> tuple[int, int]:
     """Add to the end of a file, beginning a part of its own; return the numbers of its first and last part."""
     first = number = FilePart.objects.filter(file=file).count()

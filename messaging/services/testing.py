@@ -8,13 +8,11 @@ from campaigns.models import Campaign
 from campaigns.queries import SAMPLE, person_of, variant_of
 from contacts.channels import Channel, deliverable, normalise
 from contacts.fields import keyed_hash
-from contacts.models import Business, ChannelStatus, Contact
+from contacts.models import KEPT_AWAY, Business, Contact
 from contacts.queries import derive_states
 from messaging.services.composing import Composer
 from messaging.transports import transport_for
 from redemptions.services import issue_test_code
-
-KEPT_AWAY = {ChannelStatus.UNSUBSCRIBED, ChannelStatus.SUPPRESSED}
 
 
 class TestRefused(Exception):

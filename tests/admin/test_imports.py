@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from contacts.admin.imports import ImportAdmin
 from contacts.channels import Channel
-from contacts.importing import advance_imports, plans_of
+from contacts.importing import ImportFileError, advance_imports, plans_of
 from contacts.models import AuditEvent, ChannelStatus, Contact, Import, StoredFile
 from tests.admin.conftest import staff_client
 
@@ -214,6 +214,29 @@ def test_a_large_file_is_left_to_the_worker(db, admin_client, monkeypatch):
     assert json.loads(admin_client.get(step(record, "progress")).content)["final"] is True
 
 
+def test_a_check_that_stopped_leads_back_to_the_columns_and_says_why(db, admin_client, monkeypatch):
+    def stop(*args, **kwargs):
+        raise ImportFileError("A quotation mark in line 2 is never closed.")
+
+    monkeypatch.setattr("contacts.importing.run.do_chunk", stop)
+    record = check(admin_client)
+
+    page = admin_client.get(step(record, "change"), follow=True)
+
+    assert page.redirect_chain[-1][0] == step(record, "columns")
+    assert "A quotation mark in line 2 is never closed." in page.content.decode()
+
+
+def test_does_not_say_that_nobody_agreed_where_they_had_before(db, admin_client):
+    rows = b"Email,Email Marketing Consent\nann@example.com,SUBSCRIBED\n"
+    admin_client.post(step(check(admin_client, rows), "run"))
+
+    again = admin_client.get(step(check(admin_client, rows), "change")).content.decode()
+
+    assert "Nobody new from this file will be written to" in again
+    assert "Neither the file nor you said" not in again
+
+
 def test_imports_once_however_often_it_is_pressed(db, admin_client):
     record = check(admin_client)
 
@@ -288,11 +311,12 @@ def test_hands_out_what_was_left_out_as_a_file_to_mend(db, admin_client):
 
     upload(admin_client, text.replace("bad", "ben@example.com").encode(), "mended.csv")
     child = Import.objects.latest("pk")
-    assert plans_of(child)[0].mapping == {0: "email", 1: "last_name", 3: "phone", 5: "email_status"}
+    assert plans_of(child)[0].mapping == {0: "email", 1: "last_name", 3: "phone"}
     assert (child.consent_email, child.tag.name) == ("Signed the list.", "VIP")
 
 
-def test_a_mended_row_still_says_which_table_it_stood_in(db, admin_client):
+@pytest.mark.parametrize("parent", ["is there", "is gone"])
+def test_a_mended_row_still_says_which_table_it_stood_in(parent, db, admin_client):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("subscribed.csv", "Email Address,LEID,EUID,MEMBER_RATING\nann@example.com,1,a,2\n")
@@ -302,6 +326,9 @@ def test_a_mended_row_still_says_which_table_it_stood_in(db, admin_client):
     admin_client.post(step(record, "consent"), NO_CONSENT)
     admin_client.post(step(record, "run"))
     text = b"".join(admin_client.get(step(record, "problems")).streaming_content).decode()
+    if parent == "is gone":
+        text = text.replace(f",{record.pk},Unsubscribed", ",999999,Unsubscribed")
+        assert "999999" in text
 
     child = check(admin_client, text.replace("out@example,", "out@example.com,").encode())
     admin_client.post(step(child, "run"))

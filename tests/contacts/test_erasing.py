@@ -36,6 +36,7 @@ from contacts.models import (
 )
 from contacts.queries import derive_states
 from contacts.services import (
+    append_pieces,
     block,
     erase,
     erase_address,
@@ -46,7 +47,6 @@ from contacts.services import (
     record_consent,
     save_contact,
     signup,
-    store_file,
     suppress,
 )
 from messaging.models import InboundText, Message, ProviderEvent
@@ -175,12 +175,14 @@ def write_about(contact: Contact, campaign: Campaign, owner: User) -> Message:
         ip_address="203.0.113.77",
         expires_at=LATER,
     )
+    export = StoredFile.objects.create()
+    append_pieces(export, [EMAIL.encode()])
     Job.objects.create(
         kind=Job.Kind.EXPORT,
         status=Job.Status.DONE,
         selection={"ids": [contact.pk]},
         last_contact_id=contact.pk,
-        result=store_file([EMAIL.encode()]),
+        result=export,
         finished_at=AT,
     )
     return send_to(contact, campaign)

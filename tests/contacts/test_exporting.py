@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from contacts.days import UNKNOWN_YEAR
 from contacts.models import AuditEvent, ChannelStatus, Contact, ContactTag, Job, Segment, Tag
+from contacts.queries import export_person
 from contacts.services import exporting
 from contacts.services.exporting import HEADER, tags_cell
 from tests.contacts.test_sheets import read_csv, read_xlsx
@@ -74,6 +76,16 @@ def test_writes_every_column(maria, tmp_path):
         "Sign-up form",
         "2026-11-20",
     ]
+
+
+def test_a_birthday_without_a_year_has_none(ben, tmp_path):
+    ben.birthday = date(UNKNOWN_YEAR, 2, 29)
+    ben.save()
+
+    export(tmp_path / "all.csv")
+
+    assert read_csv((tmp_path / "all.csv").read_bytes())[2][4] == "'--02-29"
+    assert export_person(ben)["birthday"] == "--02-29"
 
 
 def test_begins_with_a_byte_order_mark(maria, tmp_path):
@@ -184,6 +196,8 @@ def test_says_where_a_file_cannot_be_written(maria, tmp_path):
 
 
 def test_imports_again_as_it_was(maria, ben, tmp_path):
+    ben.birthday = date(UNKNOWN_YEAR, 2, 29)
+    ben.save()
     before = {
         contact.email: (contact.phone, contact.first_name, contact.last_name, contact.birthday, contact.postal_code)
         for contact in Contact.objects.all()

@@ -246,17 +246,21 @@ class ImportAdmin(PlainAdmin[Import]):
         """Step 4 to 6: what the import would do, how far it is, what it did."""
         record = self._record(request, int(object_id) if object_id.isdigit() else 0, view_only=True)
         may = self.has_add_permission(request)
-        if record.status == Status.UPLOADED and record.upload_file is not None and may and not record.failure:
+        if record.status == Status.UPLOADED and record.upload_file is not None and may:
+            if record.failure:  # the check stopped: nothing was written, and the columns may be what is wrong
+                self.message_user(request, record.failure, level="ERROR")
             return _go("columns", record)
         found = ImportProblem.objects.filter(run=record)
         shown, total = list(found[:PROBLEMS_SHOWN]), found.count()
         waiting = record.status in {Status.CHECKED, Status.FAILED} and record.upload_file is not None
+        waiting = waiting and record.undone_at is None
         context = {
             "title": record.file_name,
             "record": record,
             "status": self.status_badge(record),
             "numbers": pages.numbers_of(record),
             "consent_lines": pages.consent_lines(record),
+            "nobody_agreed": not (record.consent_email or record.consent_sms or pages.has_consent_columns(record)),
             "importable": pages.importable(record),
             "line": pages.line_of(record),
             "is_moving": record.status in pages.MOVING,

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from contacts.channels import AddressError, Channel, clean_name
+from contacts.days import UNKNOWN_YEAR
 from contacts.models import Contact, Tag, stored_address
 from contacts.services.lifting import LONGEST_BLOCK_REASON, SHORTEST_REASON
 
@@ -27,6 +28,7 @@ class ContactForm(forms.ModelForm[Contact]):
             "birthday": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
             "notes": forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField"}),
         }
+        help_texts = {"birthday": f"Where the year is not known: {UNKNOWN_YEAR}."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

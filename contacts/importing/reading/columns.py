@@ -28,6 +28,11 @@ FIELDS: dict[str, str] = {
     "status": "Status of the person",
 }
 
+# The columns that a file of problems has beside its own. The first two are read when it is uploaded again.
+FROM_IMPORT = "Regulars: import"
+STATE = "Regulars: state"
+LINE, TO_MEND, IMPORTED = "Regulars: line", "Regulars: what to mend", "Regulars: imported already"
+
 # Fields that several columns may fill. Texts are joined; of several statuses a refusal holds, of times the last.
 MULTIPLE = frozenset({"notes", "tags", "status"}) | {field for field in FIELDS if field.startswith(("email_", "sms_"))}
 
@@ -63,7 +68,7 @@ _HEADERS = {
     "newsletter newsletterconsent newslettersubscribed acceptsmarketing acceptsemailmarketing marketingconsent "
     "marketingoptin emailoptout emailoptedout emailunsubscribed emailblacklisted emailblocklisted bounced "
     "emailbounced hardbounced einwilligung newsletteranmeldung suscrito consentimiento inscrit consentement "
-    "iscritto consenso inscrito consentimento ingeschreven toestemming donotemail",
+    "iscritto consenso inscrito consentimento ingeschreven toestemming donotemail regularsstate",
     "sms_status": "smsstatus smsconsent smsmarketingconsent smsmarketing smsoptin smsoptedin smssubscription "
     "smssubscriptionstatus smspermission acceptssmsmarketing textconsent textoptin textsoptin smsoptout "
     "smsoptedout smsunsubscribed smsblacklisted smsblocklisted textoptout donottext",
