@@ -23,7 +23,7 @@ FIND_PYTHON := for name in python3.11 python3; do \
 	"$$name" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done
 
 .PHONY: help run test test-sqlite test-postgres check format lint types imports templates migrations locked deploy \
-	fmt lock bench clean
+	fmt lock bench chaos clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,17 @@ test-sqlite: .venv/dev.stamp
 test-postgres: .venv/dev.stamp
 	@echo "Tests on PostgreSQL, without those of the browser and of the settings, which have run:"
 	@$(BIN)/python scripts/postgres.py $(PYTEST) -m "not browser" --ignore tests/config/test_settings.py $(ARGS)
+
+# Messages, kills and the seed of what is killed when; without one, another each time.
+PEOPLE ?= 10000
+KILLS ?= 20
+SEED ?=
+CHAOS := CHAOS_PEOPLE=$(PEOPLE) CHAOS_KILLS=$(KILLS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest --quiet \
+	--numprocesses 0 --capture no tests/chaos
+
+chaos: .venv/dev.stamp  ## Kill what sends 10,000 mails, 20 times, on each database (SEED=123 does it again).
+	@env -u TEST_DATABASE_URL $(CHAOS) $(ARGS)
+	@$(BIN)/python scripts/postgres.py env $(CHAOS) $(ARGS)
 
 # --- Checks -----------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,16 @@ from benchmarks.measuring import Comparison, Report, machine, markdown
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def server_url() -> str | None:
+    """Return the address of a PostgreSQL server to measure on, where one is named."""
+    return os.environ.get("BENCH_DATABASE_URL") or os.environ.get("TEST_DATABASE_URL")
+
+
 def environment(scratch: Path) -> dict[str, str]:
     """Return an environment in which nothing of this shell, of .env or of any provider is left."""
     named = set(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]*)=", (ROOT / ".env.example").read_text()))
     kept = {name: value for name, value in os.environ.items() if name not in named | {"PORT", "WEB_CONCURRENCY"}}
-    server = os.environ.get("BENCH_DATABASE_URL") or os.environ.get("TEST_DATABASE_URL")
+    server = server_url()
     return kept | {
         "ENV_FILE": os.devnull,
         "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
@@ -63,16 +68,21 @@ def child(name: str, options: dict[str, Any], **more: str) -> Report:
 
 
 @contextmanager
-def provider() -> Iterator[str]:
-    """Run the mail provider of this machine; yield the base address of its API."""
+def provider() -> Iterator[tuple[str, int]]:
+    """Run the provider of this machine; yield the address of its API and the port of its mail server."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.provider"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.provider"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v3/"
+        http_port, smtp_port = process.stdout.readline().split()
+        yield f"http://127.0.0.1:{http_port}", int(smtp_port)
     finally:
-        process.terminate()
+        process.kill()
         process.wait()
 
 
@@ -84,13 +94,80 @@ def measure_import(quick: bool, rows: int | None = None) -> list[Report]:
     return [report, *(child("whole_import", {"rows": size}) for size in sizes)]
 
 
-def measure_send(quick: bool) -> list[Report]:
-    options = {"people": 200 if quick else 2_000, "rounds": 2 if quick else 3}
-    with provider() as api_url:
-        return [
-            child("sending", options, EMAIL_PROVIDER="outbox"),
-            child("sending", options, EMAIL_PROVIDER="sendgrid", SENDGRID_API_KEY="none", EMAIL_API_URL=api_url),
-        ]
+PROVIDERS: dict[str, dict[str, str]] = {
+    "outbox": {"EMAIL_PROVIDER": "outbox"},
+    "sendgrid": {"EMAIL_PROVIDER": "sendgrid", "SENDGRID_API_KEY": "none", "EMAIL_API_URL": "{url}/v3/"},
+    "ses": {
+        "EMAIL_PROVIDER": "ses",
+        "EMAIL_API_URL": "{url}",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+    },
+    "smtp": {
+        "EMAIL_PROVIDER": "smtp",
+        "EMAIL_HOST": "127.0.0.1",
+        "EMAIL_PORT": "{smtp_port}",
+        "EMAIL_USE_TLS": "false",
+    },
+    "twilio": {
+        "SMS_PROVIDER": "twilio",
+        "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000000",
+        "TWILIO_AUTH_TOKEN": "none",
+        "TWILIO_PHONE_NUMBER": "+12175550100",
+        "TWILIO_API_URL": "{url}",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How to measure sending; empty: what says most in a few minutes."""
+
+    providers: list[str] = field(default_factory=list)
+    latencies_ms: list[float] = field(default_factory=list)
+    processes: list[int] = field(default_factory=list)
+    people: int | None = None
+
+    def reports(self, quick: bool) -> list[Report]:
+        providers = self.providers or ["sendgrid", "ses", "smtp", "twilio"]
+        return [self._report(name, quick, is_first=position == 0) for position, name in enumerate(providers)]
+
+    def _report(self, name: str, quick: bool, *, is_first: bool) -> Report:
+        in_full = is_first and not quick and name != "outbox"
+        options = {
+            "provider": name,
+            "latencies_ms": (self.latencies_ms or ([0, 50, 150] if in_full else [0, 50])) if name != "outbox" else [0],
+            "processes": self.processes or ([1, 2] if in_full else [1]),
+            "people": self.people or (200 if quick else 2_000),
+            "rounds": 1 if quick else 3,
+        }
+        with provider() as (url, smtp_port):
+            return child("sending", options, **environment_of(name, url, smtp_port))
+
+
+def environment_of(name: str, url: str, smtp_port: int) -> dict[str, str]:
+    """Return what has the product send by this provider, played by the one of this machine; QR images are hosted."""
+    filled = {key: value.format(url=url, smtp_port=smtp_port) for key, value in PROVIDERS[name].items()}
+    return {"BENCH_PROVIDER_URL": url, "QR_IMAGES": "hosted", **filled}
+
+
+def measure_claims(quick: bool, rows: int | None = None) -> list[Report]:
+    return [child("sending.claims", {"rows": rows or (50_000 if quick else 1_000_000)})]
+
+
+def measure_web(quick: bool, people: int | None = None) -> list[Report]:
+    """Measure on SQLite and, where there is a server, on PostgreSQL in the same run."""
+    options, reports = {"people": people or (300 if quick else 5_000)}, []
+    with provider() as (url, smtp_port), tempfile.TemporaryDirectory(prefix="regulars-bench-") as scratch:
+        sqlite = f"sqlite:///{scratch}/app.sqlite3"
+        for database_url in [sqlite, *filter(None, [server_url()])]:
+            sendgrid = environment_of("sendgrid", url, smtp_port)
+            reports.append(child("sending.web", options, **sendgrid, DATABASE_URL=database_url))
+    if len(reports) == 2:
+        rates = [report.comparisons[0].product_rate for report in reports]
+        reports[0].notes.append(f"With guests, SQLite sends at {rates[0] / rates[1]:.0%} of the rate of PostgreSQL.")
+    return reports
 
 
 def measure_redeem(quick: bool) -> list[Report]:
@@ -101,11 +178,23 @@ def measure_segments(quick: bool, rows: int | None = None) -> list[Report]:
     return [child("segments", {"rows": rows or (5_000 if quick else 100_000), "rounds": 2 if quick else 5})]
 
 
+def measure_planning(quick: bool, rows: int | None = None) -> list[Report]:
+    return [child("planning", {"rows": rows or (5_000 if quick else 100_000), "rounds": 1 if rows else 2})]
+
+
+def measure_pacing(quick: bool) -> list[Report]:
+    return [child("pacing", {"seconds": 2 if quick else 12})]
+
+
 MEASUREMENTS: dict[str, Callable[[bool], list[Report]]] = {
     "import": measure_import,
-    "send": measure_send,
+    "send": Sending().reports,
+    "claims": measure_claims,
+    "web": measure_web,
     "redeem": measure_redeem,
     "segments": measure_segments,
+    "planning": measure_planning,
+    "pacing": measure_pacing,
 }
 
 
@@ -113,17 +202,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="|".join(MEASUREMENTS), help="what to measure; default: all")
     parser.add_argument("--quick", action="store_true", help="try it out in seconds; the numbers mean nothing")
-    rows = "rows of the one file to import; contacts the segments are counted over"
+    rows = "rows of the one file to import; contacts the segments are counted over; people to plan for; queued messages"
     parser.add_argument("--rows", type=int, metavar="N", help=rows)
+    parser.add_argument("--provider", nargs="+", choices=PROVIDERS, default=[], help="send by these alone")
+    parser.add_argument("--latency", nargs="+", type=float, metavar="MS", default=[], help="of the provider's answers")
+    parser.add_argument("--processes", nargs="+", type=int, metavar="N", default=[], help="that send at once")
+    parser.add_argument("--people", type=int, metavar="N", help="to send to")
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON instead of a table")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(MEASUREMENTS):
         parser.error(f"there is no measurement '{unknown.pop()}': choose from {', '.join(MEASUREMENTS)}")
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     reports: list[Report] = []
-    sized = {
+    sized: dict[str, Callable[[bool], list[Report]]] = {
         "import": partial(measure_import, rows=chosen.rows),
         "segments": partial(measure_segments, rows=chosen.rows),
+        "planning": partial(measure_planning, rows=chosen.rows),
+        "claims": partial(measure_claims, rows=chosen.rows),
+        "web": partial(measure_web, people=chosen.people),
+        "send": Sending(chosen.provider, chosen.latency, chosen.processes, chosen.people).reports,
     }
     measurements = MEASUREMENTS | sized
     for name in chosen.names or measurements:

@@ -17,6 +17,9 @@ class Campaign(models.Model):
 
     Whom it goes to is a question (`segment`, `tag`, or everybody) without whom it leaves out (`exclude_segment`,
     `exclude_tag`); `audience` is all that as it was at launch: `{"include": RULES, "exclude": [RULES, ...]}`.
+
+    `starts_at` is when it may begin, `begun_at` when it did. `spread_minutes` is the time its messages are spread over,
+    evenly; 0: as fast as the provider's limits allow. `size_at_launch` is how many would have got it then.
     """
 
     class Status(models.TextChoices):
@@ -68,10 +71,13 @@ class Campaign(models.Model):
     status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT, editable=False)
     audience = models.JSONField(null=True, editable=False)
     starts_at = models.DateTimeField(null=True, editable=False)
+    spread_minutes = models.PositiveIntegerField(default=0, editable=False)
     launched_at = models.DateTimeField(null=True, editable=False)
     launched_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, editable=False, related_name="+"
     )
+    size_at_launch = models.PositiveIntegerField(null=True, editable=False)
+    begun_at = models.DateTimeField(null=True, editable=False)
     planned_at = models.DateTimeField(null=True, editable=False)
     plan_position = models.BigIntegerField(default=0, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)

@@ -10,9 +10,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import Case, DateTimeField, F, Q, Value, When
+from django.db.models.functions import Coalesce
 
 from campaigns.models import Campaign
-from campaigns.queries import Check, audience_of, checklist, content_of, variant_of
+from campaigns.queries import Check, audience_of, audience_size, checklist, content_of, variant_of
 from campaigns.rendering import Compiled, Content
 from contacts.channels import Channel
 from contacts.models import Business, Segment, Tag
@@ -22,6 +24,18 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 Status = Campaign.Status
+MAX_SPREAD_HOURS = 168
+PAUSE_REASON_LENGTH = 200
+BEFORE_THE_LAUNCH: dict[str, Any] = {
+    "status": Status.DRAFT,
+    "audience": None,
+    "starts_at": None,
+    "spread_minutes": 0,
+    "size_at_launch": None,
+    "launched_at": None,
+    "launched_by": None,
+    "pause_reason": "",
+}
 
 
 class NotPossible(Exception):
@@ -105,51 +119,112 @@ def copy_campaign(campaign: Campaign) -> Campaign:
     )
 
 
-def launch(campaign: Campaign, *, at: datetime, starts_at: datetime | None = None, by: User | None = None) -> Campaign:
-    """Freeze words and audience question, and schedule the campaign for `starts_at` (default: at once).
+def launch(
+    campaign: Campaign,
+    *,
+    at: datetime,
+    starts_at: datetime | None = None,
+    spread_minutes: int = 0,
+    by: User | None = None,
+) -> Campaign:
+    """Freeze words and audience question, and schedule the campaign for `starts_at` (default, and earliest: at once).
 
-    The row is locked, so that the words that were checked are the words that go out.
+    `spread_minutes` is the time the messages are spread over; 0: as fast as the provider allows. The row is locked, so
+    that the words that were checked are the words that go out.
 
     Raises Blocked with the checklist's reasons, and NotPossible where it was launched before.
     """
+    start = max(starts_at or at, at)
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         content = content_of(campaign, variant_of(campaign))
-        checks = checklist(campaign, content, Business.load(), at=starts_at or at)
+        checks = checklist(campaign, content, Business.load(), at=start)
         blocks = [check for check in checks if check.level == "block"]
         if blocks and campaign.status == Status.DRAFT:
             raise Blocked(blocks)
         return _change(
             campaign,
-            {Status.DRAFT},
+            Q(status=Status.DRAFT),
             "launched",
             status=Status.SCHEDULED,
             audience=audience_of(campaign),
-            starts_at=starts_at or at,
+            starts_at=start,
+            spread_minutes=spread_minutes,
+            size_at_launch=audience_size(campaign, at=start),
             launched_at=at,
             launched_by=by,
         )
 
 
-def begin(campaign: Campaign) -> bool:
-    """Move a due campaign to sending; return False where someone else did or it was stopped."""
-    return bool(Campaign.objects.filter(pk=campaign.pk, status=Status.SCHEDULED).update(status=Status.SENDING))
+def take_back(campaign: Campaign) -> Campaign:
+    """Make a launched campaign that has not begun a draft again, its audience question open. Raises NotPossible."""
+    waiting = Q(status__in=[Status.SCHEDULED, Status.PAUSED], begun_at=None)
+    return _change(campaign, waiting, "made a draft again once it has begun", **BEFORE_THE_LAUNCH)
+
+
+def begin(campaign: Campaign, *, at: datetime) -> bool:
+    """Move a due campaign to sending; return False where someone else did, or it was stopped or put off."""
+    due = Campaign.objects.filter(pk=campaign.pk, status=Status.SCHEDULED, starts_at__lte=at)
+    return bool(due.update(status=Status.SENDING, begun_at=Coalesce("begun_at", Value(at, DateTimeField()))))
+
+
+def hold(campaign: Campaign, *, missed_before: datetime, reason: str) -> bool:
+    """Pause a campaign that was to start before `missed_before` and did not; return False where that is not so."""
+    missed = Campaign.objects.filter(
+        pk=campaign.pk, status=Status.SCHEDULED, begun_at=None, starts_at__lt=missed_before
+    )
+    return bool(missed.update(status=Status.PAUSED, pause_reason=reason))
 
 
 def pause(campaign: Campaign, *, reason: str = "") -> Campaign:
-    """Stop claiming at once; messages a worker has in hand are finished. Raises NotPossible."""
-    return _change(campaign, {Status.SENDING, Status.SCHEDULED}, "paused", status=Status.PAUSED, pause_reason=reason)
+    """Stop claiming at once; what was handed over is finished. Raises NotPossible.
+
+    `messaging.services.pause` also puts back what was claimed and not handed over.
+    """
+    return _change(
+        campaign,
+        Q(status__in=[Status.SENDING, Status.SCHEDULED]),
+        "paused",
+        status=Status.PAUSED,
+        pause_reason=reason[:PAUSE_REASON_LENGTH],
+    )
 
 
-def resume(campaign: Campaign) -> Campaign:
-    """Go on with exactly the rest. Raises NotPossible."""
-    return _change(campaign, {Status.PAUSED}, "resumed", status=Status.SCHEDULED, pause_reason="")
+def resume(campaign: Campaign, *, at: datetime) -> Campaign:
+    """Go on with exactly the rest. Raises NotPossible.
+
+    One that has not begun starts when it was to start, or now where that has passed.
+    """
+    now = Value(at, DateTimeField())
+    return _change(
+        campaign,
+        Q(status=Status.PAUSED),
+        "resumed",
+        status=Case(When(begun_at=None, then=Value(Status.SCHEDULED)), default=Value(Status.SENDING)),
+        starts_at=Case(When(begun_at=None, starts_at__lt=at, then=now), default=F("starts_at")),
+        pause_reason="",
+    )
+
+
+def reopen(campaign: Campaign) -> Campaign:
+    """Let a campaign send what was put back into its queue; a paused one stays paused. Raises NotPossible.
+
+    Its row stays locked until the end of the transaction, in which the caller writes that queue.
+    """
+    begun = Q(status__in=[Status.SENT, Status.SENDING, Status.PAUSED], begun_at__isnull=False)
+    return _change(
+        campaign,
+        begun,
+        "sent again",
+        status=Case(When(status=Status.PAUSED, then=F("status")), default=Value(Status.SENDING)),
+        finished_at=None,
+    )
 
 
 def cancel(campaign: Campaign, *, at: datetime) -> Campaign:
     """End a campaign for good. Raises NotPossible."""
-    stoppable = {Status.DRAFT, Status.SCHEDULED, Status.SENDING, Status.PAUSED}
-    return _change(campaign, stoppable, "cancelled", status=Status.CANCELLED, finished_at=at)
+    stoppable = [Status.DRAFT, Status.SCHEDULED, Status.SENDING, Status.PAUSED]
+    return _change(campaign, Q(status__in=stoppable), "cancelled", status=Status.CANCELLED, finished_at=at)
 
 
 def finish(campaign: Campaign, *, at: datetime) -> bool:
@@ -167,10 +242,15 @@ def remove_demo_campaigns() -> int:
     return count
 
 
-def _change(campaign: Campaign, allowed: set[Campaign.Status], done: str, **changes: Any) -> Campaign:
-    """Write `changes` where the status is one of `allowed`, as one UPDATE: of two people, one wins."""
-    if not Campaign.objects.filter(pk=campaign.pk, status__in=allowed).update(**changes):
-        current = Campaign.objects.get(pk=campaign.pk)
-        raise NotPossible(f"This campaign is {current.get_status_display().lower()} and cannot be {done}.")
+def _change(campaign: Campaign, allowed: Q, done: str, **changes: Any) -> Campaign:
+    """Write `changes` where the campaign is as `allowed` says, as one UPDATE: of two people, one wins."""
+    if not Campaign.objects.filter(allowed, pk=campaign.pk).update(**changes):
+        current = Campaign.objects.filter(pk=campaign.pk).first()
+        if current is None:
+            raise NotPossible("This campaign was deleted meanwhile.")
+        status = "a draft" if current.is_editable else current.get_status_display().lower()
+        if current.status == changes["status"]:
+            raise NotPossible(f"This campaign is {status} already.")
+        raise NotPossible(f"This campaign is {status} and cannot be {done}.")
     campaign.refresh_from_db()
     return campaign

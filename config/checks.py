@@ -4,10 +4,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, ProgrammingError
 
+from contacts import tasks as contacts_tasks
 from contacts.services import WrongKey, verify_canary
+from messaging import tasks as messaging_tasks
+
+MOST_THREADS = 256
 
 
 @register
@@ -44,6 +49,86 @@ def queue_does_not_hand_out_running_tasks(**kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register
+def queue_gives_up_what_fails(**kwargs: Any) -> list[CheckMessage]:
+    """A task that fails, or ran out of time, and is not acknowledged is handed out again for ever."""
+    if settings.Q_CLUSTER.get("ack_failures"):
+        return []
+    return [Error("The queue's ack_failures must be on: a task that fails runs for ever.", id="config.E004")]
+
+
+@register
+def queue_waits_for_the_longest_task(**kwargs: Any) -> list[CheckMessage]:
+    """A run ends after its budget and the longest call of a provider; ended before, its messages would be unknown."""
+    longest = max(contacts_tasks.BUDGET_S, messaging_tasks.BUDGET_S) + sum(settings.PROVIDER_TIMEOUT_S)
+    if settings.Q_CLUSTER["timeout"] > longest:
+        return []
+    return [
+        Error(
+            f"The queue's timeout must be above {longest:.0f} s: the longest run of the worker, and a call it makes.",
+            hint="Raise timeout, and retry with it, in Q_CLUSTER.",
+            id="config.E005",
+        )
+    ]
+
+
+@register
+def connections_are_kept(**kwargs: Any) -> list[CheckMessage]:
+    """The queue closes old connections before every call: none that is kept means a new one for each."""
+    if settings.DATABASES["default"].get("CONN_MAX_AGE", 0) != 0:
+        return []
+    return [
+        Error(
+            "CONN_MAX_AGE is 0: the worker would connect anew for every call of its queue.",
+            hint="None in the worker, 60 in the web server.",
+            id="config.E006",
+        )
+    ]
+
+
+@register
+def sqlite_takes_its_lock_at_once(**kwargs: Any) -> list[CheckMessage]:
+    """A deferred transaction that reads and then writes fails at once where another has written meanwhile."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] != "django.db.backends.sqlite3":
+        return []
+    options = database.get("OPTIONS", {})
+    is_immediate = options.get("transaction_mode") == "IMMEDIATE"
+    if is_immediate and "journal_mode=WAL" in options.get("init_command", ""):
+        return []
+    return [
+        Error(
+            "SQLite needs transaction_mode IMMEDIATE and journal_mode=WAL: web server and worker write at once.",
+            id="config.E007",
+        )
+    ]
+
+
+@register
+def sending_threads_are_few(**kwargs: Any) -> list[CheckMessage]:
+    if 1 <= settings.SEND_CONCURRENCY <= MOST_THREADS:
+        return []
+    return [
+        Error(
+            f"SEND_CONCURRENCY must be from 1 to {MOST_THREADS}: the connections of one worker process to a provider.",
+            id="config.E008",
+        )
+    ]
+
+
+@register
+def several_machines_share_a_database(**kwargs: Any) -> list[CheckMessage]:
+    if not settings.REDIS_URL or settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3":
+        return []
+    return [
+        CheckWarning(
+            "REDIS_URL is for several machines, which cannot share an SQLite file.",
+            hint="Set DATABASE_URL to a PostgreSQL database, or take REDIS_URL away.",
+            id="config.W001",
+        )
+    ]
 
 
 def refuse_wrong_keys() -> None:

@@ -16,7 +16,7 @@ from django.utils import formats, timezone
 from campaigns.models import Campaign
 from contacts.models import Business, Contact, Import
 from contacts.queries import FREE_MAIL, has_example_address, has_example_sender, sender_domain, totals
-from messaging.models import InboundText, Message
+from messaging.models import Heartbeat, InboundText, Message
 from messaging.queries import OUTBOX_PERMISSIONS, CampaignResult, Progress, latest_results, progress, worker_alive
 from redemptions.models import Device, Redemption
 
@@ -114,16 +114,7 @@ def dashboard(user: User | AnonymousUser, *, at: datetime) -> Dashboard:
 
 
 def alerts(user: User | AnonymousUser, at: datetime) -> list[Alert]:
-    found = []
-    if not worker_alive(at):
-        found.append(
-            Alert(
-                "bad",
-                "The background worker is not running",
-                "Nothing is sent before it runs again. The person who looks after the server starts it with "
-                "“manage.py qcluster”.",
-            )
-        )
+    found = [] if worker_alive(at) else [_worker_alert()]
     if user.has_perm("campaigns.view_campaign"):
         found += _paused_alerts()
     if user.has_perm("messaging.view_message"):
@@ -131,6 +122,17 @@ def alerts(user: User | AnonymousUser, at: datetime) -> list[Alert]:
     if "outbox" in {settings.EMAIL_PROVIDER, settings.SMS_PROVIDER}:
         found.append(_outbox_alert(user))
     return found
+
+
+def _worker_alert() -> Alert:
+    heard = Heartbeat.objects.order_by("-at").values_list("at", flat=True).first()
+    since = f"Last heard {formats.date_format(timezone.localtime(heard), 'N j, H:i')}. " if heard else ""
+    return Alert(
+        "bad",
+        "The background worker is not running",
+        f"{since}Nothing is sent before it runs again. The person who looks after the server starts it with "
+        "“manage.py qcluster”.",
+    )
 
 
 def _paused_alerts() -> list[Alert]:

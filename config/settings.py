@@ -1,5 +1,6 @@
 """All settings, from the environment; `.env.example` explains each variable."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import environ
 from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+from messaging.rates import parse
 
 django_stubs_ext.monkeypatch()
 
@@ -51,6 +54,13 @@ def positive_int(name: str, default: int) -> int:
     if not value.isdigit() or int(value) < 1:
         raise ImproperlyConfigured(f"{name} must be a whole number of 1 or more.")
     return int(value)
+
+
+def rate(name: str) -> str:
+    try:
+        return str(parse(env.str(name, default="")))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
 
 
 # --- Keys -------------------------------------------------------------------------------------------------------------
@@ -219,6 +229,9 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
             "PRAGMA mmap_size=134217728; PRAGMA temp_store=MEMORY;"
         ),
     }
+else:
+    # Seconds; without it, minutes for a host that is gone.
+    _database["OPTIONS"] = {"connect_timeout": 10, **_database.get("OPTIONS", {})}
 # The worker keeps its connections: the queue's broker reconnects on every call otherwise.
 if "qcluster" in sys.argv:
     _database["CONN_MAX_AGE"] = None
@@ -257,7 +270,7 @@ if FROM_EMAIL and not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", FROM_EMAIL):
 # --- Providers --------------------------------------------------------------------------------------------------------
 
 OUTBOX_DIR = VAR_DIR / "outbox"
-EMAIL_PROVIDER = one_of("EMAIL_PROVIDER", ("outbox", "smtp", "sendgrid"), "outbox")
+EMAIL_PROVIDER = one_of("EMAIL_PROVIDER", ("outbox", "smtp", "sendgrid", "ses"), "outbox")
 SMS_PROVIDER = one_of("SMS_PROVIDER", ("outbox", "twilio"), "outbox")
 QR_IMAGES = one_of("QR_IMAGES", ("inline", "hosted"), "inline")
 
@@ -267,19 +280,26 @@ for name, url in (("EMAIL_API_URL", EMAIL_API_URL), ("TWILIO_API_URL", TWILIO_AP
     if url and urlsplit(url).scheme not in {"http", "https"}:
         raise ImproperlyConfigured(f"{name} must be an http or https address.")
 
-ANYMAIL: dict[str, Any] = {"REQUESTS_TIMEOUT": (5, 25)}
+PROVIDER_TIMEOUT_S = (5, 25)  # to connect, and to wait for an answer
+
+ANYMAIL: dict[str, Any] = {}
 if EMAIL_PROVIDER == "sendgrid":
     ANYMAIL["SENDGRID_API_KEY"] = required("SENDGRID_API_KEY", "EMAIL_PROVIDER=sendgrid needs it.")
     if EMAIL_API_URL:
         ANYMAIL["SENDGRID_API_URL"] = EMAIL_API_URL
 
+AWS_REGION = env.str("AWS_REGION", default="").strip() or env.str("AWS_DEFAULT_REGION", default="").strip()
+if EMAIL_PROVIDER == "ses" and not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", AWS_REGION):
+    raise ImproperlyConfigured("EMAIL_PROVIDER=ses needs AWS_REGION, a region such as us-east-1.")
+
 EMAIL_BACKENDS = {
     "outbox": "messaging.transports.outbox.OutboxBackend",
-    "smtp": "django.core.mail.backends.smtp.EmailBackend",
-    "sendgrid": "anymail.backends.sendgrid.EmailBackend",
+    "smtp": "messaging.transports.smtp.Backend",
+    "sendgrid": "messaging.transports.sendgrid.Backend",
+    "ses": "messaging.transports.ses.Backend",
 }
 EMAIL_BACKEND = EMAIL_BACKENDS[EMAIL_PROVIDER]
-EMAIL_TIMEOUT = 15
+EMAIL_TIMEOUT = PROVIDER_TIMEOUT_S[1]
 if EMAIL_PROVIDER == "smtp":
     EMAIL_HOST = required("EMAIL_HOST", "EMAIL_PROVIDER=smtp needs it.")
     EMAIL_PORT = positive_int("EMAIL_PORT", 587)
@@ -299,12 +319,39 @@ if SMS_PROVIDER == "twilio":
     if not (TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID):
         raise ImproperlyConfigured("SMS_PROVIDER=twilio needs TWILIO_MESSAGING_SERVICE_SID or TWILIO_PHONE_NUMBER.")
 
+# First values; afterwards they are edited in the admin.
+EMAIL_RATE = rate("EMAIL_RATE")
+SMS_RATE = rate("SMS_RATE")
+
+# --- Campaigns --------------------------------------------------------------------------------------------------------
+
+LAUNCH_UNDO_S = 30  # between "Send" in the admin and the start
+
 # --- Queue ------------------------------------------------------------------------------------------------------------
 
 WORKERS = positive_int("WORKERS", 2)
-Q_CLUSTER = {
+SEND_CONCURRENCY = positive_int("SEND_CONCURRENCY", 16)
+# What sends says every few seconds that it is alive; what is held by one that was silent for so long is settled.
+PUMP_SILENT_S = 60
+if os.environ.get("Q_CLUSTER_NAME", "regulars") != "regulars":
+    raise ImproperlyConfigured("Q_CLUSTER_NAME names another queue, and there is one only: take it away.")
+
+# With Redis a task that a dying worker holds is lost. Nothing depends on one: the clock finds what is due by itself.
+REDIS_URL = env.str("REDIS_URL", default="").strip()
+if REDIS_URL and urlsplit(REDIS_URL).scheme not in {"redis", "rediss", "unix"}:
+    raise ImproperlyConfigured("REDIS_URL must be the address of a Redis database: redis://localhost:6379/0")
+# Sign-up and scanner count what they throttle here; in memory, each process counts by itself.
+CACHES: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if REDIS_URL:
+    CACHES["default"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "regulars",
+    }
+
+Q_CLUSTER: dict[str, Any] = {
     "name": "regulars",
-    "orm": "default",
+    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
     "workers": WORKERS,
     "queue_limit": WORKERS,  # tasks fetched ahead wait against `retry` too
     "bulk": 1,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponseRedirect, JsonResponse
 from django.templatetags.static import static
 from django.utils import timezone
+from redis import RedisError
 
 from contacts.services import WrongKey, verify_canary
 from messaging.queries import worker_alive
@@ -23,7 +26,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Database, migrations, keys and the worker's heartbeat; 503 where one of them is not right."""
+    """Database, migrations, keys, Redis where it is used, the worker's heartbeat; 503 where one is not right."""
     checks = readiness()
     ready = all(value == "ok" for value in checks.values())
     return JsonResponse({"status": "ok" if ready else "not ready", "checks": checks}, status=200 if ready else 503)
@@ -43,7 +46,17 @@ def readiness() -> dict[str, str]:
         checks["keys"] = "ok"
     except WrongKey as error:
         checks["keys"] = str(error)
+    if settings.REDIS_URL:
+        checks["redis"] = redis_answers()
     checks["worker"] = (
         "ok" if worker_alive(timezone.now()) else "not heard for three minutes; run: python manage.py qcluster"
     )
     return checks
+
+
+def redis_answers() -> str:
+    try:
+        cache.get("readyz")
+    except RedisError:
+        return "cannot be reached"
+    return "ok"

@@ -5,14 +5,21 @@ whatever a form posts, find nothing without saying so, and store the text of an 
 here keep its storage format and close those four.
 """
 
+import base64
 import hashlib
 import hmac
+import os
 import re
+import time
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
 import encrypted_model_fields.fields as library
 from cryptography.fernet import InvalidToken
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from django.conf import settings
 from django.core.exceptions import FieldError, ValidationError
 from django.db import models
@@ -34,6 +41,25 @@ def encrypt(text: str) -> str:
     """Return the Fernet token of `text` under the first key."""
     token: bytes = library.encrypt_str(text)
     return token.decode("ascii")
+
+
+def encrypt_many(texts: Iterable[str]) -> list[str]:
+    """Return a Fernet token of each text under the first key, in less than half the time `encrypt` takes for each.
+
+    The same tokens to whoever reads them (https://github.com/fernet/spec): version, time, IV, AES-128-CBC, HMAC. One
+    cipher runs through all: a block of chance stands before each text, and what it becomes is the text's IV. A
+    permutation of something uniform is uniform, whatever it was mixed with, so each IV is as random as the block was.
+    """
+    key = base64.urlsafe_b64decode(settings.FIELD_ENCRYPTION_KEY[0])
+    signing_key, cipher = key[:16], Cipher(AES(key[16:]), CBC(os.urandom(16))).encryptor()
+    head = b"\x80" + int(time.time()).to_bytes(8, "big")
+    tokens = []
+    for text in texts:
+        data = text.encode()
+        padding = 16 - len(data) % 16
+        signed = head + cipher.update(os.urandom(16) + data + bytes([padding]) * padding)
+        tokens.append(base64.urlsafe_b64encode(signed + hmac.digest(signing_key, signed, "sha256")).decode("ascii"))
+    return tokens
 
 
 def decrypt(token: str) -> str:

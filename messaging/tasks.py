@@ -4,33 +4,66 @@ from __future__ import annotations
 
 import time
 
+from django.conf import settings
 from django.utils import timezone
+from django_q.tasks import queue_size
 
-from messaging.services import confirm_due, finish_done, plan_due, recover, send_due, wake
+from contacts.stopping import asked_to_stop
+from messaging.services import (
+    PumpRun,
+    confirm_due,
+    finish_done,
+    look_up_unknown,
+    next_start,
+    plan_due,
+    recover,
+    wake,
+)
 from messaging.services.control import beat
 
-BUDGET_S = 20  # far below the queue's timeout (60 s), and what a graceful stop waits for at most
+BUDGET_S = 40.0  # of a run; with the longest call of a provider far below the queue's timeout
+TURN_S = 2.0  # of sending; then it is looked for what people wait for, and for what is to be planned
+LOOK_S = 0.2
 
 
 def work() -> None:
-    """Plan and send what is due for up to 20 seconds, first what people are waiting for; where more is left, ask to be
-    called again.
+    """Plan and send what is due for up to 40 seconds, first what people are waiting for; where more is left, ask to be
+    called again. Ends within a second or two where the worker is to stop, but for calls under way.
     """
     deadline = time.monotonic() + BUDGET_S
-    while True:
-        asked = confirm_due(clock=timezone.now)
-        planned = plan_due(at=timezone.now())
-        sent = send_due(clock=timezone.now)
-        if not (asked or planned or sent):
-            finish_done(at=timezone.now())
-            return
-        if time.monotonic() > deadline:
-            wake()
-            return
+    beat(at=timezone.now())
+    recover(at=timezone.now())
+    with PumpRun(clock=timezone.now) as pump:
+        while not asked_to_stop():
+            asked = confirm_due(clock=timezone.now)
+            planned = plan_due(at=timezone.now())
+            sent = pump.run(until=min(deadline, time.monotonic() + TURN_S))
+            if time.monotonic() > deadline:
+                wake()
+                return
+            if pump.has_more_than_it_can and queue_size() < settings.WORKERS:
+                wake()  # another worker, if one is free
+            if not (asked or planned or sent or pump.is_busy):
+                finish_done(at=timezone.now())
+                if not _wait_for_a_start(deadline):
+                    return
+
+
+def _wait_for_a_start(deadline: float) -> bool:
+    """Wait for a campaign that starts soon; return whether there is one: the clock's minute would be late."""
+    start = next_start(at=timezone.now())
+    while start is not None and time.monotonic() < deadline and not asked_to_stop():
+        left_s = (start - timezone.now()).total_seconds()
+        if left_s <= 0:
+            return True
+        if left_s > deadline - time.monotonic():
+            return False
+        time.sleep(min(LOOK_S, left_s))
+    return False
 
 
 def tick() -> None:
     """Run every minute: show that the worker lives, settle what dead workers left, and start what is due."""
     beat(at=timezone.now())
-    recover(at=timezone.now())
+    look_up_unknown(clock=timezone.now)
     work()

@@ -7,6 +7,7 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 TOKEN_LENGTH = 26  # 130 bits
 TYPED_LENGTH = 10  # 9 random characters (45 bits) and a check character
 LOOKALIKES = str.maketrans({"O": "0", "I": "1", "L": "1"})
+RANDOM_CHARACTERS = (CROCKFORD * 8).encode()  # what each of 256 bytes stands for: 32 divides 256, so all are as likely
 SEPARATORS = re.compile(r"[\s\-\u2010-\u2015_.]+")
 RUDE = re.compile(r"FVCK|FCK|SH1T|C0CK|D1CK|CVNT|P1SS|N1GG|SEX|NAZ1|KKK|WTF|TWAT|CRAP|DAMN|HATE|ASS|FAG|RAPE")
 
@@ -21,16 +22,21 @@ class BadCheckCharacter(ValueError):
 
 def new_token() -> str:
     """Return 26 random Crockford characters: 130 bits, nothing in them but chance."""
-    return "".join(secrets.choice(CROCKFORD) for _ in range(TOKEN_LENGTH))
+    return _random(TOKEN_LENGTH)
 
 
 def new_typed_code() -> str:
     """Return 9 random Crockford characters and their check character, free of rude words."""
     while True:
-        payload = "".join(secrets.choice(CROCKFORD) for _ in range(TYPED_LENGTH - 1))
+        payload = _random(TYPED_LENGTH - 1)
         code = payload + check_character(payload)
         if not RUDE.search(code):
             return code
+
+
+def _random(length: int) -> str:
+    """Return random Crockford characters. One call for all: a choice for each takes a hundred times as long."""
+    return secrets.token_bytes(length).translate(RANDOM_CHARACTERS).decode()
 
 
 def check_character(payload: str) -> str:

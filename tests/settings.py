@@ -38,6 +38,7 @@ os.environ.update(
     INDEX_KEY="tests-use-this-index-key-and-nothing-else",
     PUBLIC_BASE_URL=os.environ.get("TEST_PUBLIC_BASE_URL") or "http://testserver",
     DATABASE_URL=os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{SCRATCH_DIR / 'app.sqlite3'}",
+    REDIS_URL=os.environ.get("TEST_REDIS_URL") or "",
     BUSINESS_NAME="The Corner Bar",
     BUSINESS_ADDRESS="12 Main Street, Springfield, IL 62701",
     BUSINESS_TIMEZONE="America/Chicago",

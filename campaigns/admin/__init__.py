@@ -15,9 +15,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from campaigns.admin.forms import CampaignForm, TestForm, by_channel
+from campaigns.admin.pages import page_of, status_badge
 from campaigns.admin.preview import PreviewPages, facts
 from campaigns.admin.report import ReportPages
-from campaigns.admin.sending import page_of, status_badge
+from campaigns.admin.review import ReviewPages
+from campaigns.admin.sending import SendingPages
+from campaigns.admin.unknown import UnknownPages
 from campaigns.merge import DEAL_FIELDS, FIELDS
 from campaigns.models import Campaign
 from campaigns.queries import content_of, variant_of
@@ -45,7 +48,7 @@ class CampaignList(ChangeList):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(PreviewPages, ReportPages):
+class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, ReportPages):
     form = CampaignForm
     change_form_template = "admin/campaigns/campaign/change_form.html"
     list_display = ("name", "status_label", "channel", "audience_count", "redeemed", "when")
@@ -112,7 +115,8 @@ class CampaignAdmin(PreviewPages, ReportPages):
         ]
 
     def get_urls(self) -> list[URLPattern]:
-        return [*self.preview_urls(), *self.sending_urls(), *self.report_urls(), *super().get_urls()]
+        own = (self.preview_urls, self.review_urls, self.sending_urls, self.unknown_urls, self.report_urls)
+        return [*(url for urls in own for url in urls()), *super().get_urls()]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

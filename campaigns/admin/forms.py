@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from campaigns.models import Campaign
 from campaigns.queries import variant_of
 from campaigns.rendering import Compiled, ContentError
-from campaigns.services import Draft
+from campaigns.services import MAX_SPREAD_HOURS, Draft
 from contacts.channels import Channel
 from redemptions.models import Offer
 
@@ -170,6 +170,14 @@ class ReviewForm(forms.Form):
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
+    spread_hours = forms.IntegerField(
+        label="Spread over how many hours?",
+        required=False,
+        min_value=0,
+        max_value=MAX_SPREAD_HOURS,
+        help_text="They leave evenly over this time, so that not everybody comes at once. 0: as fast as it goes.",
+        widget=forms.NumberInput(attrs={"class": "short", "inputmode": "numeric"}),
+    )
     expected = forms.IntegerField(widget=forms.HiddenInput)
     typed = forms.CharField(
         required=False, widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
@@ -178,7 +186,7 @@ class ReviewForm(forms.Form):
     def __init__(self, *args: Any, size: int, zone: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.size = size
-        self.initial["expected"] = size
+        self.initial.update(expected=size, spread_hours=0)
         self.fields["starts_at"].help_text = f"In the time zone of your business, {zone}."
         if size > TYPE_ABOVE:
             self.fields["typed"].label = f"Type {size:,} to confirm"
@@ -212,6 +220,10 @@ class ReviewForm(forms.Form):
     def start(self) -> datetime | None:
         """The chosen moment; None: at once."""
         return self.cleaned_data["starts_at"] if self.cleaned_data["when"] == "later" else None
+
+    @property
+    def spread_minutes(self) -> int:
+        return 60 * (self.cleaned_data["spread_hours"] or 0)
 
 
 class TestForm(forms.Form):

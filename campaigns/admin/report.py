@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from django.utils import formats, timezone
 from django.utils.dateparse import parse_date
 
-from campaigns.admin.sending import SendingPages, count_numbers, status_badge, unreported
+from campaigns.admin.pages import CampaignPages, count_numbers, status_badge, unreported
 from campaigns.queries import audience_words
 from contacts.admin.base import Bar, bars
 from contacts.sheets import guard
@@ -24,7 +24,7 @@ from messaging.queries import (
 )
 
 
-class ReportPages(SendingPages):
+class ReportPages(CampaignPages):
     """The report of one campaign, as a page and as a file."""
 
     def report_urls(self) -> list[URLPattern]:

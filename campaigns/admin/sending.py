@@ -1,180 +1,88 @@
-"""From review to sent: the last page before sending, and the page of a campaign on its way."""
+"""The page of a campaign on its way: how far it is, what it waits for, and what may be done."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import URLPattern, path
 from django.utils import formats, timezone
-from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from campaigns.admin.forms import TYPE_ABOVE, ReviewForm
-from campaigns.admin.preview import checks_of, facts
+from campaigns.admin.pages import FINAL, CampaignPages, count_numbers, page_of, progress_line, status_badge
+from campaigns.admin.preview import facts
 from campaigns.models import Campaign
-from campaigns.queries import SAMPLE, audience_size, audience_words, content_of, variant_of
+from campaigns.queries import audience_size, audience_words, content_of, variant_of
 from campaigns.rendering import ContentError
-from campaigns.services import Blocked, NotPossible, copy_campaign
-from contacts.admin.base import Number, PlainAdmin, badge, people
-from contacts.channels import AddressError, Channel, mask_email, mask_phone
-from contacts.models import Business
+from campaigns.services import NotPossible, copy_campaign
+from contacts.admin.base import people
+from contacts.channels import Channel
 from messaging import services
-from messaging.queries import Progress, progress
+from messaging.queries import Live, progress, retriable, undecided
 
 Status = Campaign.Status
-STATUS_KINDS = {
-    Status.DRAFT: "quiet",
-    Status.SCHEDULED: "info",
-    Status.SENDING: "info",
-    Status.PAUSED: "warn",
-    Status.SENT: "ok",
-    Status.CANCELLED: "quiet",
-}
-FINAL = {Status.SENT, Status.CANCELLED}
-COUNT_LABELS = {
-    "delivered": ("Delivered", "good"),
-    "accepted": ("Sent, not confirmed yet", ""),
-    "queued": ("Waiting", ""),
-    "sending": ("On its way", ""),
-    "bounced": ("Bounced", "poor"),
-    "failed": ("Failed", "poor"),
-    "skipped": ("Left out", ""),
-    "unknown": ("Not known", "poor"),
-    "complained": ("Marked as spam", "poor"),
-    "cancelled": ("Cancelled", ""),
-}
-ALWAYS_SHOWN = {"delivered", "accepted", "queued"}
+COUNT_DOWN = timedelta(minutes=2)  # to a start that is nearer than this
+SILENT = "The background worker has not been heard for three minutes. Nothing is sent before it runs again."
 
 
-def status_badge(campaign: Campaign) -> SafeString:
-    status = Status(campaign.status)
-    return badge(STATUS_KINDS[status], status.label)
+def pace_line(live: Live) -> str:
+    """`240 a minute · done about 2:32 p.m. · 4 on their way right now`, as far as it is known."""
+    parts = [f"{live.rate_per_minute:,} a minute"] if live.rate_per_minute else []
+    if live.expected_finish:
+        parts.append(f"done about {_moment(live.expected_finish)}")
+    if live.in_flight:
+        parts.append(f"{live.in_flight:,} on {'its' if live.in_flight == 1 else 'their'} way right now")
+    return " · ".join(parts)
 
 
-def count_numbers(now: Progress) -> list[Number]:
-    """Return the counts that add up to the audience; those that are nought stay away, but for the usual three.
-
-    Where all is sent and no delivery was reported, nought delivered would read as a failure: it stays away too.
-    """
-    usual = ALWAYS_SHOWN - {"delivered"} if unreported(now) and now.done == now.audience else ALWAYS_SHOWN
-    return [
-        Number(label, now.counts[key], kind if now.counts[key] else "", key)
-        for key, (label, kind) in COUNT_LABELS.items()
-        if now.counts[key] or key in usual
-    ]
+def spread_words(minutes: int) -> str:
+    """`3 hours`, `1 hour 30 minutes`."""
+    hours, rest = divmod(minutes, 60)
+    parts = [(hours, "hour"), (rest, "minute")]
+    return " ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in parts if count)
 
 
-def unreported(now: Progress) -> bool:
-    """Say whether messages left and none was reported as delivered: SMTP and the outbox never report."""
-    return now.counts["accepted"] > 0 and not now.delivered
+def _moment(moment: Any) -> str:
+    local = timezone.localtime(moment)
+    return formats.date_format(local, "P" if local.date() == timezone.localdate() else "D, N j, P")
 
 
-def progress_line(campaign: Campaign, now: Progress) -> str:
-    if not now.audience:
-        return "Never started" if campaign.status in FINAL else "Not started yet"
-    return f"{now.done:,} of {now.audience:,} done"
+def _to_finish(in_flight: int) -> str:
+    if not in_flight:
+        return ""
+    return " 1 on its way is finished." if in_flight == 1 else f" {in_flight:,} on their way are finished."
 
 
-class SendingPages(PlainAdmin[Campaign]):
-    """Review, launch, pause, resume, cancel, copy; and the page that shows a campaign on its way."""
+class SendingPages(CampaignPages):
+    """The page of a launched campaign: undo, pause, resume, cancel, try again, copy."""
 
     def sending_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
-        return [
-            path("<int:pk>/review/", wrap(self.review_view), name="campaigns_campaign_review"),
-            path("<int:pk>/progress/", wrap(self.progress_view), name="campaigns_campaign_progress"),
-            path("<int:pk>/pause/", wrap(require_POST(self.pause_view)), name="campaigns_campaign_pause"),
-            path("<int:pk>/resume/", wrap(require_POST(self.resume_view)), name="campaigns_campaign_resume"),
-            path("<int:pk>/cancel/", wrap(require_POST(self.cancel_view)), name="campaigns_campaign_cancel"),
-            path("<int:pk>/copy/", wrap(require_POST(self.copy_view)), name="campaigns_campaign_copy"),
-        ]
-
-    # --- Before ---
-
-    def review_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show what is about to happen and to how many; launch where it is confirmed."""
-        campaign = self._campaign(request, pk)
-        if not request.user.has_perm("campaigns.send_campaign"):
-            raise PermissionDenied
-        if not campaign.is_editable:
-            self.message_user(request, f"This campaign is {campaign.get_status_display().lower()} already.", "WARNING")
-            return page_of(campaign)
-        business, content = Business.load(), content_of(campaign, variant_of(campaign))
-        size = audience_size(campaign, at=timezone.now())
-        form = ReviewForm(request.POST or None, size=size, zone=business.timezone, label_suffix="")
-        checks = checks_of(campaign, content)
-        blocked = [check for check in checks if check.level == "block"]
-        if request.method == "POST" and not blocked and form.is_valid():
-            if self._launch(request, campaign, form):
-                return page_of(campaign)
-            return HttpResponseRedirect(request.path)
-        context = {
-            "title": "Review and send",
-            "campaign": campaign,
-            "subject": facts(campaign, content)["subject"] or content.subject,
-            "sample_name": SAMPLE.first_name,
-            "is_later": form["when"].value() == "later",
-            "audience": audience_words(campaign),
-            "size": people(size),
-            "checks": checks,
-            "blocked": blocked,
-            "form": form,
-            "asks_number": size > TYPE_ABOVE,
-            "is_email": campaign.channel == Channel.EMAIL,
+        pressed = {
+            "undo": self.undo_view,
+            "pause": self.pause_view,
+            "resume": self.resume_view,
+            "cancel": self.cancel_view,
+            "retry": self.retry_view,
+            "copy": self.copy_view,
         }
-        return self._page(request, "review", context)
-
-    def _launch(self, request: HttpRequest, campaign: Campaign, form: ReviewForm) -> bool:
-        try:
-            launched = services.launch(
-                campaign,
-                at=timezone.now(),
-                starts_at=form.start,
-                by=request.user,  # type: ignore[arg-type]  # admin_view lets nobody anonymous in
-            )
-        except (Blocked, NotPossible) as error:
-            self.message_user(request, str(error), messages.ERROR)
-            return False
-        self.log_change(request, launched, f"Launched for {people(form.size)}.")
-        if form.start:
-            when = formats.date_format(timezone.localtime(form.start), "N j, Y, P")
-            self.message_user(request, f"Scheduled for {when}: it goes to {people(form.size)}.")
-        else:
-            self.message_user(request, f"On its way to {people(form.size)}.")
-        return True
-
-    def send_test(self, request: HttpRequest, campaign: Campaign, to: str) -> None:
-        """Send the saved words to one address, and say what came of it."""
-        shown = mask_email(to) if "@" in to else mask_phone(to)
-        try:
-            services.send_test(campaign, to=to)
-        except AddressError as error:
-            if campaign.channel == Channel.EMAIL and "@" not in to:
-                why = "This campaign goes by e-mail; give an e-mail address."
-            elif campaign.channel == Channel.SMS and "@" in to:
-                why = "This campaign goes by SMS; give a phone number."
-            else:
-                why = f"The address {error}."
-            self.message_user(request, f"No test was sent. {why}", messages.ERROR)
-        except (ContentError, services.TestRefused) as error:
-            self.message_user(request, f"No test was sent. {error}", messages.ERROR)
-        except services.TransportError as error:
-            self.message_user(request, f"No test was sent: the provider answered “{error}”.", messages.ERROR)
-        else:
-            self.message_user(request, f"1 test is on its way to {shown}. Its code scans as a test.")
-
-    # --- Meanwhile ---
+        return [
+            path("<int:pk>/progress/", wrap(self.progress_view), name="campaigns_campaign_progress"),
+            *(
+                path(f"<int:pk>/{name}/", wrap(require_POST(view)), name=f"campaigns_campaign_{name}")
+                for name, view in pressed.items()
+            ),
+        ]
 
     def running_view(self, request: HttpRequest, campaign: Campaign) -> HttpResponse:
         """Show a launched campaign: how far it is, what may be done, and what was sent."""
-        variant, now = variant_of(campaign), progress(campaign)
-        status = Status(campaign.status)
-        may_send = request.user.has_perm("campaigns.send_campaign")
+        at = timezone.now()
+        variant, live = variant_of(campaign), services.watch(campaign, at=at)
+        now = live.progress
         context = {
             "title": campaign.name,
             "campaign": campaign,
@@ -182,27 +90,40 @@ class SendingPages(PlainAdmin[Campaign]):
             "preview": facts(campaign, content_of(campaign, variant)),
             "status": status_badge(campaign),
             "audience": audience_words(campaign),
-            "expected": people(audience_size(campaign, at=timezone.now())) if status == Status.SCHEDULED else "",
             "progress": now,
             "progress_line": progress_line(campaign, now),
             "numbers": count_numbers(now),
             "redeemed": f"{now.redeemed:,}",
-            "is_live": status not in FINAL,
-            "waits": status == Status.SCHEDULED and campaign.starts_at and campaign.starts_at > timezone.now(),
-            "left": people(now.counts["queued"]) if now.audience else "",
-            "can_pause": may_send and status in {Status.SCHEDULED, Status.SENDING},
-            "can_resume": may_send and status == Status.PAUSED,
-            "can_cancel": may_send and status not in FINAL,
+            "spread": spread_words(campaign.spread_minutes),
+            "is_live": campaign.status not in FINAL,
+            "live": live,
+            "pace": pace_line(live),
+            "alarm": _alarm(campaign, live),
+            "left": people(now.counts["queued"]) if now.counts["queued"] else "",
             "can_delete": self.has_delete_permission(request, campaign),
             "can_copy": self.has_add_permission(request),
             "is_email": campaign.channel == Channel.EMAIL,
+            **_start(campaign, at),
+            **(self._buttons(campaign, now.counts) if self.may_send(request) and self.may_change(request) else {}),
         }
         return self._page(request, "running", context)
 
+    def _buttons(self, campaign: Campaign, counts: dict[str, int]) -> dict[str, Any]:
+        status, is_cancelled = campaign.status, campaign.status == Status.CANCELLED
+        return {
+            "can_undo": status in {Status.SCHEDULED, Status.PAUSED} and campaign.begun_at is None,
+            "can_pause": status in {Status.SCHEDULED, Status.SENDING},
+            "can_resume": status == Status.PAUSED,
+            "can_cancel": status not in FINAL,
+            "retriable": retriable(campaign).count() if counts["failed"] and not is_cancelled else 0,
+            "undecided": undecided(campaign).count() if counts["unknown"] else 0,
+        }
+
     def progress_view(self, request: HttpRequest, pk: int) -> JsonResponse:
-        """Answer the page's question, once a second, how far the campaign is."""
+        """Answer the page's question how far the campaign is."""
         campaign = self._campaign(request, pk, view_only=True)
-        now = progress(campaign)
+        live = services.watch(campaign, at=timezone.now())
+        now = live.progress
         return JsonResponse(
             {
                 "status": campaign.status,
@@ -211,36 +132,88 @@ class SendingPages(PlainAdmin[Campaign]):
                 "done": now.done,
                 "line": progress_line(campaign, now),
                 "numbers": {**now.counts, "redeemed": now.redeemed},
+                "shown": [
+                    {"label": number.label, "text": number.text, "kind": number.kind, "key": number.key}
+                    for number in count_numbers(now)
+                ],
+                "pace": pace_line(live),
+                "waits": live.waits,
+                "alarm": _alarm(campaign, live),
             }
         )
 
-    def pause_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    # --- What may be done ---
+
+    def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._change(
-            request, pk, services.pause, "Paused. 0 messages leave until you resume; those on their way are finished."
+            request, pk, services.take_back, lambda campaign: "Undone: it is a draft again, and nothing was sent."
         )
 
+    def pause_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        def words(campaign: Campaign) -> str:
+            live = services.watch(campaign, at=timezone.now())
+            now = live.progress
+            where = f"Paused at {now.done:,} of {now.audience:,}." if now.audience else "Paused before it started."
+            return where + _to_finish(live.in_flight)
+
+        return self._change(request, pk, services.pause, words)
+
     def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return self._change(request, pk, services.resume, "Resumed: it goes on with exactly the rest.")
+        def resume(campaign: Campaign) -> Campaign:
+            return services.resume(campaign, at=timezone.now())
+
+        def words(campaign: Campaign) -> str:
+            if campaign.begun_at is None and campaign.starts_at and campaign.starts_at > timezone.now():
+                return f"Resumed: it starts {_moment(campaign.starts_at).rstrip('.')}."
+            left = progress(campaign).counts["queued"]
+            return f"Resumed: it goes on with exactly the rest, {people(left)}." if left else "Resumed: it starts now."
+
+        return self._change(request, pk, resume, words)
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         def cancel(campaign: Campaign) -> Campaign:
             return services.cancel(campaign, at=timezone.now())
 
-        return self._change(request, pk, cancel, "Cancelled for good. Deals that were received stay valid.")
+        def words(campaign: Campaign) -> str:
+            live = services.watch(campaign, at=timezone.now())
+            now = live.progress
+            sent = f" {now.sent:,} of {now.audience:,} were sent." if now.audience else " Nothing was sent."
+            return f"Cancelled for good.{sent}{_to_finish(live.in_flight)} Deals that were received stay valid."
 
-    def _change(self, request: HttpRequest, pk: int, change: Callable[[Campaign], Campaign], done: str) -> HttpResponse:
-        campaign = self._campaign(request, pk)
-        if not request.user.has_perm("campaigns.send_campaign"):
-            raise PermissionDenied
+        return self._change(request, pk, cancel, words)
+
+    def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        tried = 0
+
+        def retry(campaign: Campaign) -> Campaign:
+            nonlocal tried
+            tried = services.retry_failed(campaign, at=timezone.now())
+            campaign.refresh_from_db()
+            return campaign
+
+        def words(campaign: Campaign) -> str:
+            later = " It is paused: they leave when you resume it." if campaign.status == Status.PAUSED else ""
+            return f"{tried:,} failed message{'s are' if tried != 1 else ' is'} tried again.{later}"
+
+        return self._change(request, pk, retry, words)
+
+    def _change(
+        self,
+        request: HttpRequest,
+        pk: int,
+        change: Callable[[Campaign], Campaign],
+        words: Callable[[Campaign], str],
+    ) -> HttpResponse:
+        """Do it, write it into the history, and say what happened; or why it cannot be done any more."""
+        campaign = self._campaign_to_send(request, pk)
         try:
-            change(campaign)
+            campaign = change(campaign)
         except NotPossible as error:
             self.message_user(request, str(error), messages.ERROR)
             return page_of(campaign)
-        now = progress(campaign)
-        counted = f" {now.done:,} of {now.audience:,} messages are done." if now.audience else ""
+        done = words(campaign)
         self.log_change(request, campaign, done)
-        self.message_user(request, done + counted)
+        self.message_user(request, done)
         return page_of(campaign)
 
     def copy_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -256,23 +229,19 @@ class SendingPages(PlainAdmin[Campaign]):
         self.message_user(request, "1 draft was made with the same words, deal and audience.")
         return page_of(copy)
 
-    def _campaign(self, request: HttpRequest, pk: int, *, view_only: bool = False) -> Campaign:
-        """Return a campaign this user may see, or change. Raises Http404 and PermissionDenied."""
-        campaign = self.get_object(request, str(pk))
-        if campaign is None:
-            raise Http404
-        allowed = self.has_view_permission(request, campaign) if view_only else self.may_change(request)
-        if not allowed:
-            raise PermissionDenied
-        return campaign
 
-    def may_change(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("campaigns.change_campaign")
-
-    def _page(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
-        everywhere = {**self.admin_site.each_context(request), "opts": self.opts}
-        return TemplateResponse(request, f"admin/campaigns/campaign/{name}.html", {**everywhere, **context})
+def _alarm(campaign: Campaign, live: Live) -> str:
+    going = campaign.status in {Status.SENDING, Status.SCHEDULED}
+    return SILENT if going and not live.worker_alive else ""
 
 
-def page_of(campaign: Campaign) -> HttpResponseRedirect:
-    return HttpResponseRedirect(reverse("admin:campaigns_campaign_change", args=[campaign.pk]))
+def _start(campaign: Campaign, at: Any) -> dict[str, Any]:
+    """Return what the page says of a start that is to come: a count-down where it is near."""
+    if campaign.status != Status.SCHEDULED or campaign.starts_at is None:
+        return {}
+    left = campaign.starts_at - at
+    return {
+        "waits_to_start": left > timedelta(0),
+        "count_down": max(0, round(left.total_seconds())) if left < COUNT_DOWN else None,
+        "expected": people(audience_size(campaign, at=at)),
+    }

@@ -27,6 +27,7 @@ from contacts.importing.writing import do_chunk
 from contacts.models import UNDO_FOR, AuditEvent, Import, ImportEntry, ImportProblem
 from contacts.services import audit, delete_private_files, wake
 from contacts.services.leases import LEASE, give_back, take
+from contacts.stopping import asked_to_stop
 
 logger = logging.getLogger(__name__)
 
@@ -224,7 +225,7 @@ def _read(record: Import, clock: Clock, deadline: float | None, progress: Progre
             _cancel_running(record)
             return
         progress(record.position)
-        if deadline is not None and time.monotonic() > deadline:
+        if _is_over(deadline):
             return
     _finish(record, clock())
 
@@ -308,8 +309,13 @@ def _undo(record: Import, clock: Clock, deadline: float | None, progress: Progre
             discard_upload(record)
             return
         progress(record.position)
-        if deadline is not None and time.monotonic() > deadline:
+        if _is_over(deadline):
             return
+
+
+def _is_over(deadline: float | None) -> bool:
+    """Whether the time is up, or the worker is to stop; without a deadline this is no worker."""
+    return deadline is not None and (time.monotonic() > deadline or asked_to_stop())
 
 
 def sweep(*, at: datetime) -> int:

@@ -22,6 +22,7 @@ from contacts.services.exporting import HEADER, UNFINISHED, audit_export, export
 from contacts.services.files import append_pieces, delete_file
 from contacts.services.leases import give_back, keep, take, wake
 from contacts.sheets import STREAMS, XLSX_ROWS
+from contacts.stopping import asked_to_stop
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -194,7 +195,7 @@ def _unfinished() -> Any:
 
 def _advance(job: Job, *, clock: Clock, deadline: float) -> None:
     try:
-        while _do_chunk(job, at=clock()) and time.monotonic() < deadline:
+        while _do_chunk(job, at=clock()) and time.monotonic() < deadline and not asked_to_stop():
             pass
     except OperationalError:
         give_back(job)  # a deadlock or a lock that was not free in time: the next wake-up tries again

@@ -17,7 +17,7 @@ LEASE = timedelta(minutes=2)  # far above the longest chunk
 
 def wake() -> None:
     """Tell the worker that something may be waiting. A nudge: it may be lost or doubled; the clock calls as well."""
-    transaction.on_commit(lambda: async_task("contacts.tasks.work", group="work"))
+    transaction.on_commit(lambda: async_task("contacts.tasks.work", group="work"), robust=True)
 
 
 def take(queryset: QuerySet[Any], *, at: datetime) -> Any | None:

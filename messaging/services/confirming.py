@@ -21,6 +21,7 @@ from contacts.fields import DecryptionError, keyed_hash
 from contacts.links import confirmation_url
 from contacts.models import Business, Confirmation, Suppression
 from contacts.services import suppress
+from messaging.services import pacing
 from messaging.services.composing import sender_of
 from messaging.services.sending import retry_delay_s
 from messaging.transports import (
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 BATCH = 20
 MAX_ATTEMPTS = 12  # about twelve hours; afterwards the person will have given up too
+TURN_S = 3.0  # the longest wait for a slot; a worker has other things to do
+NO_TURN = timedelta(seconds=30)
 NO_SENDER = timedelta(minutes=10)  # until the owner has typed in the sender's address
 
 Clock = Callable[[], datetime]
@@ -75,14 +78,24 @@ def _send_channel(channel: Channel, clock: Clock, batch: int) -> int:
         return 0
     try:
         with transport_for(channel) as transport:
-            for position, pk in enumerate(due):
-                error = _send_one(pk, channel, business, transport, clock)
-                if error and error.outcome in {Outcome.STOP, Outcome.RETRY}:
-                    _put_off(due[position + 1 :], error, clock())
-                    break
+            _send_all(due, channel, business, transport, clock)
     except TransportError as error:  # the connection itself: nothing was handed over
         _put_off(due, error, clock())
     return len(due)
+
+
+def _send_all(due: list[int], channel: Channel, business: Business, transport: Transport, clock: Clock) -> None:
+    """Send one by one, each at the next free slot of the provider: people wait for these."""
+    for position, pk in enumerate(due):
+        if not pacing.wait_turn(channel, at_most_s=TURN_S):
+            Confirmation.objects.filter(pk__in=due[position:]).update(not_before=clock() + NO_TURN)
+            return
+        error = _send_one(pk, channel, business, transport, clock)
+        if error and error.outcome == Outcome.BUSY:
+            pacing.failed(channel, error.retry_after_s)
+        if error and error.outcome in {Outcome.STOP, Outcome.BUSY}:
+            _put_off(due[position + 1 :], error, clock())
+            return
 
 
 def _send_one(
@@ -129,7 +142,7 @@ def _record_failure(pk: int, channel: Channel, error: TransportError, at: dateti
             at=at,
             source=error.code,
         )
-    if error.outcome in {Outcome.RETRY, Outcome.STOP}:
+    if error.outcome in {Outcome.BUSY, Outcome.RETRY, Outcome.STOP}:
         _put_off([pk], error, at)
 
 

@@ -1,11 +1,13 @@
-"""Launch, pause, resume, cancel: the campaign's own services, and the worker told of it."""
+"""Launch, take back, pause, resume, cancel: the campaign's own services, the queue put right, and the worker told."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django_q.tasks import async_task
 
 from campaigns import services as campaigns
@@ -16,11 +18,13 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 CLOCK = "clock"
+CHUNK = 10_000  # rows of one transaction: between two, others may write
+NOT_CLAIMED: dict[str, Any] = {"claim": None, "claimed_at": None}
 
 
 def wake() -> None:
     """Tell the worker that something may be due. A nudge: it may be lost or doubled, and nothing depends on it."""
-    transaction.on_commit(lambda: async_task("messaging.tasks.work", group="work"))
+    transaction.on_commit(lambda: async_task("messaging.tasks.work", group="work"), robust=True)
 
 
 def beat(*, at: datetime) -> None:
@@ -28,36 +32,70 @@ def beat(*, at: datetime) -> None:
     Heartbeat.objects.update_or_create(name=CLOCK, defaults={"at": at})
 
 
-def launch(campaign: Campaign, *, at: datetime, starts_at: datetime | None = None, by: User | None = None) -> Campaign:
+def launch(
+    campaign: Campaign,
+    *,
+    at: datetime,
+    starts_at: datetime | None = None,
+    spread_minutes: int = 0,
+    by: User | None = None,
+) -> Campaign:
     """Freeze a campaign and schedule it. Raises campaigns.services.Blocked and NotPossible."""
-    campaign = campaigns.launch(campaign, at=at, starts_at=starts_at, by=by)
+    campaign = campaigns.launch(campaign, at=at, starts_at=starts_at, spread_minutes=spread_minutes, by=by)
     wake()
     return campaign
 
 
-def pause(campaign: Campaign) -> Campaign:
-    """Stop claiming at once. Raises campaigns.services.NotPossible."""
-    return campaigns.pause(campaign)
+def take_back(campaign: Campaign) -> Campaign:
+    """Make a campaign that has not begun a draft again. Raises campaigns.services.NotPossible."""
+    return campaigns.take_back(campaign)
 
 
-def resume(campaign: Campaign) -> Campaign:
+def pause(campaign: Campaign, *, reason: str = "") -> Campaign:
+    """Stop claiming at once, and put back what was claimed and not handed over; what was handed over is finished.
+
+    Raises campaigns.services.NotPossible.
+    """
+    with transaction.atomic():
+        campaign = campaigns.pause(campaign, reason=reason)
+        held = _free(Message.objects.filter(campaign=campaign, status=Message.Status.SENDING, handed_at=None))
+        held.update(**NOT_CLAIMED, status=Message.Status.QUEUED, status_at=Now())
+    return campaign
+
+
+def resume(campaign: Campaign, *, at: datetime) -> Campaign:
     """Go on with exactly the rest. Raises campaigns.services.NotPossible."""
-    campaign = campaigns.resume(campaign)
+    campaign = campaigns.resume(campaign, at=at)
     wake()
     return campaign
 
 
 def cancel(campaign: Campaign, *, at: datetime) -> Campaign:
-    """End a campaign for good; what is still waiting is cancelled, what is on its way is finished.
+    """End a campaign for good; what is waiting or only claimed is cancelled, what was handed over is finished.
 
-    Raises campaigns.services.NotPossible.
+    The campaign is cancelled first, so nothing leaves any more; its rows follow in chunks. Where this is cut short, the
+    sweeper cancels the rest. Raises campaigns.services.NotPossible.
     """
-    with transaction.atomic():
-        campaign = campaigns.cancel(campaign, at=at)
-        Message.objects.filter(campaign=campaign, status=Message.Status.QUEUED).update(
-            status=Message.Status.CANCELLED, status_at=at
-        )
+    campaign = campaigns.cancel(campaign, at=at)
+    for status in Message.PENDING:
+        pending = Message.objects.filter(campaign=campaign, status=status, handed_at=None)
+        while _cancel_chunk(pending, at):
+            pass
     return campaign
+
+
+def _cancel_chunk(pending: QuerySet[Message], at: datetime) -> int:
+    with transaction.atomic():
+        return _free(pending).update(**NOT_CLAIMED, status=Message.Status.CANCELLED, status_at=at)
+
+
+def _free(messages: QuerySet[Message]) -> QuerySet[Message]:
+    """Lock up to 10,000 of the messages, but those a pump is writing just now, and return them.
+
+    That pump looks at the campaign before it hands over, and nobody here waits for it: no deadlock.
+    """
+    free = messages.order_by().select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
+    return Message.objects.filter(pk__in=list(free[:CHUNK]))
 
 
 def remove_demo() -> None:

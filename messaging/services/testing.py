@@ -10,13 +10,16 @@ from contacts.channels import Channel, deliverable, normalise
 from contacts.fields import keyed_hash
 from contacts.models import KEPT_AWAY, Business, Contact
 from contacts.queries import derive_states
+from messaging.services import pacing
 from messaging.services.composing import Composer
 from messaging.transports import transport_for
 from redemptions.services import issue_test_code
 
+TURN_S = 5.0  # somebody waits for the page
+
 
 class TestRefused(Exception):
-    """The test would go to somebody who must not be written to."""
+    """The test would go to somebody who must not be written to, or it is not the time for it."""
 
 
 def send_test(campaign: Campaign, *, to: str) -> str:
@@ -43,6 +46,8 @@ def send_test(campaign: Campaign, *, to: str) -> str:
         reference=reference,
         subject_prefix="[Test] ",
     )
+    if not pacing.wait_turn(channel, at_most_s=TURN_S):
+        raise TestRefused("The provider's limit is used up for now, or it is away. Try again in a while.")
     with transport_for(channel) as transport:
         transport.send(outbound)
     return str(reference)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, Self
-
-from requests.exceptions import ConnectionError as RequestsConnectionError
-from requests.exceptions import ConnectTimeout
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 
 class Outcome(StrEnum):
     """What a failed hand-over means for the message."""
 
-    RETRY = "retry"  # not sent; the provider was busy or away
+    BUSY = "busy"  # not sent; the provider is busy or away, for everybody
+    RETRY = "retry"  # not sent; this person may be tried again later
     REFUSED = "refused"  # not sent; the provider will not send to this person
     STOP = "stop"  # not sent; the account or the sender is at fault, nobody else will get through either
     UNKNOWN = "unknown"  # perhaps sent: no answer after the request was written; never repeat by itself
@@ -32,6 +30,17 @@ class TransportError(Exception):
         self.code = code
         self.retry_after_s = retry_after_s
         self.suppress = suppress
+
+
+class NotForBatch(TransportError):
+    """Some people's values do not fit into a batch call; nothing was sent. Without them, it may go.
+
+    `references` are theirs; all of them, where the request as a whole is too large.
+    """
+
+    def __init__(self, references: frozenset[str]) -> None:
+        super().__init__(Outcome.RETRY, f"{len(references)} do not fit into the request")
+        self.references = references
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +73,40 @@ class OutboundText:
 Outbound = OutboundEmail | OutboundText
 
 
+@dataclass(frozen=True, slots=True)
+class MergedRecipient:
+    """One person of a batch call. `values` fill the marks of the batch, e.g. `-3-`, in every part alike."""
+
+    reference: str
+    to: str
+    values: dict[str, str]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MergedEmail:
+    """One mail to many people in one request. `subject`, `text` and `html` hold marks; an image must be hosted."""
+
+    from_email: str
+    subject: str
+    text: str
+    html: str
+    recipients: tuple[MergedRecipient, ...]
+    reply_to: str = ""
+
+
 class Transport(Protocol):
-    """A connection to a provider, kept open for a batch."""
+    """A connection to a provider, made at the first message and kept open. One thread at a time may use it.
+
+    It never touches the database and never repeats by itself what may have been sent. `batch_limit` is the number of
+    people one batch call takes; 0 where the provider has none that would do.
+    """
 
     name: str
+    batch_limit: int
 
     def __enter__(self) -> Self:
-        """Connect. Raises TransportError with RETRY or STOP."""
+        """Get ready; costs next to nothing, and reaches for nobody."""
         ...
 
     def __exit__(self, *args: object) -> None: ...
@@ -79,17 +115,28 @@ class Transport(Protocol):
         """Hand one message over; return the provider's id for it. Raises TransportError."""
         ...
 
+    def send_batch(self, merged: MergedEmail) -> list[str]:
+        """Hand one mail over for many people; return the provider's id for each. All or nothing.
 
-def never_connected(error: BaseException) -> bool:
-    """Tell a connection that was never made (nothing sent) from one that broke (who knows)."""
-    if isinstance(error, ConnectTimeout):
-        return True
-    cause: BaseException | None = error
-    while cause is not None:
-        reason = cause.args[0] if isinstance(cause, RequestsConnectionError) and cause.args else None
-        if isinstance(reason, MaxRetryError) and isinstance(reason.reason, NewConnectionError | ConnectTimeoutError):
-            return True
-        if isinstance(cause, NewConnectionError | ConnectTimeoutError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+        Raises TransportError, among them NotForBatch, and NotImplementedError where `batch_limit` is 0.
+        """
+        ...
+
+    def look_up(self, outbound: Outbound, *, since: datetime) -> str | None:
+        """Ask the provider whether it took this message since then; return its id, or None: it did not, or can't say.
+
+        Raises TransportError.
+        """
+        ...
+
+
+class OneByOne:
+    """The rest of a transport whose provider takes no batches, and cannot say what became of a message."""
+
+    batch_limit = 0
+
+    def send_batch(self, merged: MergedEmail) -> list[str]:
+        raise NotImplementedError
+
+    def look_up(self, outbound: Outbound, *, since: datetime) -> str | None:
+        return None

@@ -2,96 +2,71 @@
 
 from __future__ import annotations
 
-import smtplib
-import warnings
 from email.mime.image import MIMEImage
-from typing import Self
+from typing import Any, Self
 
-from anymail.exceptions import (
-    AnymailAPIError,
-    AnymailConfigurationError,
-    AnymailError,
-    AnymailNotSupportedWarning,
-    AnymailRecipientsRefused,
-    AnymailRequestsAPIError,
-)
+from anymail.exceptions import AnymailConfigurationError, AnymailError, AnymailRecipientsRefused
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
-from django.core.mail.message import BadHeaderError
 
-from messaging.transports.base import Outbound, OutboundEmail, Outcome, TransportError, never_connected
-
-# Anymail's authors no longer test SendGrid and say so at every use. Its tests here are our own.
-warnings.filterwarnings("ignore", category=AnymailNotSupportedWarning)
+from messaging.transports import sendgrid
+from messaging.transports.base import MergedEmail, OneByOne, Outbound, OutboundEmail, Outcome, TransportError
 
 QR_CID = "coupon-qr@inline"
-API_PROVIDERS = frozenset({"sendgrid"})
-HANGING_UP = 421  # RFC 5321: the server closes the connection after this answer
-NO_SUCH_ACCOUNT = frozenset({401, 402, 403, 404, 405})
-MUST_NOT_REPEAT = frozenset({400, 413, 415, 422})
+API_PROVIDERS = frozenset({"sendgrid", "ses"})  # they keep our reference as metadata, and name the mail themselves
+SWITCHES_TRACKING = frozenset({"sendgrid"})  # with SES, links and opens are tracked by the account's own settings
+BATCH_LIMITS = {"sendgrid": sendgrid.BATCH_LIMIT}
 
 
-class EmailTransport:
-    """One backend, its connection kept open from entry to exit."""
+class EmailTransport(OneByOne):
+    """One backend, its connection kept open until exit. The backends sort what their providers answer."""
 
     def __init__(self) -> None:
         self.name = settings.EMAIL_PROVIDER
-        self._connection = get_connection(settings.EMAIL_BACKENDS[self.name])
+        self.batch_limit = BATCH_LIMITS.get(self.name, 0)
+        self._backend = get_connection(settings.EMAIL_BACKENDS[self.name])
 
     def __enter__(self) -> Self:
-        self._open()
         return self
 
     def __exit__(self, *args: object) -> None:
-        self._close()
-
-    def _open(self) -> None:
-        try:
-            self._connection.open()
-        except smtplib.SMTPAuthenticationError as error:
-            raise TransportError(Outcome.STOP, f"smtp {error.smtp_code}") from error
-        except (smtplib.SMTPException, OSError) as error:
-            raise TransportError(Outcome.RETRY, f"smtp {type(error).__name__}") from error
-
-    def _close(self) -> None:
-        try:
-            self._connection.close()
-        except (smtplib.SMTPException, OSError):
-            # A failed goodbye changes nothing; the next mail connects anew.
-            self._connection.connection = None  # type: ignore[attr-defined]  # SMTP alone comes here
+        self._backend.close()
 
     def send(self, outbound: Outbound) -> str:
         """Hand one mail over; return the provider's id, or the mail's own Message-ID."""
         assert isinstance(outbound, OutboundEmail)
-        message = build(outbound, api=self.name in API_PROVIDERS)
-        message.connection = self._connection
-        if getattr(self._connection, "connection", self) is None:  # SMTP, after the server hung up
-            self._open()
-        try:
-            message.send()
-        except AnymailConfigurationError as error:
-            raise TransportError(Outcome.STOP, "configuration") from error
-        except AnymailRequestsAPIError as error:
-            raise from_api_error(error) from None  # from here on the library's texts hold addresses
-        except AnymailRecipientsRefused:
-            raise TransportError(Outcome.REFUSED, "recipient refused") from None
-        except (AnymailAPIError, smtplib.SMTPException, OSError) as error:
-            if isinstance(error, smtplib.SMTPServerDisconnected) or getattr(error, "smtp_code", 0) == HANGING_UP:
-                self._close()
-            raise from_smtp_error(error) from None
-        except (AnymailError, BadHeaderError, ValueError) as error:
-            raise TransportError(Outcome.REFUSED, type(error).__name__) from None
+        message = build(outbound, provider=self.name)
+        self._hand_over(message)
         status = getattr(message, "anymail_status", None)
         return str(status.message_id) if status and status.message_id else message.extra_headers.get("Message-ID", "")
 
+    def send_batch(self, merged: MergedEmail) -> list[str]:
+        """Hand one mail over for many people; return the provider's ids, in their order."""
+        if not self.batch_limit:
+            raise NotImplementedError
+        message = sendgrid.build_batch(merged)
+        self._hand_over(message)
+        return sendgrid.ids_of(message)
 
-def build(outbound: OutboundEmail, *, api: bool) -> EmailMultiAlternatives:
+    def _hand_over(self, message: EmailMultiAlternatives) -> None:
+        try:
+            self._backend.open()  # what is open when a message comes stays open after it
+            self._backend.send_messages([message])
+        except AnymailConfigurationError as error:
+            raise TransportError(Outcome.STOP, "configuration") from error
+        except AnymailRecipientsRefused:
+            raise TransportError(Outcome.REFUSED, "recipient refused") from None
+        except (AnymailError, ValueError) as error:  # found before anything was sent; the texts hold addresses
+            raise TransportError(Outcome.REFUSED, type(error).__name__) from None
+
+
+def build(outbound: OutboundEmail, *, provider: str) -> EmailMultiAlternatives:
     """Return the mail, text and HTML in step, the QR image inside it."""
     headers = dict(outbound.headers)
-    if not api:
+    if provider not in API_PROVIDERS:
         domain = outbound.from_email.rpartition("@")[2].strip("> ")
         headers["Message-ID"] = f"<{outbound.reference}@{domain}>"
-    message = EmailMultiAlternatives(
+    message: Any = EmailMultiAlternatives(  # Any: what is set below is missing in the stubs
         subject=outbound.subject,
         body=outbound.text,
         from_email=outbound.from_email,
@@ -101,13 +76,14 @@ def build(outbound: OutboundEmail, *, api: bool) -> EmailMultiAlternatives:
     )
     message.attach_alternative(outbound.html, "text/html")
     if outbound.qr_png is not None:
-        message.mixed_subtype = "related"  # type: ignore[attr-defined]  # missing in the stubs
+        message.mixed_subtype = "related"
         message.attach(_inline(outbound.qr_png))
-    if api:
+    if provider in API_PROVIDERS:
         # Anymail reads these; they travel to the provider and come back with its events.
-        message.metadata = {"message": outbound.reference}  # type: ignore[attr-defined]
-        message.track_opens = message.track_clicks = False  # type: ignore[attr-defined]
-    return message
+        message.metadata = {"message": outbound.reference}
+    if provider in SWITCHES_TRACKING:
+        message.track_opens = message.track_clicks = False
+    return message  # type: ignore[no-any-return]
 
 
 def _inline(png: bytes) -> MIMEImage:
@@ -115,34 +91,3 @@ def _inline(png: bytes) -> MIMEImage:
     image.add_header("Content-ID", f"<{QR_CID}>")
     image.add_header("Content-Disposition", "inline", filename="coupon.png")
     return image
-
-
-def from_api_error(error: AnymailRequestsAPIError) -> TransportError:
-    """Sort an answer of a provider's API, or its absence."""
-    status = error.status_code
-    if status is None:
-        return TransportError(Outcome.RETRY if never_connected(error) else Outcome.UNKNOWN, "no answer")
-    if status == 429:
-        return TransportError(Outcome.RETRY, "429", retry_after_s=_retry_after_s(error))
-    if status in NO_SUCH_ACCOUNT:
-        return TransportError(Outcome.STOP, str(status))
-    if status in MUST_NOT_REPEAT:
-        return TransportError(Outcome.REFUSED, str(status))
-    return TransportError(Outcome.UNKNOWN, str(status))
-
-
-def _retry_after_s(error: AnymailRequestsAPIError) -> int:
-    value = error.response.headers.get("Retry-After", "") if error.response is not None else ""
-    return int(value) if value.isdigit() else 0
-
-
-def from_smtp_error(error: Exception) -> TransportError:
-    """Sort what an SMTP server said, or that it hung up."""
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        code = min((code for code, _ in error.recipients.values()), default=550)
-        return TransportError(Outcome.RETRY if code < 500 else Outcome.REFUSED, f"smtp {code}")
-    if isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPAuthenticationError):
-        return TransportError(Outcome.RETRY if error.smtp_code < 500 else Outcome.STOP, f"smtp {error.smtp_code}")
-    if isinstance(error, smtplib.SMTPResponseException):
-        return TransportError(Outcome.RETRY if error.smtp_code < 500 else Outcome.REFUSED, f"smtp {error.smtp_code}")
-    return TransportError(Outcome.UNKNOWN, type(error).__name__)

@@ -19,7 +19,7 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
 from contacts.channels import Channel
-from messaging.transports.base import Outbound, OutboundText
+from messaging.transports.base import OneByOne, Outbound, OutboundText
 
 HEAD_BYTES = 16 * 1024
 RECIPIENT = re.compile(rb"(?im)^To:\s*(.*)$")
@@ -72,7 +72,7 @@ class OutboxBackend(BaseEmailBackend):
         return len(email_messages)
 
 
-class OutboxTextTransport:
+class OutboxTextTransport(OneByOne):
     """Writes `var/outbox/sms/<message id>.txt`: the number, a blank line, the text."""
 
     name = "outbox"

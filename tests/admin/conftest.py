@@ -104,7 +104,7 @@ def _sending(offer: Offer, contact: Contact) -> Campaign:
     """Return a campaign on its way, its one message delivered and its deal redeemed."""
     campaign = write_draft("Brunch push", offer=offer)
     Campaign.objects.filter(pk=campaign.pk).update(
-        status=Campaign.Status.SENDING, audience={}, starts_at=LAUNCHED, launched_at=LAUNCHED
+        status=Campaign.Status.SENDING, audience={}, starts_at=LAUNCHED, launched_at=LAUNCHED, begun_at=LAUNCHED
     )
     campaign.refresh_from_db()
     code = Code.objects.get(pk=issue_codes(offer=offer, contact_ids=[contact.pk])[contact.pk])

@@ -218,7 +218,7 @@ def test_launches_from_the_review_page_only(draft, admin_client):
     assert "Send to 1 person" in review.content.decode()
     assert draft.status == Campaign.Status.SCHEDULED
     assert draft.launched_by is not None
-    assert "On its way to 1 person" in messages_of(response)
+    assert "It goes to 1 person in 30 seconds, unless you undo it." in messages_of(response)
 
 
 def test_says_when_it_goes_with_one_full_stop(draft, admin_client):
@@ -261,7 +261,7 @@ def test_asks_again_when_the_audience_changed_meanwhile(draft, admin_client):
 
 @pytest.mark.parametrize(("typed", "status"), [("", "draft"), ("1", "draft"), ("600", "scheduled")])
 def test_wants_a_large_number_typed(typed, status, draft, admin_client, monkeypatch):
-    monkeypatch.setattr("campaigns.admin.sending.audience_size", lambda campaign, at: TYPE_ABOVE + 100)
+    monkeypatch.setattr("campaigns.admin.review.audience_size", lambda campaign, at: TYPE_ABOVE + 100)
 
     admin_client.post(url("review", draft), {"when": "now", "expected": str(TYPE_ABOVE + 100), "typed": typed})
 
@@ -297,14 +297,14 @@ def test_lets_only_senders_send(method, draft):
     assert draft.status == Campaign.Status.DRAFT
 
 
-@pytest.mark.parametrize("page", ["pause", "resume", "cancel"])
+@pytest.mark.parametrize("page", ["undo", "pause", "resume", "cancel", "retry", "unknown"])
 def test_lets_only_senders_stop(page, shop):
     assert staff_client(*WRITER).post(url(page, shop.sending)).status_code == 403
     shop.sending.refresh_from_db()
     assert shop.sending.status == Campaign.Status.SENDING
 
 
-@pytest.mark.parametrize("page", ["change", "report", "progress", "saved_preview"])
+@pytest.mark.parametrize("page", ["change", "report", "progress", "saved_preview", "unknown"])
 def test_keeps_campaigns_from_strangers(page, shop):
     assert staff_client("contacts.view_contact").get(url(page, shop.sending)).status_code == 403
 
@@ -313,7 +313,7 @@ def test_keeps_campaigns_from_strangers(page, shop):
 
 
 def test_pauses_resumes_and_cancels(shop, admin_client):
-    for page, status in (("pause", "paused"), ("resume", "scheduled"), ("cancel", "cancelled")):
+    for page, status in (("pause", "paused"), ("resume", "sending"), ("cancel", "cancelled")):
         admin_client.post(url(page, shop.sending))
         shop.sending.refresh_from_db()
         assert shop.sending.status == status
@@ -324,11 +324,11 @@ def test_says_so_where_somebody_else_was_quicker(shop, admin_client):
 
     response = admin_client.post(url("pause", shop.sending), follow=True)
 
-    assert "is paused and cannot be paused" in messages_of(response)
+    assert "is paused already" in messages_of(response)
 
 
 def test_does_nothing_by_a_mere_visit(shop, admin_client):
-    for page in ("pause", "resume", "cancel", "copy"):
+    for page in ("undo", "pause", "resume", "cancel", "retry", "copy"):
         assert admin_client.get(url(page, shop.sending)).status_code == 405
 
 

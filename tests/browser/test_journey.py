@@ -125,6 +125,7 @@ def test_from_log_in_to_report(
     page: Page, admin_user: Any, people: Path, deal: Offer, shot: Callable[..., None], settings: Any, tmp_path: Path
 ) -> None:
     settings.OUTBOX_DIR = tmp_path / "outbox"
+    settings.LAUNCH_UNDO_S = 0  # what it is for: tests/browser/test_sending.py
     _, enrol_token = enrol_device_start(
         name="Bar phone", location_name="Main Street", profile=Device.Profile.SCANNER, at=timezone.now()
     )

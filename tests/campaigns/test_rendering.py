@@ -3,17 +3,20 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from campaigns.rendering import (
+    Batch,
     Compiled,
     Content,
     ContentError,
     Deal,
     Person,
+    Reader,
     Rendered,
     Shop,
+    batches_of,
     clean_html,
 )
 from contacts.channels import Channel
@@ -250,3 +253,218 @@ class TestSms:
 class TestNesting:
     def test_the_deal_stands_in_no_paragraph(self):
         assert "<p><table" not in email("Before\n\n{{ deal }}\n\nAfter", deal=DEAL).html
+
+
+# --- The same bytes as Liquid -----------------------------------------------------------------------------------------
+
+MERGED = [
+    "{{ first_name }}",
+    "{{ last_name }}",
+    "{{- full_name -}}",
+    "{{ first_name | default: 'there' }}",
+    '{{ last_name | upcase | truncate: 4, "<&" }}',
+    "{{ full_name | url_encode }}{{ full_name | escape }}",
+    "{{ business_name }}",
+    "{{ business_name | downcase | strip }}",
+    "{{ 'just so' }}",
+    "{% if first_name %}Dear {{ first_name }},{% else %}  \r\n {% endif %}",
+    "{% unless last_name %}\n{% endunless %}",
+    "{% if business_name == 'Bar' %}\r{% endif %}",
+    "{% case first_name %}{% when 'Maria' %}Ciao{% else %}Hi{% endcase %}",
+    "{%- comment -%} nothing {%- endcomment -%}",
+    "{% # nothing %}",
+]
+OF_THE_DEAL = [
+    "{{ deal }}",
+    "\n\n{{ deal }}\n\n",
+    "{{- deal -}}",
+    "{{ deal | upcase }}",
+    "{% if deal %}{{ deal_name }}{% endif %}",
+    "{{ deal_name }}",
+    "{{ deal_ends | default: 'no end' }}",
+    "{{ code }}",
+    "{{ code | downcase }}",
+    "{{ coupon_url }}",
+]
+WILD = st.text("ab<&>\"'\n \t\u00a0\u200b\u2028\x1cé王😀-123{}%", max_size=8)
+BREAKS = st.sampled_from(["a\r\nb", "\r", "\r\n\r\n"])  # what browsers send; Liquid makes them one character
+LITERAL = WILD.filter(lambda text: "{" not in text) | BREAKS | st.sampled_from(["", "\n\n", "https://a.example/?a&b"])
+PEOPLE = st.builds(Person, WILD | WILD | BREAKS | st.sampled_from(["Maria", "-1-"]), WILD)
+SHOPS = st.builds(Shop, WILD | st.just("Bar"), WILD | BREAKS)
+
+
+def sources(*merged):
+    return st.lists(LITERAL | st.sampled_from(merged), max_size=6).map("".join)
+
+
+def deals(personal=WILD):
+    return st.builds(Deal, WILD, WILD | BREAKS, WILD, code=personal, coupon_url=personal, qr_src=personal)
+
+
+def contents(*merged):
+    words = sources(*merged)
+    return st.builds(Content, st.just(Channel.EMAIL), words, words, words, words | st.just(""))
+
+
+def compiled_of(content, *, has_deal):
+    """Return the compiled words; None for the few that are refused, which is not what these tests are about."""
+    try:
+        return Compiled(content, has_deal=has_deal)
+    except ContentError:
+        return None
+
+
+def by_liquid(compiled, *, shop, person, deal, unsubscribe_url):
+    try:
+        return compiled.render_by_liquid(shop, person, deal, unsubscribe_url)
+    except ValueError as error:
+        return str(error)
+
+
+def outcome(compiled, **values):
+    try:
+        return compiled.render(**values)
+    except ContentError as error:
+        return str(error)
+
+
+class TestOutline:
+    @given(contents(*MERGED, *OF_THE_DEAL), SHOPS, st.lists(st.tuples(PEOPLE, deals()), min_size=1, max_size=3), WILD)
+    @example(
+        Content(Channel.EMAIL, "{{ deal }} {{ first_name }}", "{{ last_name }}", " {{ deal }} ", ""),
+        SHOP,
+        [(Person("", ""), Deal("\n a", "b\r\n\r\nc ", "", " x ", " y ", "z")), (MARIA, DEAL)],
+        "u",
+    )
+    @example(Content(Channel.EMAIL, body="{{ deal | upcase }}"), SHOP, [(MARIA, DEAL)], "u")
+    def test_a_mail_with_a_deal_is_what_liquid_makes_of_it(self, content, shop, people, unsubscribe_url):
+        if compiled := compiled_of(content, has_deal=True):
+            for person, deal in people:
+                values = {"shop": shop, "person": person, "deal": deal, "unsubscribe_url": unsubscribe_url}
+                assert outcome(compiled, **values) == by_liquid(compiled, **values)
+
+    @given(contents(*MERGED), SHOPS, st.lists(PEOPLE, min_size=1, max_size=3), WILD)
+    def test_a_mail_without_a_deal_is_what_liquid_makes_of_it(self, content, shop, people, unsubscribe_url):
+        if compiled := compiled_of(content, has_deal=False):
+            for person in people:
+                values = {"shop": shop, "person": person, "deal": None, "unsubscribe_url": unsubscribe_url}
+                assert outcome(compiled, **values) == by_liquid(compiled, **values)
+
+    @pytest.mark.parametrize("has_deal", [True, False])
+    def test_liquid_is_not_asked_for_usual_words(self, has_deal, monkeypatch):
+        body = "Hi {{ first_name | default: 'there' }},\n\n" + "{{ deal }}" * has_deal
+        compiled = Compiled(Content(Channel.EMAIL, "For {{ first_name }}", "{{ last_name }}", body), has_deal=has_deal)
+        monkeypatch.setattr(Compiled, "render_by_liquid", None)
+
+        for person in (MARIA, Person(), Person("José", "O'Neil <b>")):
+            deal = DEAL if has_deal else None
+            mail = compiled.render(shop=SHOP, person=person, deal=deal, unsubscribe_url=WAY_OUT)
+            assert (person.first_name or "there") in mail.text
+
+    def test_a_shop_or_a_deal_that_changes_is_seen_at_once(self):
+        compiled = Compiled(Content(Channel.EMAIL, "x", "", "{{ business_name }}"), has_deal=True)
+
+        def text(shop, deal):
+            return compiled.render(shop=shop, person=MARIA, deal=deal, unsubscribe_url=WAY_OUT).text
+
+        assert "Bar & Grill" in text(SHOP, DEAL)
+        assert "Other place" in text(Shop("Other place", "Elsewhere"), DEAL)
+        assert "Half price" in text(SHOP, Deal("Half price", "", "", "c", "u"))
+        assert DEAL.name in text(SHOP, DEAL)
+
+    def test_a_code_that_is_missing_is_an_error_in_words(self):
+        compiled = Compiled(Content(Channel.EMAIL, "x", "", "{{ code }}"), has_deal=True)
+
+        with pytest.raises(ContentError, match="could not be filled"):
+            compiled.render(shop=SHOP, person=MARIA, deal=None, unsubscribe_url=WAY_OUT)
+
+    @pytest.mark.parametrize("length", [190_000, 199_900, 199_970, 210_000])
+    def test_the_limit_of_output_is_kept(self, length):
+        compiled = Compiled(Content(Channel.EMAIL, "x", "", "{{ first_name }}" + "x" * length), has_deal=False)
+        values = {"shop": SHOP, "person": Person("é" * 30), "deal": None, "unsubscribe_url": WAY_OUT}
+
+        assert outcome(compiled, **values) == by_liquid(compiled, **values)
+        assert isinstance(outcome(compiled, **values), Rendered) == (length < 199_970)
+
+
+class TestBatch:
+    """Marks, filled one after the other as a provider might, give the mail that is rendered for one person."""
+
+    @staticmethod
+    def filled(batch: Batch, position: int, marks) -> Rendered:
+        parts = {"subject": batch.subject, "text": batch.text, "html": batch.html}
+        for mark in marks:
+            parts = {name: part.replace(mark, batch.values[position][mark]) for name, part in parts.items()}
+        return Rendered(**parts)
+
+    def check(self, compiled, shop, readers):
+        batches = batches_of(compiled, shop=shop, readers=readers)
+        for batch in batches:
+            for position in batch.values:
+                reader, marks = readers[position], list(batch.values[position])
+                one = compiled.render(
+                    shop=shop, person=reader.person, deal=reader.deal, unsubscribe_url=reader.unsubscribe_url
+                )
+                assert self.filled(batch, position, marks) == one
+                assert self.filled(batch, position, reversed(marks)) == one
+        return [position for batch in batches for position in batch.values]
+
+    @given(
+        contents(*MERGED, *OF_THE_DEAL),
+        SHOPS,
+        st.lists(st.builds(Reader, PEOPLE, st.just(DEAL) | st.none() | deals(), WILD), max_size=4),
+    )
+    def test_comes_to_the_mail_of_each_reader(self, content, shop, readers):
+        if compiled := compiled_of(content, has_deal=True):
+            assert len(set(positions := self.check(compiled, shop, readers))) == len(positions)
+
+    NUMBERS = st.text("12-", max_size=4)
+
+    @given(
+        st.lists(NUMBERS | st.sampled_from(["{{ first_name }}", "{{ last_name }}"]), max_size=8).map("".join),
+        st.lists(st.builds(Person, NUMBERS, NUMBERS), min_size=1, max_size=4),
+    )
+    def test_no_mark_comes_into_being_where_numbers_and_dashes_meet(self, body, people):
+        compiled = Compiled(Content(Channel.EMAIL, body, body, body), has_deal=False)
+        readers = [Reader(person, None, WAY_OUT) for person in people]
+
+        assert len(self.check(compiled, SHOP, readers)) == len(people)
+
+    def test_takes_everybody_in_one_mail_where_the_words_are_usual(self):
+        body = "Hi {{ first_name | default: 'there' }},\n\n{{ deal }}"
+        compiled = Compiled(Content(Channel.EMAIL, "For {{ first_name }}", "Lunch", body), has_deal=True)
+        readers = [Reader(Person(name), DEAL, f"{WAY_OUT}/{name}") for name in ("Ann", "", "-1-", "José <b>")]
+
+        (batch,) = batches_of(compiled, shop=SHOP, readers=readers)
+
+        assert list(batch.values) == [0, 1, 2, 3]
+        assert "-1-" not in batch.values[0]
+        assert self.check(compiled, SHOP, readers) == [0, 1, 2, 3]
+
+    def test_parts_those_with_and_without_a_preheader(self):
+        compiled = Compiled(Content(Channel.EMAIL, "x", "{{ first_name }}", "y"), has_deal=False)
+        readers = [Reader(Person(name), None, WAY_OUT) for name in ("Ann", "", "Bob")]
+
+        batches = batches_of(compiled, shop=SHOP, readers=readers)
+
+        assert [list(batch.values) for batch in batches] == [[0, 2], [1]]
+
+    def test_parts_those_with_and_without_a_deal(self):
+        compiled = Compiled(Content(Channel.EMAIL, "x", "", "y"), has_deal=True)
+        readers = [Reader(MARIA, deal, WAY_OUT) for deal in (DEAL, None, DEAL, None)]
+
+        batches = batches_of(compiled, shop=SHOP, readers=readers)
+
+        assert [list(batch.values) for batch in batches] == [[0, 2], [1, 3]]
+
+    def test_leaves_out_whom_marks_cannot_serve(self):
+        compiled = Compiled(Content(Channel.EMAIL, "x", "", "{{ first_name }}"), has_deal=False)
+        readers = [Reader(Person(name), None, WAY_OUT) for name in ("Ann", "line\rbreak", "long" * 20_000)]
+
+        assert self.check(compiled, SHOP, readers) == [0]
+
+    def test_gives_up_where_every_number_is_taken(self):
+        compiled = Compiled(Content(Channel.EMAIL, "x", "", "{{ first_name }}"), has_deal=False)
+        readers = [Reader(Person(f"x-{digit}"), None, WAY_OUT) for digit in range(1, 10)]
+
+        assert batches_of(compiled, shop=SHOP, readers=readers) == []

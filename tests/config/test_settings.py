@@ -41,10 +41,11 @@ REFUSED = {
     "a sender with a name": ({"FROM_EMAIL": "Bar <a@bar.example>"}, "FROM_EMAIL must be one e-mail address"),
     "an unknown e-mail provider": (
         {"EMAIL_PROVIDER": "pigeon"},
-        "EMAIL_PROVIDER must be one of outbox, smtp, sendgrid.",
+        "EMAIL_PROVIDER must be one of outbox, smtp, sendgrid, ses.",
     ),
     "an unknown SMS provider": ({"SMS_PROVIDER": "pigeon"}, "SMS_PROVIDER must be one of outbox, twilio."),
     "SendGrid without a key": ({"EMAIL_PROVIDER": "sendgrid"}, "SENDGRID_API_KEY is not set."),
+    "Amazon SES without a region": ({"EMAIL_PROVIDER": "ses"}, "EMAIL_PROVIDER=ses needs AWS_REGION"),
     "SMTP without a host": ({"EMAIL_PROVIDER": "smtp"}, "EMAIL_HOST is not set."),
     "Twilio without an account": ({"SMS_PROVIDER": "twilio"}, "TWILIO_ACCOUNT_SID is not set."),
     "Twilio without a sender": (

@@ -1,7 +1,10 @@
 """Encrypted columns that fail loudly, and the index that finds them."""
 
+import base64
+import time
+
 import pytest
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.core.exceptions import FieldError, ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Value
@@ -9,7 +12,7 @@ from django.db.models.functions import Lower
 from encrypted_model_fields import fields as library
 
 from contacts.channels import Channel
-from contacts.fields import DecryptionError, encrypt, key_id, keyed_hash
+from contacts.fields import DecryptionError, decrypt, encrypt, encrypt_many, key_id, keyed_hash
 from contacts.models import Canary, Contact
 from contacts.services import WrongKey, ensure_canary, verify_canary
 
@@ -40,6 +43,51 @@ def test_stores_ciphertext_and_reads_text(maria):
     assert stored(maria, "email").startswith("gAAAA")
     assert stored(maria, "first_name").startswith("gAAAA")
     assert Contact.objects.get(pk=maria.pk).email == "Maria.Kim@example.org"
+
+
+TEXTS = ["", "a", "fifteen letters", "sixteen letters!", "Chloë 🍷" * 40, "TEST" * 6 + "00", "a", "a"]
+
+
+def test_encrypts_many_as_one_by_one():
+    tokens = encrypt_many(TEXTS)
+
+    assert [decrypt(token) for token in tokens] == TEXTS
+    assert [len(token) for token in tokens] == [len(encrypt(text)) for text in TEXTS]
+    assert encrypt_many([]) == []
+
+
+def test_fernet_itself_reads_what_was_encrypted_with_many(settings):
+    before = int(time.time())
+    token = encrypt_many(TEXTS)[-1]
+
+    fernet = Fernet(settings.FIELD_ENCRYPTION_KEY[0])
+    assert fernet.decrypt(token, ttl=60) == b"a"
+    assert before <= fernet.extract_timestamp(token) <= time.time()
+    with pytest.raises(InvalidToken):
+        Fernet(Fernet.generate_key()).decrypt(token)
+
+
+def test_the_first_key_encrypts_many(settings):
+    newest = Fernet.generate_key()
+    settings.FIELD_ENCRYPTION_KEY = [newest.decode(), *settings.FIELD_ENCRYPTION_KEY]
+
+    assert Fernet(newest).decrypt(encrypt_many(["a"])[0]) == b"a"
+
+
+@pytest.mark.parametrize("place", [0, 8, 9, 24, 25, 40, -32, -1])
+def test_a_changed_token_of_many_is_refused(place):
+    raw = bytearray(base64.urlsafe_b64decode(encrypt_many(["x", "a deal for one"])[1]))
+    raw[place] ^= 1
+
+    with pytest.raises(DecryptionError):
+        decrypt(base64.urlsafe_b64encode(raw).decode())
+
+
+def test_no_two_of_many_begin_alike():
+    blocks = [base64.urlsafe_b64decode(token)[9:-32] for token in encrypt_many(["the same text"] * 500)]
+
+    assert len({block[:16] for block in blocks}) == 500  # the IV
+    assert len({block[16:] for block in blocks}) == 500
 
 
 def test_finds_any_spelling_by_the_blind_index(maria):

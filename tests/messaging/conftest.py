@@ -11,6 +11,7 @@ from contacts.channels import Channel
 from contacts.models import ConsentEvent, Contact
 from contacts.services import record_consent
 from messaging import services
+from messaging.services.sending import claiming
 from redemptions.models import Offer
 from redemptions.services import create_offer
 
@@ -77,6 +78,23 @@ def planned(guests, email_campaign, outbox, at) -> Campaign:
     services.plan_due(at=at)
     campaign.refresh_from_db()
     return campaign
+
+
+@pytest.fixture
+def after_claim(monkeypatch):
+    """Let something happen between the claim of a batch and its hand-over."""
+
+    def set_up(act):
+        load = claiming.load
+
+        def load_and_act(*args, **kwargs):
+            messages = load(*args, **kwargs)
+            act()
+            return messages
+
+        monkeypatch.setattr(claiming, "load", load_and_act)
+
+    return set_up
 
 
 def run_all(at: datetime) -> None:

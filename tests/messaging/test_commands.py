@@ -1,17 +1,21 @@
 """The manager's commands around campaigns: answers in JSON, refusals in one sentence, nothing half done."""
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from campaigns.models import Campaign, Variant
 from contacts.channels import Channel
 from contacts.fields import keyed_hash
 from contacts.models import Segment, Suppression
 from contacts.services import find_or_make_tag, suppress
-from messaging.models import Message
+from messaging.models import Message, ProviderSettings, Tally
+from messaging.services.control import beat
 from tests.messaging.conftest import NOON, run_all
+from tests.messaging.ledger import add, begun, states
 
 pytestmark = pytest.mark.django_db
 
@@ -125,6 +129,112 @@ def test_status_pause_resume_cancel(capsys, email_campaign, guests, outbox, at):
     assert run_json(capsys, "campaign", "cancel", email_campaign.pk)["status"] == "cancelled"
     with pytest.raises(CommandError, match="is cancelled and cannot be resumed"):
         call_command("campaign", "resume", str(email_campaign.pk))
+
+
+def test_launch_with_yes_starts_at_once(capsys, email_campaign, guests):
+    before = timezone.now()
+
+    run_json(capsys, "campaign", "launch", email_campaign.pk, "--yes")
+
+    email_campaign.refresh_from_db()
+    assert before <= email_campaign.starts_at <= timezone.now()
+
+
+def test_launch_without_yes_leaves_time_to_undo(capsys, monkeypatch, email_campaign, guests):
+    monkeypatch.setattr("builtins.input", lambda question: "yes")
+
+    call_command("campaign", "launch", str(email_campaign.pk))
+
+    email_campaign.refresh_from_db()
+    assert email_campaign.starts_at > timezone.now() + timedelta(seconds=20)
+    assert f"campaign undo {email_campaign.pk}" in capsys.readouterr().out
+    assert run_json(capsys, "campaign", "undo", email_campaign.pk)["status"] == "draft"
+    with pytest.raises(CommandError, match="is a draft already"):
+        call_command("campaign", "undo", str(email_campaign.pk))
+
+
+@pytest.mark.parametrize(("hours", "minutes"), [("0", 0), ("2", 120), ("0.5", 30)])
+def test_launch_spreads_over_hours(hours, minutes, capsys, email_campaign, guests):
+    run_json(capsys, "campaign", "launch", email_campaign.pk, "--yes", "--spread", hours)
+
+    email_campaign.refresh_from_db()
+    assert (email_campaign.spread_minutes, email_campaign.size_at_launch) == (minutes, 5)
+
+
+@pytest.mark.parametrize("hours", ["-1", "169", "soon", "nan"])
+def test_launch_refuses_a_spread_that_makes_no_sense(hours, email_campaign, guests):
+    with pytest.raises(CommandError, match=r"not between|not a number"):
+        call_command("campaign", "launch", str(email_campaign.pk), "--yes", f"--spread={hours}")
+    email_campaign.refresh_from_db()
+    assert email_campaign.status == "draft"
+
+
+def test_check_says_how_many_had_enough(capsys, email_campaign, guests):
+    ProviderSettings.objects.update_or_create(channel="email", provider="outbox", defaults={"per_person_day": 1})
+    now = timezone.now()
+    earlier = begun(email_campaign, at=now)
+    add(earlier, guests[0], "accepted", at=now)
+
+    titles = [check["title"] for check in run_json(capsys, "campaign", "check", email_campaign.pk)["checks"]]
+
+    assert "1 person had as many messages lately as one person may get" in titles
+
+
+def test_status_says_how_it_goes(capsys, email_campaign, guests):
+    now = timezone.now()
+    campaign = begun(email_campaign, at=now - timedelta(minutes=5))
+    for guest, status in zip(guests, ["handed", "claimed", "queued", "accepted", "unknown"], strict=True):
+        add(campaign, guest, status, at=now)
+    Tally.objects.create(campaign=campaign, at=now - timedelta(seconds=10), sent=60)
+    beat(at=now)
+
+    status = run_json(capsys, "campaign", "status", campaign.pk)
+
+    assert status["audience"] == sum(status[state] for state in Message.Status.values) == 5
+    assert (status["in_flight"], status["worker_alive"]) == (1, True)
+    assert 55 < status["rate_per_minute"] < 75
+    assert datetime.fromisoformat(status["expected_finish"]) > now
+
+
+def test_retries_what_failed(capsys, email_campaign, guests):
+    campaign = begun(email_campaign, at=timezone.now())
+    add(campaign, guests[0], "failed", at=timezone.now())
+
+    answer = run_json(capsys, "campaign", "retry", campaign.pk)
+
+    assert (answer["retried"], answer["queued"], answer["failed"]) == (1, 1, 0)
+    with pytest.raises(CommandError, match="No failed message"):
+        call_command("campaign", "retry", str(campaign.pk))
+
+
+def test_lists_and_settles_what_nobody_knows(capsys, email_campaign, guests):
+    campaign = begun(email_campaign, at=timezone.now())
+    for guest in guests[:2]:
+        add(campaign, guest, "unknown", at=timezone.now())
+
+    call_command("campaign", "unknown", str(campaign.pk))
+    words = capsys.readouterr().out
+    listed = run_json(capsys, "campaign", "unknown", campaign.pk)
+    assert states(campaign) == {"unknown": 2}  # looking changes nothing
+    sent = run_json(capsys, "campaign", "unknown", campaign.pk, "--send-anyway")
+
+    assert listed["unknown"] == len(listed["messages"]) == 2
+    assert listed["messages"][0]["who"] == "g…@example.org"
+    assert "guest0" not in words + json.dumps(listed)
+    assert "2 may or may not have arrived" in words
+    assert (sent["sent_anyway"], sent["left_out"], states(campaign)) == (2, 0, {"queued": 2})
+    with pytest.raises(CommandError, match="None of these"):
+        call_command("campaign", "unknown", str(campaign.pk), "--leave")
+
+
+def test_leaves_what_nobody_knows(capsys, email_campaign, guests):
+    campaign = begun(email_campaign, at=timezone.now())
+    add(campaign, guests[0], "unknown", at=timezone.now())
+
+    assert run_json(capsys, "campaign", "unknown", campaign.pk, "--leave")["left"] == 1
+    assert run_json(capsys, "campaign", "unknown", campaign.pk)["unknown"] == 0
+    with pytest.raises(CommandError, match="not allowed with"):
+        call_command("campaign", "unknown", str(campaign.pk), "--leave", "--send-anyway")
 
 
 def test_the_states_of_a_report_add_up_to_the_audience(capsys, planned, outbox, at):

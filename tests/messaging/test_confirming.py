@@ -12,7 +12,8 @@ from contacts.channels import Channel
 from contacts.models import Business, ChannelStatus, Confirmation, ConsentEvent, Contact, SignupForm, Suppression
 from contacts.services import signup, suppress
 from messaging import tasks
-from messaging.services import confirm_due, confirming
+from messaging.models import Pace
+from messaging.services import PumpRun, confirm_due, confirming
 from messaging.transports import Outcome, TransportError
 from redemptions.models import Code, Offer, WelcomeDeal
 from tests.messaging.conftest import NOON
@@ -105,11 +106,11 @@ def test_sends_once(form, outbox):
 def test_the_worker_sends_it_before_campaigns(form, outbox, planned, monkeypatch):
     order: list[int] = []
 
-    def look_instead_of_sending(**_):
+    def look_instead_of_sending(self, **_):
         order.append(len(mails(outbox)))
         return 0
 
-    monkeypatch.setattr(tasks, "send_due", look_instead_of_sending)
+    monkeypatch.setattr(PumpRun, "run", look_instead_of_sending)
     confirmation = ask(form)
     Confirmation.objects.update(expires_at=NOON + timedelta(days=9999))
 
@@ -193,7 +194,20 @@ def through(monkeypatch):
     return use
 
 
-@pytest.mark.parametrize("outcome", [Outcome.RETRY, Outcome.STOP])
+def test_one_person_who_is_to_be_tried_later_keeps_nobody_else_waiting(form, through):
+    transport = through(TransportError(Outcome.RETRY, "smtp 450"))
+    confirmation = ask(form)
+    other = ask(form, {Channel.EMAIL: "other@example.org"})
+
+    send()
+
+    confirmation.refresh_from_db()
+    other.refresh_from_db()
+    assert transport.calls == 2
+    assert (confirmation.sent_at, other.sent_at) == (None, NOON)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.BUSY, Outcome.STOP])
 def test_tries_again_later_where_nothing_was_sent(form, through, outcome):
     transport = through(TransportError(outcome, "429"))
     confirmation = ask(form)
@@ -202,6 +216,7 @@ def test_tries_again_later_where_nothing_was_sent(form, through, outcome):
     send()
     send(NOON + timedelta(seconds=10))
     assert transport.calls == 1
+    Pace.objects.all().delete()  # minutes later
     send(NOON + timedelta(minutes=5))
 
     confirmation.refresh_from_db()

@@ -9,7 +9,7 @@ from contacts.channels import Channel
 from contacts.models import Contact
 from messaging import services
 from messaging.models import Message
-from messaging.services import sending
+from messaging.services.sending import claiming
 from tests.messaging.conftest import run_all
 
 Status = Message.Status
@@ -77,14 +77,14 @@ def test_hears_the_wish_at_the_last_moment(guests, planned, second, at, monkeypa
     run_all(at)
     services.launch(second, at=at)
     services.plan_due(at=at)
-    load = sending._load
+    load = claiming.load
 
-    def ask_for_fewer_meanwhile(claim, moment):
-        messages = load(claim, moment)
+    def ask_for_fewer_meanwhile(*args, **kwargs):
+        messages = load(*args, **kwargs)
         Contact.objects.filter(pk=guests[0].pk).update(fewer_messages=True)
         return messages
 
-    monkeypatch.setattr(sending, "_load", ask_for_fewer_meanwhile)
+    monkeypatch.setattr(claiming, "load", ask_for_fewer_meanwhile)
     run_all(at)
 
     assert statuses(second, guests[0]) == (Status.SKIPPED, Message.Reason.FEWER)
@@ -95,14 +95,14 @@ def test_sends_to_who_took_the_wish_back_meanwhile(guests, planned, second, at, 
     run_all(at)
     services.launch(second, at=at)
     services.plan_due(at=at)
-    load = sending._load
+    load = claiming.load
 
-    def take_it_back_meanwhile(claim, moment):
-        messages = load(claim, moment)
+    def take_it_back_meanwhile(*args, **kwargs):
+        messages = load(*args, **kwargs)
         Contact.objects.filter(pk=guests[0].pk).update(fewer_messages=False)
         return messages
 
-    monkeypatch.setattr(sending, "_load", take_it_back_meanwhile)
+    monkeypatch.setattr(claiming, "load", take_it_back_meanwhile)
     run_all(at)
 
     assert statuses(second, guests[0]) == (Status.ACCEPTED, "")

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from campaigns.models import Campaign
 from campaigns.services import Blocked, Draft, NotPossible, save_draft
@@ -14,9 +14,30 @@ from messaging import services
 from messaging.models import Message
 from messaging.services import planning
 from redemptions.models import Code
+from redemptions.services import issue_codes
 from tests.messaging.conftest import add_guest, run_all
 
 pytestmark = pytest.mark.django_db
+
+
+def draft(**more) -> Campaign:
+    return save_draft(Draft(name="x", channel=Channel.EMAIL, subject="s", body="b", **more))
+
+
+def plan_all(at) -> int:
+    return sum(iter(lambda: services.plan_due(at=at), 0))
+
+
+def planned_people() -> list[int]:
+    """Return whose rows there are, in order; somebody with two is in it twice."""
+    return list(Message.objects.order_by("contact_id").values_list("contact_id", flat=True))
+
+
+def fails(error):
+    def fail(*args, **kwargs):
+        raise error
+
+    return fail
 
 
 def test_makes_one_row_and_one_code_per_reachable_person(guests, email_campaign, at):
@@ -52,11 +73,173 @@ def test_plans_in_chunks_and_goes_on_where_it_stopped(guests, email_campaign, at
     assert Message.objects.count() == 5
 
 
-def test_a_chunk_is_a_constant_number_of_queries(guests, email_campaign, at, django_assert_max_num_queries):
+@pytest.mark.parametrize("chunk", [1, 2, 3, 5, 6])
+def test_everybody_gets_one_row_whatever_the_size_of_a_chunk(guests, email_campaign, at, monkeypatch, chunk):
+    monkeypatch.setattr(planning, "CHUNK", chunk)
+    campaign = services.launch(email_campaign, at=at)
+
+    looked_at = plan_all(at)
+
+    campaign.refresh_from_db()
+    assert (looked_at, campaign.planned_at) == (5, at)
+    assert planned_people() == [guest.pk for guest in guests]
+
+
+def test_gaps_in_the_numbers_and_people_left_out_are_passed_over(guests, offer, at, monkeypatch):
+    monkeypatch.setattr(planning, "CHUNK", 2)
+    tag = find_or_make_tag("vip")
+    for guest in (guests[0], guests[4]):
+        guest.tags.add(tag)
+    guests[1].delete()
+    services.launch(draft(tag=tag), at=at)
+
+    sizes = [services.plan_due(at=at) for _ in range(4)]
+
+    assert sizes == [2, 2, 0, 0]
+    assert planned_people() == [guests[0].pk, guests[4].pk]
+
+
+def test_a_chunk_that_fails_leaves_nothing_and_is_planned_again(guests, email_campaign, at, monkeypatch):
+    monkeypatch.setattr(planning, "CHUNK", 2)
+    campaign = services.launch(email_campaign, at=at)
+    services.plan_due(at=at)
+    with monkeypatch.context() as patch:
+        patch.setattr(Campaign, "save", fails(RuntimeError))
+        with pytest.raises(RuntimeError):
+            services.plan_due(at=at)
+    campaign.refresh_from_db()
+    assert campaign.plan_position == guests[1].pk
+    assert Message.objects.count() == Code.objects.count() == 2
+
+    plan_all(at)
+
+    assert planned_people() == [guest.pk for guest in guests]
+    assert Code.objects.count() == 5
+
+
+@pytest.mark.parametrize("error", [IntegrityError, OperationalError])
+def test_a_chunk_that_met_an_erasure_is_planned_again_once(guests, email_campaign, at, monkeypatch, error, caplog):
+    services.launch(email_campaign, at=at)
+    make_rows, tries = planning._make_rows, []
+
+    def once(*args):
+        make_rows(*args)
+        tries.append(args)
+        if len(tries) == 1:
+            raise error
+
+    monkeypatch.setattr(planning, "_make_rows", once)
+
+    assert services.plan_due(at=at) == 5
+
+    assert planned_people() == [guest.pk for guest in guests]
+    assert "is planned again" in caplog.text
+
+
+def test_a_chunk_that_fails_twice_says_so(guests, email_campaign, at, monkeypatch):
+    services.launch(email_campaign, at=at)
+    monkeypatch.setattr(planning, "_make_rows", fails(IntegrityError))
+
+    with pytest.raises(IntegrityError):
+        services.plan_due(at=at)
+
+
+def test_ends_early_between_campaigns_when_asked(guests, email_campaign, sms_campaign, at):
+    services.launch(email_campaign, at=at)
+    services.launch(sms_campaign, at=at)
+    answers = iter([False, True])
+
+    assert planning.plan_due(at=at, stop=lambda: next(answers)) == 5
+
+    assert set(Message.objects.values_list("campaign_id", flat=True)) == {email_campaign.pk}
+
+
+@pytest.mark.parametrize("stopped", [Campaign.Status.PAUSED, Campaign.Status.CANCELLED, Campaign.Status.SENT])
+def test_a_stopped_campaign_is_not_planned_further(guests, email_campaign, at, monkeypatch, stopped):
+    monkeypatch.setattr(planning, "CHUNK", 2)
+    campaign = services.launch(email_campaign, at=at)
+    services.plan_due(at=at)
+    Campaign.objects.filter(pk=campaign.pk).update(status=stopped)
+
+    assert services.plan_due(at=at) == 0
+
+    assert Message.objects.count() == 2
+
+
+def test_the_rows_are_new_messages_due_at_once(guests, email_campaign, at):
+    campaign = services.launch(email_campaign, at=at)
+    services.plan_due(at=at)
+
+    message = Message.objects.earliest("pk")
+    like = Message.objects.create(
+        campaign=campaign, variant=message.variant, channel=campaign.channel, not_before=at, status_at=at
+    )
+    like.refresh_from_db()
+    own = {"id", "reference", "contact", "code", "created_at"}
+    names = [field.name for field in Message._meta.concrete_fields if field.name not in own]
+    assert [getattr(message, name) for name in names] == [getattr(like, name) for name in names]
+    assert message.status == Message.Status.QUEUED
+    assert message.not_before == at
+    assert message.created_at <= like.created_at
+
+
+def test_every_row_has_a_random_reference(planned):
+    references = set(Message.objects.values_list("reference", flat=True))
+
+    assert len(references) == 5
+    assert {reference.version for reference in references} == {4}
+    assert {reference.variant for reference in references} == {next(iter(references)).variant}
+
+
+def test_codes_issued_before_are_used_again(guests, email_campaign, offer, at):
+    before = issue_codes(offer=offer, contact_ids=[guest.pk for guest in guests[:2]])
     services.launch(email_campaign, at=at)
 
-    with django_assert_max_num_queries(20):
+    services.plan_due(at=at)
+
+    codes = dict(Message.objects.values_list("contact_id", "code_id"))
+    assert {guest.pk: codes[guest.pk] for guest in guests[:2]} == before
+    assert Code.objects.count() == 5
+
+
+def test_a_campaign_without_a_deal_has_no_codes(guests, at):
+    services.launch(draft(), at=at)
+
+    services.plan_due(at=at)
+
+    assert Message.objects.filter(code=None).count() == 5
+
+
+def test_who_joins_or_leaves_counts_as_of_their_chunk(guests, email_campaign, at, monkeypatch):
+    monkeypatch.setattr(planning, "CHUNK", 2)
+    services.launch(email_campaign, at=at)
+    services.plan_due(at=at)
+
+    for gone in (guests[0], guests[4]):  # planned already; not planned yet
+        unsubscribe(channel=Channel.EMAIL, address_index=gone.email_index, source=ConsentEvent.Source.ONE_CLICK, at=at)
+    newest = add_guest(50)
+    plan_all(at)
+
+    assert planned_people() == [guest.pk for guest in (*guests[:4], newest)]
+
+
+@pytest.mark.parametrize("how_many", [5, 40])
+def test_a_chunk_is_a_constant_number_of_queries(email_campaign, at, django_assert_max_num_queries, how_many):
+    for number in range(how_many):
+        add_guest(number)
+    services.launch(email_campaign, at=at)
+
+    with django_assert_max_num_queries(18):
         services.plan_due(at=at)
+
+
+def test_messages_are_cleaned_up_sooner_than_other_tables(db):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no such setting")
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE relname = 'messaging_message'")
+        assert cursor.fetchone() == (["autovacuum_vacuum_scale_factor=0.02"],)
 
 
 def test_one_code_serves_two_campaigns_of_one_deal(guests, email_campaign, sms_campaign, at, outbox):

@@ -3,6 +3,8 @@
 import email
 import email.policy
 import re
+import threading
+import time
 import uuid
 from datetime import timedelta
 
@@ -15,11 +17,11 @@ from contacts.channels import Channel
 from contacts.models import Business, ConsentEvent, Contact, Suppression
 from contacts.services import record_consent, refresh_statuses, suppress, unsubscribe
 from messaging import services
-from messaging.models import Message
+from messaging.models import Message, Pace, Pump, Tally
 from messaging.queries import progress
-from messaging.services import sending
-from messaging.services.composing import Composer
-from messaging.transports import Outcome, TransportError, transport_for
+from messaging.services import pacing
+from messaging.services.sending import claiming, failing, handing, lanes
+from messaging.transports import Outcome, TransportError
 from messaging.transports.outbox import OutboxTextTransport
 from redemptions.models import Offer
 from redemptions.services import pause_offer, resume_offer
@@ -42,6 +44,7 @@ class Unwilling:
     """A transport that takes the first `good` messages and refuses the rest."""
 
     name = "unwilling"
+    batch_limit = 0
     error = TransportError(Outcome.UNKNOWN, "test")
     good = 0
     sent: list[str] = []
@@ -60,10 +63,19 @@ class Unwilling:
 
 
 @pytest.fixture
-def unwilling(monkeypatch):
+def unwilling(monkeypatch, settings):
+    """The transport above, for one call at a time: who is refused is known beforehand."""
+    settings.SEND_CONCURRENCY = 1
     monkeypatch.setattr(Unwilling, "sent", [])
-    monkeypatch.setattr(sending, "transport_for", lambda channel: Unwilling())
+    monkeypatch.setattr(lanes, "transport_for", lambda channel: Unwilling())
     return Unwilling
+
+
+def claim(campaign: Campaign, at, *, limit: int = 50) -> uuid.UUID:
+    """Claim as a pump would that dies right afterwards."""
+    pump = Pump.objects.create(pk=uuid.uuid4(), started_at=at, seen_at=at).pk
+    claiming.claim([campaign], pump=pump, at=at, limit=limit)
+    return pump
 
 
 class TestAllWell:
@@ -147,18 +159,28 @@ class TestTheLastLook:
         assert (left_out.status, left_out.reason) == (Status.SKIPPED, Reason.UNSUBSCRIBED)
         assert statuses(planned) == {"accepted": 4, "skipped": 1}
 
-    def test_who_unsubscribes_after_the_claim_is_left_out(self, planned, guests, outbox, at):
-        claim = uuid.uuid4()
-        sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
-        loaded = sending._load(claim, at)
-        unsubscribe(
-            channel=Channel.EMAIL, address_index=guests[0].email_index, source=ConsentEvent.Source.ONE_CLICK, at=at
-        )
+    def test_who_unsubscribes_after_the_claim_is_left_out(self, planned, guests, outbox, at, after_claim):
+        index, source = guests[0].email_index, ConsentEvent.Source.ONE_CLICK
+        after_claim(lambda: unsubscribe(channel=Channel.EMAIL, address_index=index, source=source, at=at))
 
-        with transport_for(Channel.EMAIL) as transport:
-            sending._send_claimed(loaded, Composer(Business.load()), transport, lambda: at)
+        run_all(at)
 
         assert statuses(planned) == {"accepted": 4, "skipped": 1}
+        assert guests[0].email not in {mail["To"] for mail in mails(outbox)}
+
+    def test_whose_address_changes_after_the_claim_is_not_written_to_at_the_old_one(
+        self, planned, guests, outbox, at, after_claim
+    ):
+        def move():
+            guests[0].email = "moved@example.org"
+            guests[0].save()
+
+        after_claim(move)
+
+        run_all(at)
+
+        assert len(mails(outbox)) == 4
+        assert "guest0@example.org" not in {mail["To"] for mail in mails(outbox)}
 
     @pytest.mark.parametrize("reason", [Suppression.Reason.BOUNCED, Suppression.Reason.COMPLAINED])
     def test_who_is_suppressed_is_left_out(self, planned, guests, outbox, at, reason):
@@ -191,14 +213,10 @@ class TestTheLastLook:
         run_all(at)
         assert statuses(planned) == {"accepted": 5}
 
-    def test_a_deal_paused_after_the_claim_waits_too(self, planned, offer, outbox, at):
-        claim = uuid.uuid4()
-        sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
-        loaded = sending._load(claim, at)
-        pause_offer(offer=offer)
+    def test_a_deal_paused_after_the_claim_waits_too(self, planned, offer, outbox, at, after_claim):
+        after_claim(lambda: pause_offer(offer=offer))
 
-        with transport_for(Channel.EMAIL) as transport:
-            sending._send_claimed(loaded, Composer(Business.load()), transport, lambda: at)
+        run_all(at)
 
         assert statuses(planned) == {"queued": 5}
 
@@ -226,28 +244,24 @@ class TestControl:
         run_all(at)
         assert statuses(planned) == {"accepted": 2, "queued": 3}
 
-        services.resume(planned)
+        services.resume(planned, at=at)
         run_all(at)
         assert statuses(planned) == {"accepted": 5}
         assert len(mails(outbox)) == 5
 
-    def test_a_claim_made_before_the_pause_is_put_back(self, planned, outbox, at):
-        claim = uuid.uuid4()
-        sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
-        loaded = sending._load(claim, at)
-        services.pause(planned)
+    def test_a_claim_made_before_the_pause_is_put_back(self, planned, outbox, at, after_claim):
+        after_claim(lambda: services.pause(planned))
 
-        with transport_for(Channel.EMAIL) as transport:
-            sending._send_claimed(loaded, Composer(Business.load()), transport, lambda: at)
+        run_all(at)
 
         assert statuses(planned) == {"queued": 5}
         assert not (outbox / "email").exists()
 
     def test_what_a_worker_held_is_cancelled_with_the_campaign(self, planned, outbox, at):
-        sending.claim_batch(Channel.EMAIL, claim=uuid.uuid4(), at=at, limit=3)
-        services.cancel(planned, at=at)
+        claim(planned, at, limit=3)
+        Campaign.objects.update(status=Campaign.Status.CANCELLED)
 
-        services.recover(at=at + timedelta(minutes=6))
+        services.recover(at=at + timedelta(minutes=2))
 
         assert statuses(planned) == {"cancelled": 5}
 
@@ -259,7 +273,7 @@ class TestControl:
 
         assert statuses(planned) == {"accepted": 2, "cancelled": 3}
         with pytest.raises(NotPossible, match="cancelled"):
-            services.resume(planned)
+            services.resume(planned, at=at)
 
 
 class TestFailures:
@@ -280,24 +294,51 @@ class TestFailures:
         assert statuses(planned) == {"accepted": 3, "failed": 2}
 
     def test_a_busy_provider_is_tried_again_later_and_given_up_in_the_end(self, planned, unwilling, monkeypatch, at):
-        monkeypatch.setattr(Unwilling, "error", TransportError(Outcome.RETRY, "429", retry_after_s=600))
+        monkeypatch.setattr(Unwilling, "error", TransportError(Outcome.RETRY, "smtp 450", retry_after_s=600))
         monkeypatch.setattr(Unwilling, "good", 0)
 
         run_all(at)
         assert statuses(planned) == {"queued": 5}
         assert all(message.not_before >= at + timedelta(seconds=600) for message in Message.objects.all())
 
-        assert sum(Message.objects.values_list("attempts", flat=True)) == 1  # one was enough to see it
-
-        for day in range(1, 5 * sending.MAX_ATTEMPTS + 5):
-            run_all(at + timedelta(days=day / 20))
+        for day in range(1, failing.MAX_ATTEMPTS + 5):
+            run_all(at + timedelta(days=day / 10))
         assert statuses(planned) == {"failed": 5}
         assert set(Message.objects.values_list("reason", flat=True)) == {Reason.GAVE_UP}
+        assert set(Message.objects.values_list("attempts", flat=True)) == {failing.MAX_ATTEMPTS}
+
+    def test_a_provider_that_is_away_makes_everybody_wait_and_costs_nobody(self, planned, unwilling, monkeypatch, at):
+        monkeypatch.setattr(Unwilling, "error", TransportError(Outcome.BUSY, "429", retry_after_s=600))
+        monkeypatch.setattr(Unwilling, "good", 2)
+
+        run_all(at)
+
+        assert statuses(planned) == {"accepted": 2, "queued": 3}
+        assert pacing.blocked_for(Channel.EMAIL) == pytest.approx(600, abs=5)
+        assert pacing.blocked_for(Channel.SMS) == 0
+        run_all(at + timedelta(seconds=1))
+        assert len(unwilling.sent) == 2
+
+        Pace.objects.all().delete()  # ten minutes later
+        monkeypatch.setattr(Unwilling, "good", 5)
+        run_all(at + timedelta(seconds=601))
+        assert statuses(planned) == {"accepted": 5}
+
+    def test_a_provider_that_is_away_for_hours_pauses_the_campaign(self, planned, unwilling, monkeypatch, at):
+        monkeypatch.setattr(Unwilling, "error", TransportError(Outcome.BUSY, "no connection"))
+        monkeypatch.setattr(pacing, "failed", lambda channel, retry_after_s: (60.0, failing.AWAY_TRIES))
+
+        run_all(at)
+
+        planned.refresh_from_db()
+        assert planned.status == Campaign.Status.PAUSED
+        assert "away for hours" in planned.pause_reason
+        assert statuses(planned) == {"queued": 5}
 
     @pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.REFUSED])
     def test_one_failure_after_the_other_pauses_the_campaign(self, planned, unwilling, monkeypatch, at, outcome):
         monkeypatch.setattr(Unwilling, "error", TransportError(outcome, "test"))
-        monkeypatch.setattr(sending, "BRAKE", 3)
+        monkeypatch.setattr(failing, "BRAKE", 3)
 
         run_all(at)
 
@@ -408,48 +449,177 @@ class TestTests:
         assert not Message.objects.exists()
 
 
-class TestSlowProviders:
-    def test_a_batch_that_takes_too_long_puts_the_rest_back(self, planned, outbox, at):
-        minutes = iter(range(1000))
-
-        services.send_due(clock=lambda: at + timedelta(minutes=next(minutes)), batch=50)
-
-        assert statuses(planned) == {"accepted": 1, "queued": 4}
-
-
 class TestDeadWorkers:
     def test_what_was_never_handed_over_goes_back(self, planned, outbox, at):
-        sending.claim_batch(Channel.EMAIL, claim=uuid.uuid4(), at=at, limit=50)
+        claim(planned, at)
 
-        assert services.recover(at=at + timedelta(minutes=1)) == 0
-        assert services.recover(at=at + timedelta(minutes=6)) == 5
+        assert services.recover(at=at + timedelta(seconds=59)) == 0
+        assert services.recover(at=at + timedelta(seconds=61)) == 5
 
         run_all(at)
         assert statuses(planned) == {"accepted": 5}
 
-    def test_what_was_handed_over_becomes_unknown(self, planned, outbox, at):
-        claim = uuid.uuid4()
-        sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
-        sending._hand_over(sending._load(claim, at)[0], at)
+    def test_what_was_handed_over_becomes_unknown(self, planned, guests, outbox, at):
+        pump = claim(planned, at)
+        message = Message.objects.get(contact=guests[0])
+        handing.hand_over(Channel.EMAIL, [(message.pk, guests[0].email_index)], pump=pump, caps=handing.Caps(), at=at)
 
-        services.recover(at=at + timedelta(minutes=6))
+        services.recover(at=at + timedelta(seconds=61))
         run_all(at)
 
         assert statuses(planned) == {"accepted": 4, "unknown": 1}
+        assert Message.objects.get(status=Status.UNKNOWN).reason == Reason.WORKER_DIED
+        assert not Pump.objects.exists()
 
-    def test_a_worker_that_lost_its_claim_sends_nothing(self, planned, outbox, at):
-        claim = uuid.uuid4()
-        sending.claim_batch(Channel.EMAIL, claim=claim, at=at, limit=50)
-        slow = sending._load(claim, at)
-        services.recover(at=at + timedelta(minutes=6))
+    def test_a_pump_that_lost_its_claim_hands_nothing_over(self, planned, guests, outbox, at):
+        pump = claim(planned, at)
+        services.recover(at=at + timedelta(seconds=61))
+
+        wanted = [(message.pk, message.contact.email_index) for message in Message.objects.select_related("contact")]
+        assert handing.hand_over(Channel.EMAIL, wanted, pump=pump, caps=handing.Caps(), at=at) == set()
+        assert statuses(planned) == {"queued": 5}
+
+    def test_a_hand_over_whose_answer_was_lost_is_repeated_without_harm(self, planned, guests, outbox, at):
+        pump = claim(planned, at)
+        wanted = [(message.pk, message.contact.email_index) for message in Message.objects.select_related("contact")]
+
+        first = handing.hand_over(Channel.EMAIL, wanted, pump=pump, caps=handing.Caps(), at=at)
+        again = handing.hand_over(Channel.EMAIL, wanted, pump=pump, caps=handing.Caps(), at=at)
+        later = at + timedelta(seconds=1)
+        other = handing.hand_over(Channel.EMAIL, wanted, pump=pump, caps=handing.Caps(), at=later)
+
+        assert first == again == {pk for pk, _ in wanted}
+        assert other == set()
+
+    def test_an_answer_settles_what_the_sweeper_left_unknown(self, planned, guests, outbox, at):
+        pump = claim(planned, at)
+        message = Message.objects.get(contact=guests[0])
+        handing.hand_over(Channel.EMAIL, [(message.pk, guests[0].email_index)], pump=pump, caps=handing.Caps(), at=at)
+        services.recover(at=at + timedelta(seconds=61))
+
+        handing.record([handing.Row(message.pk, Status.ACCEPTED, "", "smtp", "id")], pump=pump, at=at)
+
+        message.refresh_from_db()
+        assert (message.status, message.reason, message.provider_id) == (Status.ACCEPTED, "", "id")
+
+    def test_a_refusal_does_not_settle_it(self, planned, guests, outbox, at):
+        pump = claim(planned, at)
+        message = Message.objects.get(contact=guests[0])
+        handing.hand_over(Channel.EMAIL, [(message.pk, guests[0].email_index)], pump=pump, caps=handing.Caps(), at=at)
+        services.recover(at=at + timedelta(seconds=61))
+
+        handing.record([handing.Row(message.pk, Status.FAILED, Reason.REFUSED)], pump=pump, at=at)
+
+        message.refresh_from_db()
+        assert message.status == Status.UNKNOWN
+
+
+class TestManyAtOnce:
+    def test_no_more_calls_are_in_flight_than_allowed(self, guests, planned, monkeypatch, settings, at):
+        settings.SEND_CONCURRENCY = 3
+        crowd = Crowd()
+        monkeypatch.setattr(lanes, "transport_for", lambda channel: crowd)
+
         run_all(at)
-        before = {path: path.stat().st_mtime_ns for path in (outbox / "email").iterdir()}
 
-        with transport_for(Channel.EMAIL) as transport:
-            sending._send_claimed(slow, Composer(Business.load()), transport, lambda: at)
-
-        assert {path: path.stat().st_mtime_ns for path in (outbox / "email").iterdir()} == before
+        assert crowd.most == 3
+        assert crowd.handed_over <= {1, 2, 3}
         assert statuses(planned) == {"accepted": 5}
+
+    def test_each_campaign_gets_its_share(self, guests, planned, offer, outbox, at):
+        second = save_draft(Draft(name="Dinner", channel=Channel.EMAIL, subject="Hi", body="Come", offer=offer))
+        services.launch(second, at=at)
+        services.plan_due(at=at)
+
+        services.send_due(clock=lambda: at, batch=4)
+
+        assert statuses(planned) == statuses(second) == {"accepted": 2, "queued": 3}
+
+    def test_what_was_sent_is_tallied_for_the_rate(self, planned, outbox, at):
+        run_all(at)
+
+        assert [(tally.campaign, tally.sent) for tally in Tally.objects.all()] == [(planned, 5)]
+
+    def test_a_pump_leaves_nothing_behind(self, planned, outbox, at):
+        run_all(at)
+
+        assert not Pump.objects.exists()
+        assert not Message.objects.filter(status=Status.SENDING).exists()
+
+
+class Crowd:
+    """A transport that counts how many calls are under way, and how many the ledger says are."""
+
+    name = "crowd"
+    batch_limit = 0
+
+    def __init__(self):
+        self.lock, self.now, self.most, self.handed_over = threading.Lock(), 0, 0, set()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        return None
+
+    def send(self, outbound):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            self.handed_over.add(self.now)
+        time.sleep(0.05)
+        with self.lock:
+            self.now -= 1
+        return "id"
+
+
+class TestCaps:
+    @pytest.fixture
+    def second(self, offer):
+        return save_draft(Draft(name="Dinner", channel=Channel.SMS, body="Come again", offer=offer))
+
+    def test_nobody_gets_two_texts_in_a_day(self, guests, sms_campaign, second, outbox, at):
+        services.launch(sms_campaign, at=at)
+        run_all(at)
+        services.launch(second, at=at + timedelta(minutes=30))
+
+        run_all(at + timedelta(minutes=30))
+
+        assert statuses(second) == {"skipped": 5}
+        assert set(Message.objects.filter(campaign=second).values_list("reason", flat=True)) == {Reason.TOO_OFTEN}
+
+    def test_a_day_later_they_do(self, guests, sms_campaign, second, outbox, at):
+        services.launch(sms_campaign, at=at)
+        run_all(at)
+        later = at + timedelta(days=1, seconds=1)
+        services.launch(second, at=later)
+
+        run_all(later)
+
+        assert statuses(second) == {"accepted": 5}
+
+    def test_texts_at_night_wait_for_the_morning(self, guests, sms_campaign, outbox, at):
+        night = at + timedelta(hours=11)  # 5:00 in UTC, 23:00 in Illinois
+        services.launch(sms_campaign, at=night)
+
+        run_all(night)
+
+        assert statuses(sms_campaign) == {"queued": 5}
+        opens = set(Message.objects.values_list("not_before", flat=True))
+        assert len(opens) == 1
+        assert night + timedelta(hours=9) <= min(opens) <= night + timedelta(hours=11)
+        run_all(min(opens))
+        assert statuses(sms_campaign) == {"accepted": 5}
+
+    def test_a_text_whose_deal_ends_in_the_night_is_left_out(self, guests, offer, sms_campaign, outbox, at):
+        night = at + timedelta(hours=11)
+        services.launch(sms_campaign, at=night)
+        Offer.objects.update(ends_at=night + timedelta(hours=1))
+
+        run_all(night)
+
+        assert statuses(sms_campaign) == {"skipped": 5}
+        assert set(Message.objects.values_list("reason", flat=True)) == {Reason.TOO_LATE}
 
 
 def test_the_outbox_refuses_names_that_are_paths(outbox):

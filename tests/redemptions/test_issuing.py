@@ -1,7 +1,9 @@
 import pytest
+from django.utils import timezone
 
-from contacts.fields import keyed_hash
+from contacts.fields import key_id, keyed_hash
 from contacts.models import Contact
+from redemptions.codes import is_token, is_typed, parse
 from redemptions.models import Code
 from redemptions.services import issue_codes, issue_test_code, issuing, revoke_code
 
@@ -31,6 +33,18 @@ def test_issues_the_same_codes_again(offer, contacts):
 
     assert first.items() <= second.items()
     assert Code.objects.count() == len(contacts)
+
+
+def test_each_code_is_a_new_one_of_its_own(offer, contacts):
+    issue_codes(offer=offer, contact_ids=contacts)
+
+    codes = list(Code.objects.all())
+    for name in ("token", "token_index", "typed", "typed_index", "image_reference"):
+        assert len({getattr(code, name) for code in codes}) == len(contacts)
+    assert all(is_token(code.token) and is_typed(code.typed) for code in codes)
+    assert {parse(code.typed) for code in codes} == {code.typed for code in codes}
+    assert all(code.index_key_id == key_id() and not code.used and not code.is_test for code in codes)
+    assert all(code.created_at <= timezone.now() and code.revoked_at is None for code in codes)
 
 
 def test_issues_nothing_to_nobody(offer):

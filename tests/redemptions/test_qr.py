@@ -3,10 +3,11 @@ import re
 
 import pytest
 import zxingcpp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from redemptions import qr
 from redemptions.codes import CROCKFORD
 from redemptions.links import coupon_url, qr_image_url, qr_payload
 from redemptions.qr import png
@@ -72,3 +73,25 @@ def test_writes_the_addresses(base, settings):
     assert qr_payload(TOKEN) == f"{scheme}://{host.upper()}/R/{TOKEN}"
     assert qr_image_url("abc") == f"{base}/q/abc.png"
     assert re.fullmatch(r"[0-9A-Z $%*+\-./:]+", qr_payload(TOKEN).removeprefix(scheme))
+
+
+SITES = ["https://DEALS.EXAMPLE.COM/R/", "https://DEALS.EXAMPLE.CO/R/", "http://LOCALHOST:8000/R/", "h://A/"]
+
+
+@pytest.mark.parametrize("site", SITES)  # the token begins within a group of two characters, or with one
+@settings(max_examples=20)
+@given(token=st.text(CROCKFORD, min_size=26, max_size=26), scale=st.sampled_from([1, 3, 8]))
+def test_draws_the_codes_of_a_site_as_it_draws_any_code(site, token, scale):
+    drawn_whole = qr._png(qr._bitmap(*qr._symbol(site + token), scale))
+
+    assert png(site + token, scale=scale) == drawn_whole
+
+
+def test_gives_every_token_a_code_of_its_own():
+    tokens = [
+        TOKEN[:place] + other + TOKEN[place + 1 :] for place in range(26) for other in "0Z" if TOKEN[place] != other
+    ]
+
+    drawn = {png(f"https://DEALS.EXAMPLE.COM/R/{token}", scale=1) for token in tokens}
+
+    assert len(drawn) == len(tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,27 +12,47 @@ from dataclasses import dataclass, field
 
 @dataclass
 class SmtpServer:
-    """After `mails_per_connection` it answers 421 and hangs up, as many hosts do; `refused` are unknown mailboxes."""
+    """After `mails_per_connection` it answers 421 and hangs up, as many hosts do; `refused` are unknown mailboxes.
+
+    `says` gives another answer to a command or a stage: `{"RCPT TO": "450 Later"}`, `{"DATA": ...}`, `{"CONTENT": ...}`
+    (after the mail), `{"GREETING": ...}`, `{"EHLO": ...}`; the words `hang` and `drop` are answers too. It is used
+    `says_times`. What was answered `hang` or `drop` at CONTENT was received all the same.
+    """
 
     mails_per_connection: int = 1000
     refused: frozenset[str] = frozenset()
     hang_up_silently: bool = False
+    says: dict[str, str] = field(default_factory=dict)
+    says_times: int = 1_000_000
+    hang_s: float = 3.0
     port: int = 0
     connections: int = 0
     received: list[bytes] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def said(self, stage: str) -> str:
+        with self.lock:
+            if stage not in self.says or not self.says_times:
+                return ""
+            self.says_times -= 1
+            return self.says[stage]
 
 
 @contextmanager
 def smtp_server(state: SmtpServer) -> Iterator[SmtpServer]:
     """Serve on a free loopback port until the block ends."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _handler(state)) as server:
-        server.daemon_threads = True
+    with _Server(("127.0.0.1", 0), _handler(state)) as server:
         state.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         yield state
         server.shutdown()
         thread.join()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
 
 
 def _handler(state: SmtpServer) -> type[socketserver.StreamRequestHandler]:
@@ -41,15 +62,23 @@ def _handler(state: SmtpServer) -> type[socketserver.StreamRequestHandler]:
     return Handler
 
 
+class _Gone(Exception):
+    """The connection ends here."""
+
+
 class _Handler(socketserver.StreamRequestHandler):
     server_state: SmtpServer
 
     def handle(self) -> None:
-        self.server_state.connections += 1
+        with self.server_state.lock:
+            self.server_state.connections += 1
         self.taken = 0
-        self.say("220 test")
-        while (line := self.rfile.readline().decode().strip()) and self.answer(line.split(":")[0].upper(), line):
-            pass
+        try:
+            self.say("220 test", "GREETING")
+            while (line := self.rfile.readline().decode().strip()) and self.answer(verb_of(line), line):
+                pass
+        except (_Gone, ConnectionError):
+            return
 
     def answer(self, verb: str, line: str) -> bool:
         """Answer one command; return whether the connection goes on."""
@@ -62,18 +91,38 @@ class _Handler(socketserver.StreamRequestHandler):
             self.say("550 No such mailbox")
         elif verb == "DATA":
             self.take_mail()
+        elif verb == "EHLO":
+            self.say("250-test\r\n250 AUTH PLAIN", verb)
         else:
-            self.say("221 Bye" if verb == "QUIT" else "250 OK")
+            self.say("221 Bye" if verb == "QUIT" else "250 OK", verb)
         return verb != "QUIT"
 
     def take_mail(self) -> None:
-        self.say("354 Go on")
+        if not self.say("354 Go on", "DATA").startswith("354"):
+            return
         content = b""
         while (line := self.rfile.readline()) != b".\r\n":
+            if not line:
+                raise _Gone
             content += line
-        self.server_state.received.append(content)
+        with self.server_state.lock:
+            self.server_state.received.append(content)
         self.taken += 1
-        self.say("250 Queued")
+        self.say("250 Queued", "CONTENT")
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, stage: str = "") -> str:
+        line = self.server_state.said(stage) or line
+        if line == "hang":
+            time.sleep(self.server_state.hang_s)
+        if line in {"hang", "drop"}:
+            raise _Gone
         self.wfile.write(f"{line}\r\n".encode())
+        if line.startswith("421"):
+            raise _Gone
+        return line
+
+
+def verb_of(line: str) -> str:
+    """Return what a command is about: `MAIL FROM`, `RCPT TO`, `EHLO`."""
+    start = line.partition(":")[0].upper()
+    return start if start in {"MAIL FROM", "RCPT TO"} else start.split()[0]

@@ -4,7 +4,7 @@
 (() => {
   // Ask before what cannot be undone.
   document.addEventListener("submit", (event) => {
-    const question = event.target.dataset.confirm;
+    const question = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
     if (question && !window.confirm(question)) {
       event.preventDefault();
     }
@@ -90,12 +90,54 @@
     new ResizeObserver(mark).observe(place);
   });
 
-  // Follow a campaign on its way: once a second while somebody looks, slower after a failure, until it ends.
+  // Follow a campaign on its way: once a second while somebody looks, slower where the answer takes long or fails.
   const SECOND = 1000;
+  const REST = 5; // times what an answer took
   const format = (number) => Number(number).toLocaleString(document.documentElement.lang || "en");
 
   function follow(place) {
     let pause = SECOND;
+    let timer = 0;
+    let isAsking = false;
+
+    // A state that had nobody at first gets its number too: together they are the audience.
+    function showNumbers(shown) {
+      place.querySelector("dl.numbers")?.replaceChildren(
+        ...shown.map((number) => {
+          const group = document.createElement("div");
+          const label = document.createElement("dt");
+          const text = document.createElement("dd");
+          label.textContent = number.label;
+          text.textContent = number.text;
+          text.className = number.kind;
+          text.dataset.number = number.key;
+          group.append(label, text);
+          return group;
+        }),
+      );
+    }
+
+    function showText(selector, text) {
+      place.querySelectorAll(selector).forEach((node) => {
+        if (node.textContent !== text) {
+          node.textContent = text;
+        }
+        node.hidden = !text;
+      });
+    }
+
+    function showLines(lines) {
+      place.querySelectorAll("[data-live-waits]").forEach((list) => {
+        list.hidden = !lines.length;
+        list.replaceChildren(
+          ...lines.map((line) => {
+            const item = document.createElement("li");
+            item.textContent = line;
+            return item;
+          }),
+        );
+      });
+    }
 
     function show(answer) {
       place.querySelectorAll("[data-progress-line]").forEach((node) => {
@@ -107,6 +149,14 @@
         bar.max = answer.audience || 1;
         bar.value = answer.done;
       });
+      if (answer.shown) {
+        showNumbers(answer.shown);
+      }
+      if ("pace" in answer) {
+        showText("[data-live-pace]", answer.pace);
+        showText("[data-live-alarm]", answer.alarm);
+        showLines(answer.waits);
+      }
       const numbers = { ...answer.numbers, audience: answer.audience };
       place.querySelectorAll("[data-number]").forEach((node) => {
         node.textContent = format(numbers[node.dataset.number] ?? 0);
@@ -114,16 +164,19 @@
     }
 
     async function look() {
-      if (document.hidden) {
+      clearTimeout(timer); // one question at a time, also where somebody comes back to the page meanwhile
+      if (document.hidden || isAsking) {
         return;
       }
+      isAsking = true;
+      const asked = performance.now();
       try {
         const response = await fetch(place.dataset.poll, { headers: { Accept: "application/json" } });
         if (!response.ok || response.redirected) {
           throw new Error("no answer");
         }
         const answer = await response.json();
-        pause = SECOND;
+        pause = Math.max(SECOND, REST * (performance.now() - asked));
         if (answer.status !== place.dataset.status) {
           window.location.reload(); // other buttons belong to another state
           return;
@@ -134,8 +187,10 @@
         }
       } catch {
         pause = Math.min(pause * 2, 60 * SECOND);
+      } finally {
+        isAsking = false;
       }
-      setTimeout(look, pause);
+      timer = setTimeout(look, pause);
     }
 
     document.addEventListener("visibilitychange", () => {
@@ -143,7 +198,7 @@
         look();
       }
     });
-    setTimeout(look, pause);
+    timer = setTimeout(look, pause);
   }
 
   document.querySelectorAll("[data-poll]").forEach(follow);

@@ -1,8 +1,23 @@
-// The campaign page: a live preview of what is typed, the checklist beside it, and merge fields at a click.
+// The campaign pages: a count-down to the start, a live preview of what is typed, the checklist beside it, and merge
+// fields at a click.
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
   const DELAY = 350;
+
+  // Seconds until it starts, counted here: the page's clock and the server's may differ.
+  document.querySelectorAll("[data-countdown]").forEach((place) => {
+    const end = performance.now() + 1000 * Number(place.dataset.countdown);
+    const tick = () => {
+      const left = Math.ceil((end - performance.now()) / 1000);
+      place.textContent = left > 0 ? `Starts in ${left} s` : "Starting…";
+      if (left > 0) {
+        setTimeout(tick, 250);
+      }
+    };
+    tick();
+  });
+
   const panel = document.querySelector("[data-preview]");
 
   // Desktop, phone, plain text.

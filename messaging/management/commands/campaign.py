@@ -2,52 +2,64 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils import timezone
 
 from campaigns.models import Campaign
 from campaigns.queries import audience_size, checklist, content_of, variant_of
 from campaigns.rendering import ContentError
-from campaigns.services import Blocked, Draft, NotPossible, save_draft
+from campaigns.services import MAX_SPREAD_HOURS, Blocked, Draft, NotPossible, save_draft
 from contacts.channels import AddressError, Channel
-from contacts.management.console import ConsoleCommand, instant
+from contacts.management.console import ConsoleCommand, decimal, instant
 from contacts.models import Business, Segment, Tag
 from messaging import services
 from messaging.models import Message
-from messaging.queries import progress, worker_alive
+from messaging.queries import unknown_page, worker_alive
 from messaging.transports import TransportError
 from redemptions.models import Offer
 
 Named = TypeVar("Named", Segment, Tag)
 
+ACTIONS = {
+    "check": "Print the checklist; exit 1 where something blocks.",
+    "launch": "Send, or schedule with --at.",
+    "undo": "Make a campaign that has not begun a draft again.",
+    "pause": "Stop sending at once.",
+    "resume": "Go on with exactly the rest.",
+    "cancel": "End for good.",
+    "retry": "Try failed messages again, where that may help.",
+    "unknown": "List messages that may or may not have arrived, or decide about them.",
+    "test": "Send it to one address, with a code that scans as a test.",
+    "status": "Count the messages by state.",
+}
+
 
 class Command(ConsoleCommand):
-    help = "Campaigns: create, check, launch, pause, resume, cancel, test, status."
+    help = "Campaigns: create, check, launch, undo, pause, resume, cancel, retry, unknown, test, status."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         self._add_create(actions.add_parser("create", help="Save a draft."))
-        for name, text in (
-            ("check", "Print the checklist; exit 1 where something blocks."),
-            ("launch", "Send, or schedule with --at."),
-            ("pause", "Stop sending at once."),
-            ("resume", "Go on with exactly the rest."),
-            ("cancel", "End for good."),
-            ("test", "Send it to one address, with a code that scans as a test."),
-            ("status", "Count the messages by state."),
-        ):
+        for name, text in ACTIONS.items():
             action = actions.add_parser(name, help=text)
             action.add_argument("id", type=int)
             super().add_arguments(action)
             if name == "launch":
-                action.add_argument("--at", type=instant, metavar="ISO", help="When to start. Default: at once.")
-                action.add_argument("--yes", action="store_true", help="Do not ask.")
-            if name == "test":
+                _add_launch(action)
+            elif name == "test":
                 action.add_argument("--to", required=True, metavar="ADDRESS")
+            elif name == "unknown":
+                decision = action.add_mutually_exclusive_group()
+                decision.add_argument(
+                    "--send-anyway", action="store_true", help="Send them once more; they may get it twice."
+                )
+                decision.add_argument("--leave", action="store_true", help="Leave them, and ask no more.")
 
     def _add_create(self, create: ArgumentParser) -> None:
         super().add_arguments(create)
@@ -96,8 +108,10 @@ class Command(ConsoleCommand):
         )
 
     def _check(self, options: dict[str, Any]) -> None:
-        campaign = _campaign(options)
-        checks = checklist(campaign, content_of(campaign, variant_of(campaign)), Business.load(), at=timezone.now())
+        campaign, at = _campaign(options), timezone.now()
+        checks = checklist(campaign, content_of(campaign, variant_of(campaign)), Business.load(), at=at)
+        if check := services.too_often(campaign, at=at):
+            checks.append(check)
         blocked = any(check.level == "block" for check in checks)
         lines = [f"{check.level:5} {check.title}. {check.detail}".rstrip() for check in checks]
         data = [{"level": c.level, "title": c.title, "detail": c.detail, "field": c.field} for c in checks]
@@ -106,14 +120,23 @@ class Command(ConsoleCommand):
             raise CommandError("This campaign cannot be sent yet.")
 
     def _launch(self, options: dict[str, Any]) -> None:
-        campaign = _campaign(options)
+        campaign, starts_at = _campaign(options), options["at"]
         if not options["yes"] and not self._agreed(campaign):
             raise CommandError("Nothing was sent.")
-        expected = audience_size(campaign, at=timezone.now())
-        campaign = services.launch(campaign, at=timezone.now(), starts_at=options["at"])
-        if not worker_alive(timezone.now()):
+        at = timezone.now()
+        undo_s = 0 if options["yes"] or starts_at else settings.LAUNCH_UNDO_S
+        campaign = services.launch(
+            campaign,
+            at=at,
+            starts_at=starts_at or at + timedelta(seconds=undo_s),
+            spread_minutes=options["spread"],
+        )
+        if not worker_alive(at):
             self.remark("The worker has not been heard for three minutes; nothing is sent before it runs: qcluster.")
-        when = f"on {options['at']:%Y-%m-%d %H:%M %Z}" if options["at"] else "now"
+        when = f"on {starts_at:%Y-%m-%d %H:%M %Z}" if starts_at and starts_at > at else "now"
+        if undo_s:
+            when = f"in {undo_s} seconds. Until then: campaign undo {campaign.pk}"
+        expected = campaign.size_at_launch or 0
         words = f"It goes to {expected} {'person' if expected == 1 else 'people'} {when}."
         self.answer(options, {**_counts(campaign), "expected": expected}, words)
 
@@ -125,17 +148,41 @@ class Command(ConsoleCommand):
         except EOFError as error:
             raise CommandError("Nobody is there to ask. Add --yes to send without the question.") from error
 
+    def _undo(self, options: dict[str, Any]) -> None:
+        services.take_back(_campaign(options))
+        self._status(options)
+
     def _pause(self, options: dict[str, Any]) -> None:
         services.pause(_campaign(options))
         self._status(options)
 
     def _resume(self, options: dict[str, Any]) -> None:
-        services.resume(_campaign(options))
+        services.resume(_campaign(options), at=timezone.now())
         self._status(options)
 
     def _cancel(self, options: dict[str, Any]) -> None:
         services.cancel(_campaign(options), at=timezone.now())
         self._status(options)
+
+    def _retry(self, options: dict[str, Any]) -> None:
+        campaign = _campaign(options)
+        count = services.retry_failed(campaign, at=timezone.now())
+        campaign.refresh_from_db()
+        words = f"{count} failed message{' is' if count == 1 else 's are'} tried again."
+        self.answer(options, {**_counts(campaign), "retried": count}, words)
+
+    def _unknown(self, options: dict[str, Any]) -> None:
+        campaign = _campaign(options)
+        if options["send_anyway"]:
+            result = services.send_anyway(campaign, at=timezone.now())
+            data = {"id": campaign.pk, "sent_anyway": result.queued, "left_out": result.kept}
+            words = f"{result.queued} sent once more; {result.kept} left out, who agree no more or cannot be reached."
+        elif options["leave"]:
+            count = services.leave(campaign, at=timezone.now())
+            data, words = {"id": campaign.pk, "left": count}, f"{count} left as not known."
+        else:
+            data, words = _unknown_ones(campaign)
+        self.answer(options, data, words)
 
     def _test(self, options: dict[str, Any]) -> None:
         reference = services.send_test(_campaign(options), to=options["to"])
@@ -146,14 +193,64 @@ class Command(ConsoleCommand):
         data = _counts(campaign)
         counts = ", ".join(f"{data[status]} {status}" for status in Message.Status.values if data[status])
         words = f"{data['audience']} people, {counts}" if counts else "nothing planned yet"
-        self.answer(options, data, f"{campaign.get_status_display()}: {words}. {campaign.pause_reason}".rstrip())
+        lines = [f"{campaign.get_status_display()}: {words}. {campaign.pause_reason}".rstrip()]
+        if data["rate_per_minute"]:
+            lines.append(f"{data['rate_per_minute']} a minute.")
+        if data["expected_finish"]:
+            lines.append(f"Done about {data['expected_finish'].astimezone(Business.load().zone):%Y-%m-%d %H:%M %Z}.")
+        self.answer(options, data, "\n".join([*lines, *data["waits"]]))
+
+
+def _add_launch(action: ArgumentParser) -> None:
+    action.add_argument("--at", type=instant, metavar="ISO", help="When to start. Default: at once.")
+    action.add_argument(
+        "--spread", type=_minutes, default=0, metavar="HOURS", help="Spread it evenly. Default, 0: as fast as it goes."
+    )
+    action.add_argument("--yes", action="store_true", help="Do not ask, and start without the time to undo it.")
+
+
+def _minutes(hours: str) -> int:
+    """Read hours for argparse, as minutes."""
+    value = decimal(hours)
+    if not 0 <= value <= MAX_SPREAD_HOURS:
+        raise ArgumentTypeError(f"'{hours}' is not between 0 and {MAX_SPREAD_HOURS} hours.")
+    return round(60 * value)
 
 
 def _counts(campaign: Campaign) -> dict[str, Any]:
-    """The states of a campaign's messages; `audience` is their sum."""
-    now = progress(campaign)
-    counts = {"id": campaign.pk, "status": campaign.status, "audience": now.audience, **now.counts}
-    return {**counts, "redeemed": now.redeemed, "pause_reason": campaign.pause_reason}
+    """The states of a campaign's messages, of which `audience` is the sum, and how it goes."""
+    live = services.watch(campaign, at=timezone.now())
+    now = live.progress
+    return {
+        "id": campaign.pk,
+        "status": campaign.status,
+        "audience": now.audience,
+        **now.counts,
+        "redeemed": now.redeemed,
+        "pause_reason": campaign.pause_reason,
+        "rate_per_minute": live.rate_per_minute,
+        "expected_finish": live.expected_finish,
+        "in_flight": live.in_flight,
+        "worker_alive": live.worker_alive,
+        "waits": live.waits,
+    }
+
+
+def _unknown_ones(campaign: Campaign) -> tuple[dict[str, Any], str]:
+    """Return the messages that wait for a decision, all of them, without an address in clear."""
+    found, page, pages = [], 1, 1
+    while page <= pages:
+        rows, pages = unknown_page(campaign, page)
+        found += rows
+        page += 1
+    lines = [
+        f"{row.who:30} {row.at:%Y-%m-%d %H:%M %Z} {row.why}" if row.at else f"{row.who:30} {row.why}" for row in found
+    ]
+    lines.append(
+        f"{len(found)} may or may not have arrived. Decide with --send-anyway or --leave." if found else "None."
+    )
+    data = [{"id": row.id, "who": row.who, "at": row.at, "why": row.why, "provider": row.provider} for row in found]
+    return {"id": campaign.pk, "unknown": len(found), "messages": data}, "\n".join(lines)
 
 
 def _campaign(options: dict[str, Any]) -> Campaign:

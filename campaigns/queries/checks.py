@@ -1,46 +1,29 @@
-"""Questions about campaigns: their words, their audience, and whether they may be sent."""
+"""Whether a campaign may be sent: what blocks it, what deserves a look, what is fine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 
 from campaigns import sms
 from campaigns.merge import PERSON_FIELDS, fields_without_default
-from campaigns.models import Campaign, Variant
-from campaigns.rendering import (
-    MAX_HTML_BYTES,
-    WARN_HTML_BYTES,
-    Compiled,
-    Content,
-    ContentError,
-    Deal,
-    Person,
-    Rendered,
-    Shop,
-)
+from campaigns.models import Campaign
+from campaigns.queries.audience import audience_size, people_of
+from campaigns.queries.words import preview
+from campaigns.rendering import MAX_HTML_BYTES, WARN_HTML_BYTES, Content, ContentError
 from contacts.channels import Channel
-from contacts.models import Business, Contact, ContactQuerySet, Segment
+from contacts.models import Business
 from contacts.queries import (
     FREE_MAIL,
     count_people,
     has_example_address,
     has_example_sender,
     links_stay_here,
-    names_for,
-    parts_of,
-    reachable,
     sender_domain,
 )
-from contacts.segments import Group, Rule, to_json, words
-from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, display
-from redemptions.links import coupon_url
 from redemptions.models import Offer
-
-SAMPLE = Person(first_name="Maria", last_name="Kim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,119 +34,6 @@ class Check:
     title: str
     detail: str = ""
     field: str = ""
-
-
-def variant_of(campaign: Campaign) -> Variant:
-    """Return the campaign's words; an unsaved, empty variant where none were written yet."""
-    return campaign.variants.first() or Variant(campaign=campaign)
-
-
-def content_of(campaign: Campaign, variant: Variant) -> Content:
-    return Content(
-        channel=Channel(campaign.channel),
-        subject=variant.subject,
-        preheader=variant.preheader,
-        body=variant.body,
-        html=variant.html,
-    )
-
-
-def shop_of(business: Business) -> Shop:
-    return Shop(name=business.name, postal_address=business.postal_address)
-
-
-def person_of(contact: Contact) -> Person:
-    return Person(first_name=contact.first_name or "", last_name=contact.last_name or "")
-
-
-def deal_of(offer: Offer, business: Business, *, code: str, coupon_url: str, qr_src: str) -> Deal:
-    """Return an offer as one person gets it."""
-    return Deal(
-        name=offer.name,
-        terms=offer.terms,
-        ends=offer.valid_until(business.zone),
-        code=code,
-        coupon_url=coupon_url,
-        qr_src=qr_src,
-    )
-
-
-def audience_of(campaign: Campaign) -> dict[str, Any]:
-    """Return whom a campaign asks for and leaves out: frozen at launch, taken from its tags and segments before.
-
-    `{"include": RULES, "exclude": [RULES, ...]}`; campaigns of old froze RULES alone. `contacts.queries` reads both.
-    """
-    if campaign.audience is not None:
-        return dict(campaign.audience)
-    exclude = [_rules_of(campaign.exclude_segment, None), _rules_of(None, campaign.exclude_tag_id)]
-    return {
-        "include": _rules_of(campaign.segment, campaign.tag_id) or {},
-        "exclude": [rules for rules in exclude if rules is not None],
-    }
-
-
-def _rules_of(segment: Segment | None, tag_id: int | None) -> dict[str, Any] | None:
-    """Return the question of a segment or a tag; None: neither is chosen."""
-    if tag_id:
-        return to_json(Group("all", (Rule("tag", "has", tag_id),)))
-    return dict(segment.rules or {}) if segment else None
-
-
-def people_of(campaign: Campaign, *, at: datetime) -> ContactQuerySet:
-    """Return who would get the campaign. Rules that speak of days count them from its start, where that is known."""
-    return reachable(audience_of(campaign), Channel(campaign.channel), at=campaign.starts_at or at)
-
-
-def audience_size(campaign: Campaign, *, at: datetime) -> int:
-    """Count who would get the campaign. One query, or two where rules speak of days."""
-    return count_people(people_of(campaign, at=at))
-
-
-def audience_words(campaign: Campaign) -> str:
-    """Say in words whom the campaign asks for and leaves out; after the launch, what it asked then."""
-    include, exclude = parts_of(audience_of(campaign))
-    names = names_for(include, *exclude)
-    everybody = "Everyone who was subscribed" if campaign.planned_at else "Everyone who is subscribed"
-    if campaign.audience is None and campaign.tag:
-        line = f"People tagged “{campaign.tag}”"
-    elif campaign.audience is None and campaign.segment:
-        line = f"Segment “{campaign.segment}”"
-    elif include.rules:
-        line = words(include, names)
-    else:
-        line = everybody
-    if campaign.audience is None:
-        left_out = [f"segment “{campaign.exclude_segment}”"] if campaign.exclude_segment else []
-        left_out += [f"people tagged “{campaign.exclude_tag}”"] if campaign.exclude_tag else []
-    else:
-        left_out = [f"“{words(group, names)}”" for group in exclude]
-    return f"{line}, without {' and '.join(left_out)}" if left_out else line
-
-
-def preview(
-    campaign: Campaign,
-    content: Content,
-    business: Business,
-    *,
-    contact: Contact | None = None,
-    qr_src: str,
-) -> Rendered:
-    """Return what a person would get, with a code that scans as a test. Raises ContentError."""
-    deal = None
-    if campaign.offer:
-        deal = deal_of(
-            campaign.offer,
-            business,
-            code=display(SAMPLE_TYPED),
-            coupon_url=coupon_url(SAMPLE_TOKEN),
-            qr_src=qr_src,
-        )
-    return Compiled(content, has_deal=deal is not None).render(
-        shop=shop_of(business),
-        person=person_of(contact) if contact else SAMPLE,
-        deal=deal,
-        unsubscribe_url=f"{settings.PUBLIC_BASE_URL}/u/preview",
-    )
 
 
 def checklist(campaign: Campaign, content: Content, business: Business, *, at: datetime) -> list[Check]:

@@ -1,4 +1,4 @@
-"""How it travelled: one row per campaign, contact and channel, and what providers and people sent back."""
+"""The ledger: one row per campaign, contact and channel, and how fast they leave."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from campaigns.models import Campaign, Variant
 from contacts.channels import Channel
-from contacts.fields import DigestField, EncryptedCharField, EncryptedTextField, key_id
+from contacts.fields import DigestField
 from contacts.models import Contact
 from redemptions.models import Code
 
@@ -18,9 +18,9 @@ from redemptions.models import Code
 class Message(models.Model):
     """What one person gets from one campaign. The audience of a campaign is the sum over its states, always.
 
-    queued -> sending (claimed by a worker; `handed_at` is set just before the provider is called) -> accepted, ...
-    A row whose worker died before `handed_at` goes back to queued; after it, to unknown, and is never sent again by
-    itself.
+    queued (due from `not_before` on) -> sending (claimed by a pump; `handed_at` is set just before the provider is
+    called) -> accepted, ... A row whose pump died before `handed_at` goes back to queued; after it, to unknown, and is
+    never sent again by itself. `look_ups` counts how often the provider was asked what became of an unknown one.
     """
 
     class Status(models.TextChoices):
@@ -40,6 +40,8 @@ class Message(models.Model):
         SUPPRESSED = "suppressed", "cannot be reached any more"
         ERASED = "erased", "was erased"
         FEWER = "fewer", "asked for at most one message a month, and had one"
+        TOO_OFTEN = "too_often", "had as many messages lately as one person may get"
+        TOO_LATE = "too_late", "the deal ends before texts may be sent again"
         OFFER_OVER = "offer_over", "the deal was over"
         RENDER = "render", "a merge field could not be filled"
         TOO_LONG = "too_long", "the text became too long"
@@ -48,6 +50,7 @@ class Message(models.Model):
         ERROR = "error", "something went wrong here; the log says what"
         OUTCOME_UNKNOWN = "outcome_unknown", "the provider did not answer"
         WORKER_DIED = "worker_died", "the worker stopped while sending"
+        LEFT = "left", "nobody knows whether it arrived; left so"
 
     PENDING = (Status.QUEUED, Status.SENDING)
     REACHED = (Status.ACCEPTED, Status.DELIVERED, Status.COMPLAINED)
@@ -62,10 +65,11 @@ class Message(models.Model):
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     reason = models.CharField(max_length=20, choices=Reason, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
-    not_before = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(db_default=Now())
     claim = models.UUIDField(null=True)
     claimed_at = models.DateTimeField(null=True)
     handed_at = models.DateTimeField(null=True)
+    look_ups = models.PositiveSmallIntegerField(default=0)
     provider = models.CharField(max_length=12, blank=True)
     provider_id = models.CharField(max_length=200, blank=True)
     address_index = DigestField(null=True)
@@ -89,7 +93,7 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index(fields=["campaign", "status"], name="message_by_campaign_status"),
-            models.Index(fields=["campaign", "id"], name="message_queued", condition=Q(status="queued")),
+            models.Index(fields=["campaign", "not_before", "id"], name="message_due", condition=Q(status="queued")),
             models.Index(fields=["claimed_at"], name="message_sending", condition=Q(status="sending")),
             models.Index(fields=["provider_id"], name="message_by_provider_id", condition=~Q(provider_id="")),
         ]
@@ -98,66 +102,15 @@ class Message(models.Model):
         return f"Message {self.pk}"
 
 
-class ProviderEvent(models.Model):
-    """What a provider reported of a message, stored once; `event_key` is the provider's id, or a hash of the event."""
+class Tally(models.Model):
+    """How many messages of a campaign were handed over in the ten seconds from `at` on; old rows are deleted."""
 
-    provider = models.CharField(max_length=12)
-    event_key = models.CharField(max_length=128)
-    event_type = models.CharField(max_length=16)
-    reject_reason = models.CharField(max_length=16, blank=True)
-    message = models.ForeignKey(Message, null=True, on_delete=models.PROTECT, related_name="events")
-    payload = EncryptedTextField()
-    occurred_at = models.DateTimeField()
-    received_at = models.DateTimeField(db_default=Now())
-    applied_at = models.DateTimeField(null=True)
-
-    class Meta:
-        ordering = ["-id"]
-        constraints = [
-            models.UniqueConstraint(fields=["provider", "event_key"], name="provider_event_stored_once"),
-        ]
-
-    def __str__(self) -> str:
-        return f"Provider event {self.pk}"
-
-
-class InboundText(models.Model):
-    """A text a person sent to the shop's number, and what was made of it."""
-
-    class Meaning(models.TextChoices):
-        STOP = "stop", "Stop"
-        START = "start", "Start"
-        JOIN = "join", "Wants to join"
-        HELP = "help", "Help"
-        REVIEW = "review", "Someone should read it"
-
-    provider = models.CharField(max_length=12)
-    provider_id = models.CharField(max_length=64)
-    sender = EncryptedCharField(max_length=32)
-    sender_index = DigestField()
-    index_key_id = models.CharField(max_length=8, default=key_id)
-    body = EncryptedTextField()
-    answer = EncryptedTextField(null=True)
-    meaning = models.CharField(max_length=6, choices=Meaning, default=Meaning.REVIEW)
-    received_at = models.DateTimeField(db_default=Now())
-    handled_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["-id"]
-        constraints = [
-            models.UniqueConstraint(fields=["provider", "provider_id"], name="inbound_text_stored_once"),
-        ]
-        indexes = [models.Index(fields=["sender_index"], name="inbound_text_by_sender")]
-
-    def __str__(self) -> str:
-        return f"Inbound text {self.pk}"
-
-
-class Heartbeat(models.Model):
-    """When a part of the machinery was last alive: the worker's clock writes its row every minute."""
-
-    name = models.CharField(max_length=20, primary_key=True)
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="+")
     at = models.DateTimeField()
+    sent = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["campaign", "at"], name="tally_once_per_campaign_and_time")]
 
     def __str__(self) -> str:
-        return self.name
+        return f"Tally {self.pk}"

@@ -1,0 +1,109 @@
+"""The last page before sending: what goes to how many, and when; and tests to one address."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils import formats, timezone
+
+from campaigns.admin.forms import TYPE_ABOVE, ReviewForm
+from campaigns.admin.pages import CampaignPages, page_of
+from campaigns.admin.preview import checks_of, facts
+from campaigns.models import Campaign
+from campaigns.queries import SAMPLE, audience_size, audience_words, content_of, variant_of
+from campaigns.rendering import ContentError
+from campaigns.services import Blocked, NotPossible
+from contacts.admin.base import people
+from contacts.channels import AddressError, Channel, mask_email, mask_phone
+from contacts.models import Business
+from messaging import services
+
+
+class ReviewPages(CampaignPages):
+    """Review, launch, and send a test."""
+
+    def review_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [path("<int:pk>/review/", wrap(self.review_view), name="campaigns_campaign_review")]
+
+    def review_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show what is about to happen and to how many; launch where it is confirmed."""
+        campaign = self._campaign_to_send(request, pk)
+        if not campaign.is_editable:
+            self.message_user(request, f"This campaign is {campaign.get_status_display().lower()} already.", "WARNING")
+            return page_of(campaign)
+        business, content = Business.load(), content_of(campaign, variant_of(campaign))
+        size = audience_size(campaign, at=timezone.now())
+        form = ReviewForm(request.POST or None, size=size, zone=business.timezone, label_suffix="")
+        checks = checks_of(campaign, content)
+        if check := services.too_often(campaign, at=timezone.now()):
+            checks.append(check)
+        blocked = [check for check in checks if check.level == "block"]
+        if request.method == "POST" and not blocked and form.is_valid():
+            if self._launch(request, campaign, form):
+                return page_of(campaign)
+            return HttpResponseRedirect(request.path)
+        context = {
+            "title": "Review and send",
+            "campaign": campaign,
+            "subject": facts(campaign, content)["subject"] or content.subject,
+            "sample_name": SAMPLE.first_name,
+            "is_later": form["when"].value() == "later",
+            "audience": audience_words(campaign),
+            "size": people(size),
+            "checks": checks,
+            "blocked": blocked,
+            "form": form,
+            "asks_number": size > TYPE_ABOVE,
+            "is_email": campaign.channel == Channel.EMAIL,
+            "undo_s": settings.LAUNCH_UNDO_S,
+        }
+        return self._page(request, "review", context)
+
+    def _launch(self, request: HttpRequest, campaign: Campaign, form: ReviewForm) -> bool:
+        at = timezone.now()
+        undo = timedelta(seconds=settings.LAUNCH_UNDO_S)
+        try:
+            launched = services.launch(
+                campaign,
+                at=at,
+                starts_at=form.start or at + undo,
+                spread_minutes=form.spread_minutes,
+                by=request.user,  # type: ignore[arg-type]  # admin_view lets nobody anonymous in
+            )
+        except (Blocked, NotPossible) as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return False
+        self.log_change(request, launched, f"Launched for {people(form.size)}.")
+        if form.start:
+            when = formats.date_format(timezone.localtime(form.start), "N j, Y, P")
+            self.message_user(request, f"Scheduled for {when}: it goes to {people(form.size)}.")
+        elif undo:
+            self.message_user(request, f"It goes to {people(form.size)} in {undo.seconds} seconds, unless you undo it.")
+        else:
+            self.message_user(request, f"On its way to {people(form.size)}.")
+        return True
+
+    def send_test(self, request: HttpRequest, campaign: Campaign, to: str) -> None:
+        """Send the saved words to one address, and say what came of it."""
+        shown = mask_email(to) if "@" in to else mask_phone(to)
+        try:
+            services.send_test(campaign, to=to)
+        except AddressError as error:
+            if campaign.channel == Channel.EMAIL and "@" not in to:
+                why = "This campaign goes by e-mail; give an e-mail address."
+            elif campaign.channel == Channel.SMS and "@" in to:
+                why = "This campaign goes by SMS; give a phone number."
+            else:
+                why = f"The address {error}."
+            self.message_user(request, f"No test was sent. {why}", messages.ERROR)
+        except (ContentError, services.TestRefused) as error:
+            self.message_user(request, f"No test was sent. {error}", messages.ERROR)
+        except services.TransportError as error:
+            self.message_user(request, f"No test was sent: the provider answered “{error}”.", messages.ERROR)
+        else:
+            self.message_user(request, f"1 test is on its way to {shown}. Its code scans as a test.")

@@ -1,0 +1,64 @@
+"""Whom a campaign goes to: the question, its words, and how many they are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from campaigns.models import Campaign
+from contacts.channels import Channel
+from contacts.models import ContactQuerySet, Segment
+from contacts.queries import count_people, names_for, parts_of, reachable
+from contacts.segments import Group, Rule, to_json, words
+
+
+def audience_of(campaign: Campaign) -> dict[str, Any]:
+    """Return whom a campaign asks for and leaves out: frozen at launch, taken from its tags and segments before.
+
+    `{"include": RULES, "exclude": [RULES, ...]}`; campaigns of old froze RULES alone. `contacts.queries` reads both.
+    """
+    if campaign.audience is not None:
+        return dict(campaign.audience)
+    exclude = [_rules_of(campaign.exclude_segment, None), _rules_of(None, campaign.exclude_tag_id)]
+    return {
+        "include": _rules_of(campaign.segment, campaign.tag_id) or {},
+        "exclude": [rules for rules in exclude if rules is not None],
+    }
+
+
+def _rules_of(segment: Segment | None, tag_id: int | None) -> dict[str, Any] | None:
+    """Return the question of a segment or a tag; None: neither is chosen."""
+    if tag_id:
+        return to_json(Group("all", (Rule("tag", "has", tag_id),)))
+    return dict(segment.rules or {}) if segment else None
+
+
+def people_of(campaign: Campaign, *, at: datetime) -> ContactQuerySet:
+    """Return who would get the campaign. Rules that speak of days count them from its start, where that is known."""
+    return reachable(audience_of(campaign), Channel(campaign.channel), at=campaign.starts_at or at)
+
+
+def audience_size(campaign: Campaign, *, at: datetime) -> int:
+    """Count who would get the campaign. One query, or two where rules speak of days."""
+    return count_people(people_of(campaign, at=at))
+
+
+def audience_words(campaign: Campaign) -> str:
+    """Say in words whom the campaign asks for and leaves out; after the launch, what it asked then."""
+    include, exclude = parts_of(audience_of(campaign))
+    names = names_for(include, *exclude)
+    everybody = "Everyone who was subscribed" if campaign.planned_at else "Everyone who is subscribed"
+    if campaign.audience is None and campaign.tag:
+        line = f"People tagged “{campaign.tag}”"
+    elif campaign.audience is None and campaign.segment:
+        line = f"Segment “{campaign.segment}”"
+    elif include.rules:
+        line = words(include, names)
+    else:
+        line = everybody
+    if campaign.audience is None:
+        left_out = [f"segment “{campaign.exclude_segment}”"] if campaign.exclude_segment else []
+        left_out += [f"people tagged “{campaign.exclude_tag}”"] if campaign.exclude_tag else []
+    else:
+        left_out = [f"“{words(group, names)}”" for group in exclude]
+    return f"{line}, without {' and '.join(left_out)}" if left_out else line

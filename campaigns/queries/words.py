@@ -1,0 +1,76 @@
+"""The words of a campaign, and what one person would get."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from campaigns.models import Campaign, Variant
+from campaigns.rendering import Compiled, Content, Deal, Person, Rendered, Shop
+from contacts.channels import Channel
+from contacts.models import Business, Contact
+from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, display
+from redemptions.links import coupon_url
+from redemptions.models import Offer
+
+SAMPLE = Person(first_name="Maria", last_name="Kim")
+
+
+def variant_of(campaign: Campaign) -> Variant:
+    """Return the campaign's words; an unsaved, empty variant where none were written yet."""
+    return campaign.variants.first() or Variant(campaign=campaign)
+
+
+def content_of(campaign: Campaign, variant: Variant) -> Content:
+    return Content(
+        channel=Channel(campaign.channel),
+        subject=variant.subject,
+        preheader=variant.preheader,
+        body=variant.body,
+        html=variant.html,
+    )
+
+
+def shop_of(business: Business) -> Shop:
+    return Shop(name=business.name, postal_address=business.postal_address)
+
+
+def person_of(contact: Contact) -> Person:
+    return Person(first_name=contact.first_name or "", last_name=contact.last_name or "")
+
+
+def deal_of(offer: Offer, business: Business, *, code: str, coupon_url: str, qr_src: str) -> Deal:
+    """Return an offer as one person gets it."""
+    return Deal(
+        name=offer.name,
+        terms=offer.terms,
+        ends=offer.valid_until(business.zone),
+        code=code,
+        coupon_url=coupon_url,
+        qr_src=qr_src,
+    )
+
+
+def preview(
+    campaign: Campaign,
+    content: Content,
+    business: Business,
+    *,
+    contact: Contact | None = None,
+    qr_src: str,
+) -> Rendered:
+    """Return what a person would get, with a code that scans as a test. Raises ContentError."""
+    deal = None
+    if campaign.offer:
+        deal = deal_of(
+            campaign.offer,
+            business,
+            code=display(SAMPLE_TYPED),
+            coupon_url=coupon_url(SAMPLE_TOKEN),
+            qr_src=qr_src,
+        )
+    return Compiled(content, has_deal=deal is not None).render(
+        shop=shop_of(business),
+        person=person_of(contact) if contact else SAMPLE,
+        deal=deal,
+        unsubscribe_url=f"{settings.PUBLIC_BASE_URL}/u/preview",
+    )

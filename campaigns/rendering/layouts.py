@@ -1,0 +1,56 @@
+"""The layouts around the words, in `templates/email/`, and the values of both."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from liquid import Environment, StrictUndefined
+from liquid.template import BoundTemplate
+
+from campaigns.rendering.content import Deal, Person, Shop
+
+QR_SIZE_PX = 240
+LAYOUT_DIR = Path(__file__).resolve().parents[2] / "templates" / "email"
+
+
+def values(shop: Shop, person: Person, deal: Deal | None) -> dict[str, object]:
+    """Return the value of every merge field; `deal` itself differs by part and is set by the caller.
+
+    What is not known is nil and not empty text, which Liquid holds for true: `{% if first_name %}` says what it means.
+    """
+    result: dict[str, object] = {
+        "first_name": person.first_name or None,
+        "last_name": person.last_name or None,
+        "full_name": f"{person.first_name} {person.last_name}".strip() or None,
+        "business_name": shop.name,
+    }
+    if deal:
+        result |= {"deal_name": deal.name, "deal_ends": deal.ends, "code": deal.code, "coupon_url": deal.coupon_url}
+        result["deal"] = deal.name
+    return result
+
+
+def shop_values(shop: Shop) -> dict[str, str]:
+    return {"name": shop.name, "postal_address": shop.postal_address}
+
+
+def deal_values(deal: Deal | None) -> dict[str, object]:
+    if deal is None:
+        return {}
+    return {
+        "name": deal.name,
+        "terms": deal.terms,
+        "ends": deal.ends,
+        "code": deal.code,
+        "coupon_url": deal.coupon_url,
+        "qr_src": deal.qr_src,
+        "qr_size": QR_SIZE_PX,
+    }
+
+
+@lru_cache(maxsize=8)
+def layout(name: str) -> BoundTemplate:
+    """Return one of the layouts in `templates/email/`."""
+    environment = Environment(autoescape=name.endswith(".html"), undefined=StrictUndefined)
+    return environment.from_string((LAYOUT_DIR / name).read_text())

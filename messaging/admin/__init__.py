@@ -1,0 +1,6 @@
+"""The pages about messages: how they travelled, what came back, and what the owner allows a provider."""
+
+from messaging.admin.ledger import InboundTextAdmin, MessageAdmin, ProviderEventAdmin
+from messaging.admin.providers import ProviderSettingsAdmin
+
+__all__ = ["InboundTextAdmin", "MessageAdmin", "ProviderEventAdmin", "ProviderSettingsAdmin"]

@@ -1,0 +1,155 @@
+"""What the owner allows a provider: how fast, how often to one person, many people with one request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.widgets import AdminIntegerFieldWidget
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from contacts.admin.base import PlainAdmin
+from contacts.channels import Channel
+from messaging import rates, transports
+from messaging.models import ProviderSettings
+from messaging.services.pacing import provider_name, settings_of
+
+NAMES = {
+    "outbox": "None: files on this machine",
+    "smtp": "SMTP",
+    "sendgrid": "SendGrid",
+    "ses": "Amazon SES",
+    "twilio": "Twilio",
+}
+MOST_TEXTS_A_DAY = 3  # in 24 hours, by the law of some states
+
+
+def speed(rate: str) -> str:
+    """`14 a second, 50,000 a day`."""
+    return rates.words(rates.parse(rate))
+
+
+def most(caps: ProviderSettings) -> str:
+    """`1 in 24 hours, 6 in 30 days`."""
+    parts = ((caps.per_person_day, "in 24 hours"), (caps.per_person_month, "in 30 days"))
+    return ", ".join(f"{count} {words}" for count, words in parts if count)
+
+
+class ProviderSettingsForm(forms.ModelForm[ProviderSettings]):
+    rate = forms.CharField(
+        label="How fast",
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "spellcheck": "false"}),
+        help_text=(
+            "As many as your provider allows you: a number, a slash, and s, m, h or d for second, minute, hour or day; "
+            "several with commas. “14/s” is 14 a second. “14/s,50000/d” is 14 a second and 50,000 a day. "
+            "Empty: no limit."
+        ),
+    )
+
+    class Meta:
+        model = ProviderSettings
+        fields = ["rate", "per_person_day", "per_person_month", "uses_batches"]
+        labels = {
+            "per_person_day": "Most to one person in 24 hours",
+            "per_person_month": "Most to one person in 30 days",
+            "uses_batches": "Send to many people with one request",
+        }
+        help_texts = {
+            "per_person_day": "Whoever had as many is left out. 0: as many as there are.",
+            "per_person_month": "Whoever had as many is left out. 0: as many as there are.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        channel = Channel(self.instance.channel)
+        if channel == Channel.SMS and "per_person_day" in self.fields:
+            self.fields["per_person_day"] = forms.IntegerField(
+                label="Most to one person in 24 hours",
+                min_value=1,
+                max_value=MOST_TEXTS_A_DAY,
+                widget=AdminIntegerFieldWidget,
+                help_text=f"1 to {MOST_TEXTS_A_DAY}. The law of some states allows no more, so it cannot be raised.",
+            )
+        if "uses_batches" in self.fields:
+            self.fields["uses_batches"].help_text = (
+                "Much faster, and used for audiences above 100,000 only. If the connection breaks, up to "
+                f"{transports.batch_limit(channel):,} people are unknown at once instead of 1."
+            )
+
+    def clean_rate(self) -> str:
+        try:
+            return str(rates.parse(self.cleaned_data["rate"]))
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+@admin.register(ProviderSettings)
+class ProviderSettingsAdmin(PlainAdmin[ProviderSettings]):
+    form = ProviderSettingsForm
+    list_display = ("channel", "provider_label", "how_fast", "per_person", "batches")
+    sortable_by = ()
+    actions = None
+    readonly_fields = ("now_label",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ProviderSettings | None = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderSettings]:
+        """Those in use: what was set for another provider comes back when it does."""
+        in_use = [Q(channel=channel, provider=provider_name(channel)) for channel in Channel]
+        return super().get_queryset(request).filter(in_use[0] | in_use[1]).order_by("channel")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        for channel in Channel:
+            settings_of(channel)
+        return super().changelist_view(request, extra_context)
+
+    def get_fieldsets(self, request: HttpRequest, obj: ProviderSettings | None = None) -> Any:
+        batches = [("Big audiences", {"fields": ("uses_batches",)})] if self._has_batches(obj) else []
+        return [
+            (
+                "Speed",
+                {
+                    "fields": ("now_label", "rate"),
+                    "description": "All campaigns together stay within it; confirmations and tests go first.",
+                },
+            ),
+            ("One person", {"fields": ("per_person_day", "per_person_month")}),
+            *batches,
+        ]
+
+    @staticmethod
+    def _has_batches(settings: ProviderSettings | None) -> bool:
+        return settings is not None and transports.batch_limit(Channel(settings.channel)) > 0
+
+    @admin.display(description="Provider")
+    def provider_label(self, settings: ProviderSettings) -> str:
+        return NAMES.get(settings.provider, settings.provider)
+
+    @admin.display(description="How fast")
+    def how_fast(self, settings: ProviderSettings) -> str:
+        return speed(settings.rate)
+
+    @admin.display(description="Now")
+    def now_label(self, settings: ProviderSettings) -> str:
+        return speed(settings.rate)
+
+    @admin.display(description="Most to one person")
+    def per_person(self, settings: ProviderSettings) -> str:
+        return most(settings)
+
+    @admin.display(description="Many with one request")
+    def batches(self, settings: ProviderSettings) -> str:
+        return "Above 100,000 people" if settings.uses_batches and self._has_batches(settings) else ""
+
+    def response_change(self, request: HttpRequest, obj: ProviderSettings) -> HttpResponse:
+        self.message_user(request, f"{obj.get_channel_display()} is saved: {speed(obj.rate)}, within a minute.")
+        return self.response_post_save_change(request, obj)

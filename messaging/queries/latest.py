@@ -1,0 +1,31 @@
+"""Campaigns with what they brought, one line each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from campaigns.models import Campaign
+from messaging.queries.counts import progress
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignResult:
+    campaign: Campaign
+    sent: int
+    delivered: int
+    redeemed: int
+
+    @property
+    def rate_percent(self) -> float:
+        return 100 * self.redeemed / self.sent if self.sent else 0.0
+
+
+def result_of(campaign: Campaign) -> CampaignResult:
+    now = progress(campaign)
+    return CampaignResult(campaign, now.sent, now.delivered, now.redeemed)
+
+
+def latest_results(limit: int = 5) -> list[CampaignResult]:
+    """Return the newest launched campaigns with what they brought. Three queries a campaign."""
+    launched = Campaign.objects.filter(launched_at__isnull=False).order_by("-launched_at")[:limit]
+    return [result_of(campaign) for campaign in launched]

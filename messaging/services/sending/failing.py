@@ -1,0 +1,148 @@
+"""Failures, sorted by whose fault they are: the provider's or the account's, the recipient's, or ours."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from campaigns.models import Campaign
+from campaigns.services import NotPossible
+from contacts.channels import Channel
+from contacts.models import Suppression
+from contacts.services import suppress
+from messaging.models import Message
+from messaging.services import control, pacing
+from messaging.services.sending import claiming
+from messaging.services.sending.claiming import BACK_IN_THE_QUEUE
+from messaging.services.sending.handing import Row
+from messaging.services.sending.threads import Answer, Job
+from messaging.transports import Outcome, TransportError
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 12  # the delays below add up to about twelve hours
+FIRST_DELAY_S = 60
+MAX_DELAY_S = 2 * 3600
+BRAKE = 5  # as many refusals or silences in a row are not the guests' fault
+AWAY_TRIES = 20  # of the whole channel, some three hours; then its campaigns pause, and somebody has to look
+
+Status, Reason = Message.Status, Message.Reason
+
+
+@dataclass(slots=True)
+class Sorted:
+    """What a handful of answers means for the ledger: `rows` are final, `back` is queued again, by when it is due."""
+
+    rows: list[Row] = field(default_factory=list)
+    back: dict[datetime, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+
+def sort(answers: Iterable[Answer], *, at: datetime) -> Sorted:
+    result = Sorted()
+    for answer in answers:
+        if answer.is_good:
+            _sort_good(answer, result)
+        elif answer.error is None or answer.error.outcome == Outcome.UNKNOWN:
+            unknown = (Status.UNKNOWN, Reason.OUTCOME_UNKNOWN, answer.provider)
+            result.rows += [Row(message.pk, *unknown) for message in answer.job.messages]
+        else:
+            for message in answer.job.messages:
+                _sort_unsent(message, answer.job, answer.error, result, at)
+    return result
+
+
+def _sort_good(answer: Answer, result: Sorted) -> None:
+    for message, provider_id in zip(answer.job.messages, answer.provider_ids, strict=True):
+        result.rows.append(Row(message.pk, Status.ACCEPTED, "", answer.provider, provider_id))
+
+
+def _sort_unsent(message: Message, job: Job, error: TransportError, result: Sorted, at: datetime) -> None:
+    """Sort a message that was not sent for sure."""
+    if error.outcome in {Outcome.BUSY, Outcome.STOP} or is_to_be_parted(job, error):
+        result.back[at].append(message.pk)
+    elif error.outcome == Outcome.REFUSED:
+        result.rows.append(Row(message.pk, Status.FAILED, Reason.REFUSED))
+    elif message.attempts + 1 >= MAX_ATTEMPTS:
+        result.rows.append(Row(message.pk, Status.FAILED, Reason.GAVE_UP))
+    else:
+        delay = timedelta(seconds=retry_delay_s(message.attempts, error.retry_after_s))
+        result.back[at + delay].append(message.pk)
+
+
+def is_to_be_parted(job: Job, error: TransportError) -> bool:
+    """Whether a batch was not sent for the sake of some in it, who are not named: each goes alone next time."""
+    return job.is_batch and error.outcome in {Outcome.REFUSED, Outcome.RETRY}
+
+
+def settle(refusals: Sequence[tuple[Answer, TransportError]], *, channel: Channel, at: datetime) -> float:
+    """Suppress who cannot be reached; return seconds for which everybody waits, 0 where the provider is well."""
+    for answer, error in refusals:
+        logger.warning("%s not accepted: %s", _name(answer), error)
+        if error.suppress:
+            _suppress(answer, channel, error, at)
+    busy = [error for _, error in refusals if error.outcome == Outcome.BUSY]
+    if not busy:
+        return 0.0
+    wait_s, tries = pacing.failed(channel, max(error.retry_after_s for error in busy))
+    if tries >= AWAY_TRIES:
+        _stop_channel(channel, busy[-1])
+    return wait_s
+
+
+def _name(answer: Answer) -> str:
+    first, more = answer.job.messages[0].pk, len(answer.job.messages) - 1
+    return f"message {first}" + (f" and {more} more" if more else "")
+
+
+def _suppress(answer: Answer, channel: Channel, error: TransportError, at: datetime) -> None:
+    for message in answer.job.messages:
+        if message.contact and (index := message.contact.address_index(channel)):
+            reason = Suppression.Reason(error.suppress)
+            suppress(channel=channel, address_index=index, reason=reason, at=at, source=error.code)
+
+
+def put_back(pks: Collection[int], *, pump: UUID, at: datetime, not_before: datetime) -> None:
+    """Queue messages this pump holds again, due from `not_before` on. They were not sent, for sure."""
+    mine = Message.objects.filter(pk__in=pks, claim=pump, status=Status.SENDING)
+    mine.update(**BACK_IN_THE_QUEUE, not_before=not_before, status_at=at)
+
+
+def retry_delay_s(attempts: int, retry_after_s: int) -> float:
+    """Return seconds to wait for the next try: a minute, doubling to two hours, jittered, never less than asked."""
+    delay: float = min(FIRST_DELAY_S * 2**attempts, MAX_DELAY_S)
+    return max(float(retry_after_s), delay * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, guards nothing
+
+
+def counts(job: Job, error: TransportError) -> bool:
+    """Whether a failure says something of the campaign or the account, where it does not stand alone."""
+    return not is_to_be_parted(job, error) and error.outcome in {Outcome.UNKNOWN, Outcome.REFUSED, Outcome.STOP}
+
+
+def stops(error: TransportError, in_a_row: int) -> bool:
+    return error.outcome == Outcome.STOP or in_a_row >= BRAKE
+
+
+def stop_campaign(campaign_id: int, channel: Channel, error: TransportError) -> None:
+    """Pause the campaign that gets nowhere, with the reason; what pumps hold of it is back in the queue."""
+    reasons = {
+        Outcome.STOP: f"The {channel.label} provider refuses the account ({error.code}). Check its keys, then resume.",
+        Outcome.UNKNOWN: f"The {channel.label} provider does not answer ({error.code}). See that it is well, then "
+        "resume.",
+        Outcome.REFUSED: f"The {channel.label} provider refused {BRAKE} in a row ({error.code}). See why, then resume.",
+        Outcome.BUSY: f"The {channel.label} provider has been away for hours ({error.code}). See that it is well, then "
+        "resume.",
+    }
+    try:
+        control.pause(Campaign.objects.get(pk=campaign_id), reason=reasons.get(error.outcome, error.code))
+    except NotPossible:
+        logger.info("campaign %s was stopped already", campaign_id)
+
+
+def _stop_channel(channel: Channel, error: TransportError) -> None:
+    for campaign in claiming.going(channel):
+        stop_campaign(campaign.pk, channel, error)

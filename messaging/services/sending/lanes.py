@@ -1,0 +1,281 @@
+"""One channel's way from ready to recorded: hand over, send, record.
+
+The thread that steps a lane is the only one that touches the database; the senders only talk to the provider. What is
+handed over and not yet recorded never exceeds `SEND_CONCURRENCY` calls: that is what a sudden death leaves unknown.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from datetime import datetime
+from queue import SimpleQueue
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from contacts.channels import Channel
+from messaging.models import Message
+from messaging.services import pacing
+from messaging.services.sending import failing, handing
+from messaging.services.sending.steadily import steadily
+from messaging.services.sending.stock import BATCH_CALLS, Clock, Ready, Stock
+from messaging.services.sending.threads import NEVER_LATE, Answer, Job, Senders
+from messaging.transports import MergedEmail, Outcome, TransportError, transport_for
+
+logger = logging.getLogger(__name__)
+
+AHEAD_S = 0.5  # how far ahead slots are reserved, and so the longest a message waits between hand-over and call
+WAIT_S = 5.0  # for a slot that comes later than this, a worker does not stay
+SHORTEST_WAIT_S = 0.005  # between two questions for a slot
+PRAISE_S = 1.0  # between two notes that the provider is well
+
+
+class Lane:
+    """What one pump does for one channel."""
+
+    def __init__(self, channel: Channel, *, pump: UUID, clock: Clock, register: Callable[[], None]) -> None:
+        self.channel = channel
+        self.stock = Stock(channel, pump=pump, clock=clock, register=register)
+        self._pump = pump
+        self._clock = clock
+        self._answers: SimpleQueue[Answer] = SimpleQueue()
+        self._senders = Senders(lambda: transport_for(channel), answers=self._answers)
+        self._batches = 0  # batch calls in flight
+        self._late: deque[Job] = deque()
+        self._finished: list[Answer] = []
+        self._failures: Counter[int] = Counter()  # one after the other, by campaign
+        self._sent: list[Message] = []  # accepted, and not yet noted
+        self._asks_again_at = 0.0  # in seconds of time.monotonic: no slot is free, or the provider away, until then
+        self._late_asks_at = 0.0
+        self._praised_at = 0.0
+        self._tolerance_s = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something at hand or under way."""
+        return bool(self.stock or self._late or self._finished or self._senders.busy)
+
+    @property
+    def is_worth_waiting(self) -> bool:
+        """Whether calls are under way, or what is at hand may go soon."""
+        return self._senders.busy > 0 or (self.is_busy and self._waits_s <= WAIT_S)
+
+    @property
+    def _waits_s(self) -> float:
+        """Seconds until a slot may be free."""
+        return max(0.0, self._asks_again_at - time.monotonic())
+
+    def step(self, *, may_claim: bool, limit: int) -> bool:
+        """Do what can be done now, without waiting for a provider; return whether anything was done."""
+        self._collect()
+        did = may_claim and self.stock.wants_more and not self._is_blocked() and self.stock.claim(limit)
+        did = self.stock.compose() or did
+        return self._exchange() or did
+
+    def _collect(self) -> None:
+        while not self._answers.empty():
+            answer = self._answers.get()
+            self._senders.answered()
+            self._batches -= answer.job.is_batch
+            if answer.is_late:
+                self._late.append(answer.job)
+            else:
+                self._finished.append(answer)
+
+    def _is_blocked(self) -> bool:
+        """Whether the provider asked everybody to wait, is away, or has no slot for long."""
+        if self._waits_s > WAIT_S:
+            return True
+        if wait_s := pacing.blocked_for(self.channel):
+            self._asks_again_at = time.monotonic() + wait_s
+        return wait_s > 0
+
+    # --- Hand over and record ---
+
+    def _exchange(self) -> bool:
+        """Record what is finished and hand over what is ready, in one transaction; then let the senders have it."""
+        is_away = any(answer.error and answer.error.outcome == Outcome.BUSY for answer in self._finished)
+        calls = [] if is_away else self._next_calls()
+        if not (calls or self.stock.settled or is_away or self._should_record()):
+            return self._retry_late()
+        finished, self._finished = self._finished, []
+        for answer in finished:
+            self._count(answer)
+        settled, self.stock.settled = self.stock.settled, []
+        messages, at = [message for ready, _ in calls for message in ready.messages], self._clock()
+        outcome = failing.sort(finished, at=at)
+
+        @transaction.atomic
+        def record_and_hand_over() -> set[int]:
+            handing.record(settled + outcome.rows, pump=self._pump, at=at)
+            for not_before, pks in outcome.back.items():
+                failing.put_back(pks, pump=self._pump, at=at, not_before=not_before)
+            return self._hand_over(messages, at)
+
+        handed = steadily(record_and_hand_over)
+        self._submit(calls, handed)
+        self._settle(finished, at)
+        self._retry_late()
+        return True
+
+    @property
+    def _group(self) -> int:
+        """As many calls are handed over at a time where there are more to come: each turn costs a transaction."""
+        return int(max(1, settings.SEND_CONCURRENCY // 4))
+
+    def _should_record(self) -> bool:
+        """Whether finished calls are to be written down now, and not together with the next hand-over."""
+        waits_for_others = self.stock.ready and self._senders.busy and not self._waits_s
+        return len(self._finished) >= (self._group if waits_for_others else 1)
+
+    def _next_calls(self) -> list[tuple[Ready, float]]:
+        """Take calls for which a sender and a slot are free, each with its slot (of time.monotonic)."""
+        ready = self.stock.ready
+        free = min(settings.SEND_CONCURRENCY - self._senders.busy - len(self._late), len(ready))
+        waits_for_others = self._senders.busy and len(ready) > free
+        if free < 1 or self._waits_s > 0 or (free < self._group and waits_for_others):
+            return []
+        next_ones = self._up_to(free)
+        wanted = sum(len(call.messages) for call in next_ones)
+        if not wanted:
+            return []
+        slots = pacing.reserve(self.channel, wanted, horizon_s=AHEAD_S, limits=self.stock.limits)
+        now = time.monotonic()  # the hand-over that follows takes its time, and moves no slot
+        calls: list[tuple[Ready, float]] = []
+        used = 0
+        for call in next_ones:
+            used += len(call.messages)
+            if used > len(slots.waits):
+                break
+            calls.append((ready.popleft(), now + slots.waits[used - 1]))
+        if not calls:
+            self._asks_again_at = now + max(SHORTEST_WAIT_S, slots.retry_in_s)
+        self._tolerance_s = slots.tolerance_s
+        return calls
+
+    def _up_to(self, free: int) -> list[Ready]:
+        """Return the next calls there is room for, of batches no more than a few."""
+        calls, batches = [], self._batches
+        for ready in list(self.stock.ready)[:free]:
+            batches += ready.is_batch
+            if ready.is_batch and batches > BATCH_CALLS:
+                break
+            calls.append(ready)
+        return calls
+
+    def _hand_over(self, messages: Collection[Message], at: datetime) -> set[int]:
+        """Hand over what may be. Who gets two messages at once is counted one by one: the second sees the first."""
+        handed: set[int] = set()
+        caps = self.stock.caps
+        counted = {m.contact_id for m in messages if m.contact and (caps or m.contact.fewer_messages)}
+        if counted:
+            handing.lock_people([pk for pk in counted if pk])
+        waiting = list(messages)
+        while waiting:
+            seen: set[int | None] = set()
+            now: list[Message] = []
+            later: list[Message] = []
+            for message in waiting:
+                (later if message.contact_id in seen else now).append(message)
+                seen.add(message.contact_id)
+            wanted = [(m.pk, index) for m in now if m.contact and (index := m.contact.address_index(self.channel))]
+            handed |= handing.hand_over(self.channel, wanted, pump=self._pump, caps=caps, at=at)
+            waiting = later
+        return handed
+
+    def _submit(self, calls: Iterable[tuple[Ready, float]], handed: set[int]) -> None:
+        refused: list[Message] = []
+        for ready, slot in calls:
+            refused += [message for message in ready.messages if message.pk not in handed]
+            kept = [message for message in ready.messages if message.pk in handed]
+            if not kept:
+                continue
+            outbound = ready.outbound
+            if isinstance(outbound, MergedEmail) and len(kept) < len(ready.messages):
+                references = {str(message.reference) for message in kept}
+                people = tuple(person for person in outbound.recipients if person.reference in references)
+                outbound = replace(outbound, recipients=people)
+            not_after = slot + self._tolerance_s if self.stock.limits else NEVER_LATE
+            self._send(Job(kept, outbound, slot, not_after))
+        if refused:
+            self.stock.leave_out(refused)
+
+    def _send(self, job: Job) -> None:
+        self._batches += job.is_batch
+        self._senders.submit(job)
+
+    def _retry_late(self) -> bool:
+        """Get new slots for calls whose slot had passed: they are handed over, and must go."""
+        did, limits = False, self.stock.limits
+        while self._late and time.monotonic() >= self._late_asks_at:
+            job = self._late[0]
+            slots = pacing.reserve(self.channel, len(job.messages), horizon_s=WAIT_S, limits=limits, urgent=True)
+            now = time.monotonic()
+            if len(slots.waits) < len(job.messages):
+                self._late_asks_at = now + max(SHORTEST_WAIT_S, slots.retry_in_s)
+                break
+            job.not_before = now + slots.waits[-1]
+            job.not_after = job.not_before + slots.tolerance_s
+            self._send(self._late.popleft())
+            did = True
+        return did
+
+    # --- What came of it ---
+
+    def _settle(self, finished: list[Answer], at: datetime) -> None:
+        """Draw the consequences: for who got something, for who was refused, and for all who use the provider."""
+        good = [answer for answer in finished if answer.is_good]
+        self._sent += [message for answer in good for message in answer.job.messages]
+        refusals = [(answer, answer.error) for answer in finished if answer.error is not None]
+        away_s = steadily(lambda: failing.settle(refusals, channel=self.channel, at=at))
+        if away_s:
+            self._asks_again_at = time.monotonic() + away_s
+            self.let_go()
+        elif good and time.monotonic() > self._praised_at + PRAISE_S:
+            self._praised_at = time.monotonic()
+            pacing.succeeded(self.channel)
+
+    def _count(self, answer: Answer) -> None:
+        """Count failures one after the other, and stop the campaign that gets nowhere."""
+        first = answer.job.messages[0]
+        campaign_id = first.campaign_id
+        if answer.is_good:
+            self._failures[campaign_id] = 0
+            return
+        if answer.mishap:
+            logger.error("message %s: %s while it was sent", first.pk, answer.mishap)
+        error = answer.error or TransportError(Outcome.UNKNOWN, answer.mishap)
+        if not failing.counts(answer.job, error):
+            return
+        self._failures[campaign_id] += 1
+        if self.stock.has(campaign_id) and failing.stops(error, self._failures[campaign_id]):
+            steadily(lambda: failing.stop_campaign(campaign_id, self.channel, error))
+            self.stock.forget(campaign_id)
+            self._failures[campaign_id] = 0
+
+    def let_go(self) -> None:
+        """Put back what is claimed and was not sent for sure."""
+        while self._late:
+            pks = [message.pk for message in self._late[0].messages]
+            failing.put_back(pks, pump=self._pump, at=self._clock(), not_before=self._clock())
+            self._late.popleft()
+        self.stock.let_go()
+
+    def let_go_of_what_must_wait(self) -> None:
+        """Put back what is claimed where no slot comes soon: it may be cancelled, and others may have it then."""
+        if self._waits_s > WAIT_S:
+            self.let_go()
+
+    def take_sent(self) -> list[Message]:
+        """Return the messages that were accepted since the last time."""
+        sent, self._sent = self._sent, []
+        return sent
+
+    def close(self) -> None:
+        """Close the connections; calls under way are not waited for."""
+        self._senders.close()

@@ -1,0 +1,148 @@
+"""One run of a worker that sends: a lane for each channel, stepped by one thread."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from django.db.models import F
+
+from contacts.channels import Channel
+from contacts.services import note_sent
+from contacts.stopping import asked_to_stop
+from messaging.models import Pump, Tally
+from messaging.services.sending import claiming
+from messaging.services.sending.lanes import Lane
+from messaging.services.sending.steadily import steadily
+from messaging.services.sending.stock import Clock
+
+SIGN_S = 5.0  # between two signs of life
+IDLE_S = 0.005  # between two looks where every call is under way
+DRAIN_S = 40.0  # above the longest call of a provider
+TALLY_S = 10  # seconds of a row
+NO_LIMIT = 1_000_000_000
+
+
+class PumpRun:
+    """Sends what is due, from `with` to its end. Any number may run at once, on any number of machines.
+
+    Between two calls of `run` the calls to the providers go on; leaving waits for them, and puts back the rest.
+    """
+
+    def __init__(self, *, clock: Clock) -> None:
+        self.id = uuid.uuid4()
+        self.clock = clock
+        self._lanes: list[Lane] = []
+        self._signed_at = 0.0
+        self._is_registered = False
+
+    def __enter__(self) -> Self:
+        self._lanes = [Lane(channel, pump=self.id, clock=self.clock, register=self._register) for channel in Channel]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._drain()
+        finally:
+            for lane in self._lanes:
+                lane.close()
+
+    @property
+    def taken(self) -> int:
+        """How many messages were claimed so far."""
+        return sum(lane.stock.taken for lane in self._lanes)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls are under way, or what is at hand may go soon."""
+        return any(lane.is_worth_waiting for lane in self._lanes)
+
+    @property
+    def has_more_than_it_can(self) -> bool:
+        """Whether another worker would make it faster: there is more to do, and no limit holds it up."""
+        return any(not lane.stock.is_empty and lane.stock.taken > 0 and not lane.stock.limits for lane in self._lanes)
+
+    def run(self, *, until: float, limit: int = NO_LIMIT) -> int:
+        """Send until this time (of `time.monotonic`), until nothing is due, or until `limit` of each channel are
+        claimed; return how many were claimed meanwhile. Zero: nothing is due now.
+        """
+        before = self.taken
+        for lane in self._lanes:
+            lane.stock.look_again()
+        while time.monotonic() < until and not asked_to_stop():
+            if steadily(lambda: self._step(may_claim=True, limit=limit)):
+                continue
+            if not self.is_busy:
+                break
+            time.sleep(IDLE_S)
+        for lane in self._lanes:
+            steadily(lane.let_go_of_what_must_wait)
+        return self.taken - before
+
+    def _step(self, *, may_claim: bool, limit: int = NO_LIMIT) -> bool:
+        did = False
+        for lane in self._lanes:
+            did = lane.step(may_claim=may_claim, limit=limit) or did
+        if time.monotonic() > self._signed_at + SIGN_S:
+            self._sign()
+        return did
+
+    # --- Signs of life ---
+
+    def _register(self) -> None:
+        if not self._is_registered:
+            self._write_sign(self.clock())
+            self._is_registered, self._signed_at = True, time.monotonic()
+
+    def _write_sign(self, at: datetime) -> None:
+        seen = {"seen_at": at}
+        Pump.objects.update_or_create(pk=self.id, defaults=seen, create_defaults={**seen, "started_at": at})
+
+    def _sign(self) -> None:
+        """Say that this pump is alive, and tell what it sent."""
+        self._signed_at = time.monotonic()
+        if self._is_registered:
+            at = self.clock()
+            self._write_sign(at)
+            self._tell(at)
+
+    def _tell(self, at: datetime) -> None:
+        sent = [message for lane in self._lanes for message in lane.take_sent()]
+        if not sent:
+            return
+        bucket = datetime.fromtimestamp(at.timestamp() // TALLY_S * TALLY_S, UTC)
+        for campaign_id, count in sorted(Counter(message.campaign_id for message in sent).items()):
+            tally, _ = Tally.objects.get_or_create(campaign_id=campaign_id, at=bucket)
+            Tally.objects.filter(pk=tally.pk).update(sent=F("sent") + count)
+        note_sent(sorted({message.contact_id for message in sent if message.contact_id}), at=at)
+
+    # --- The end ---
+
+    def _drain(self) -> None:
+        """Put back what was not handed over, wait for the calls under way, record them, and sign off."""
+        for lane in self._lanes:
+            steadily(lane.let_go)
+        until = time.monotonic() + DRAIN_S
+        while any(lane.is_busy for lane in self._lanes) and time.monotonic() < until:
+            if not steadily(lambda: self._step(may_claim=False)):
+                time.sleep(IDLE_S)
+        if not self._is_registered:
+            return
+        steadily(self._sign)
+        steadily(lambda: claiming.release(self.id, at=self.clock()))
+        if not any(lane.is_busy for lane in self._lanes):
+            steadily(lambda: Pump.objects.filter(pk=self.id).delete())
+
+
+def send_due(*, clock: Callable[[], datetime], batch: int = NO_LIMIT) -> int:
+    """Send what is due, up to `batch` of each channel; return how many messages were claimed. Zero: nothing is due."""
+    with PumpRun(clock=clock) as pump:
+        pump.run(until=float("inf"), limit=batch)
+        return pump.taken

@@ -1,0 +1,248 @@
+"""What a pump has at hand of one channel: messages it claimed, and those it composed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from campaigns.models import Campaign, Variant
+from campaigns.queries import person_of
+from campaigns.rendering import ContentError
+from contacts.channels import Channel, deliverable
+from contacts.models import Business
+from messaging import rates, windows
+from messaging.models import Message
+from messaging.services import pacing
+from messaging.services.composing import Composer
+from messaging.services.sending import claiming, failing
+from messaging.services.sending.handing import Caps, Row
+from messaging.services.sending.leaving_out import leave_out
+from messaging.transports import MergedEmail, Outbound, batch_limit
+
+logger = logging.getLogger(__name__)
+
+CLAIM = 200  # messages claimed at a time
+CLAIM_AHEAD_S = 10.0  # but no more than the provider's limits let through in this time
+LOOK_AGAIN_S = 1.0  # for messages that came due, while calls are under way
+SETTINGS_S = 5.0  # then what the owner set is read anew
+COMPOSE_S = 0.02  # then finished calls are looked at again
+BATCHES_ABOVE = 100_000  # people; smaller audiences are sent one by one, whatever is set
+BATCH_CALLS = 4  # batch calls in flight
+
+Status, Reason = Message.Status, Message.Reason
+Clock = Callable[[], datetime]
+
+
+@dataclass(slots=True)
+class Ready:
+    """A composed call that waits to be handed over."""
+
+    messages: list[Message]
+    outbound: Outbound | MergedEmail
+
+    @property
+    def is_batch(self) -> bool:
+        return isinstance(self.outbound, MergedEmail)
+
+
+class Stock:
+    """Claims and composes ahead of the calls. `settled` is what needs no call, and is to be recorded."""
+
+    def __init__(self, channel: Channel, *, pump: UUID, clock: Clock, register: Callable[[], None]) -> None:
+        self.channel = channel
+        self.ready: deque[Ready] = deque()
+        self.settled: list[Row] = []
+        self.taken = 0  # how many were claimed
+        self.is_empty = False  # the last claim found nothing
+        self._pump = pump
+        self._clock = clock
+        self._register = register  # called before anything is claimed
+        self._claimed: deque[Message] = deque()
+        self._campaigns: dict[int, Campaign] = {}
+        self._variants: dict[int, Variant] = {}
+        self._claims_again_at = 0.0  # in seconds of time.monotonic
+        self._read_settings()
+
+    def _read_settings(self) -> None:
+        self._settings_read_at = time.monotonic()
+        self._business = Business.load()
+        self._composer = Composer(self._business)
+        provider = pacing.settings_of(self.channel)
+        self.caps = Caps.of(provider)
+        self.limits = rates.parse(provider.rate)
+        # A batch takes as many slots at once: with limits by the second or minute it would never get them.
+        is_even = bool(self.limits.s or self.limits.m)
+        self._batch = batch_limit(self.channel) if provider.uses_batches and not is_even else 0
+
+    def __bool__(self) -> bool:
+        return bool(self._claimed or self.ready or self.settled)
+
+    def has(self, campaign_id: int) -> bool:
+        """Whether this campaign was being sent when it was last looked for some to claim."""
+        return campaign_id in self._campaigns
+
+    # --- Claim ---
+
+    def look_again(self) -> None:
+        """Look for due messages at the next step, though there were none a moment ago."""
+        self._claims_again_at = 0.0
+
+    @property
+    def wants_more(self) -> bool:
+        few = len(self._claimed) + len(self.ready) < settings.SEND_CONCURRENCY
+        return few and time.monotonic() >= self._claims_again_at
+
+    def claim(self, limit: int) -> bool:
+        """Claim and load the next messages, up to `limit` in all; return whether there were any."""
+        if time.monotonic() > self._settings_read_at + SETTINGS_S:
+            self._read_settings()
+        size = self._claim_size(limit - self.taken)
+        if size < 1:
+            return False
+        at = self._clock()
+        self._campaigns = {campaign.pk: campaign for campaign in claiming.going(self.channel)}
+        pks: list[int] = []
+        if turns := self._turns():
+            self._register()
+            pks = claiming.claim(turns, pump=self._pump, at=at, limit=size)
+        self.is_empty = not pks
+        if not pks:
+            self._claims_again_at = time.monotonic() + LOOK_AGAIN_S
+            return False
+        self.taken += len(pks)
+        loaded = claiming.load(pks, pump=self._pump, channel=self.channel, at=at)
+        if missing := {message.variant_id for message in loaded} - self._variants.keys():
+            self._variants |= claiming.variants_of(missing)
+        self._claimed.extend(loaded)
+        return True
+
+    def _claim_size(self, limit: int) -> int:
+        size = min(limit, self._batch * BATCH_CALLS if self._batch else CLAIM)
+        while size > 4 and rates.seconds_for(self.limits, size) > CLAIM_AHEAD_S:
+            size //= 2
+        return size
+
+    def _turns(self) -> list[Campaign]:
+        """Return the campaigns, another one first each time: the one who comes last gets what is left."""
+        campaigns = list(self._campaigns.values())
+        first = self.taken % len(campaigns) if campaigns else 0
+        return campaigns[first:] + campaigns[:first]
+
+    # --- Compose ---
+
+    def compose(self) -> bool:
+        """Compose some messages; return whether there were any."""
+        until, did = time.monotonic() + COMPOSE_S, False
+        while self._claimed and len(self.ready) < settings.SEND_CONCURRENCY and time.monotonic() < until:
+            did = True
+            campaign = self._campaigns.get(self._claimed[0].campaign_id)
+            if campaign is not None and self._goes_in_batches(self._claimed[0], campaign):
+                self._compose_batch(campaign)
+            else:
+                self._compose_one(self._claimed.popleft(), campaign)
+        return did
+
+    def _goes_in_batches(self, message: Message, campaign: Campaign) -> bool:
+        """Whether a message shares its call with others. One that was tried before goes alone: it may be to blame."""
+        return self._batch > 0 and (campaign.size_at_launch or 0) > BATCHES_ABOVE and not message.attempts
+
+    def _compose_one(self, message: Message, campaign: Campaign | None) -> None:
+        try:
+            if not self._may_be_composed(message, campaign):
+                return
+            outbound = self._outbound(message)
+        except ContentError as error:
+            self.settled.append(Row(message.pk, Status.FAILED, Reason.TOO_LONG if error.is_too_long else Reason.RENDER))
+        except DatabaseError:
+            raise
+        except Exception as error:  # costs this one only; named by its kind: libraries put addresses into their texts
+            logger.error("message %s not composed: %s", message.pk, type(error).__name__)
+            self.settled.append(Row(message.pk, Status.FAILED, Reason.ERROR))
+        else:
+            self.ready.append(Ready([message], outbound))
+
+    def _may_be_composed(self, message: Message, campaign: Campaign | None) -> bool:
+        if campaign is None:  # it stopped since the claim
+            self.leave_out([message])
+            return False
+        contact = message.contact
+        if contact is None or not contact.address(self.channel):
+            self.settled.append(Row(message.pk, Status.SKIPPED, Reason.ERASED))
+            return False
+        return self.channel != Channel.SMS or self._is_open(message, campaign)
+
+    def _is_open(self, message: Message, campaign: Campaign) -> bool:
+        """Whether this person may be texted at this hour; where not, put the message off to when they may."""
+        at, contact = self._clock(), message.contact
+        assert contact is not None
+        places = windows.places_of(contact.phone or "", contact.postal_code, self._business.timezone)
+        opens = windows.next_open(places, at)
+        if opens <= at:
+            return True
+        ends = campaign.offer.ends_at if campaign.offer else None
+        if ends and ends <= opens:
+            self.settled.append(Row(message.pk, Status.SKIPPED, Reason.TOO_LATE))
+        else:
+            failing.put_back([message.pk], pump=self._pump, at=at, not_before=opens)
+        return False
+
+    def _outbound(self, message: Message) -> Outbound:
+        contact = message.contact
+        assert contact is not None
+        to, index = contact.address(self.channel), contact.address_index(self.channel)
+        assert to is not None
+        assert index is not None
+        return self._composer.compose(
+            campaign=self._campaigns[message.campaign_id],
+            variant=self._variants[message.variant_id],
+            person=person_of(contact),
+            to=deliverable(to) if self.channel == Channel.EMAIL else to,
+            address_index=index,
+            code=message.code,
+            reference=message.reference,
+            message_id=message.pk,
+        )
+
+    def _compose_batch(self, campaign: Campaign) -> None:
+        """Compose one call for the next people of this campaign, all of one variant; who fits into none goes alone."""
+        group: list[Message] = []
+        variant = self._claimed[0].variant_id
+        for message in list(self._claimed):
+            if len(group) == self._batch:
+                break
+            if (message.campaign_id, message.variant_id, message.attempts) == (campaign.pk, variant, 0):
+                self._claimed.remove(message)
+                group.append(message)
+        left = {str(message.reference): message for message in group}
+        known = [message for message in group if message.contact]
+        for merged in self._composer.compose_batch(campaign, self._variants[variant], known):
+            self.ready.append(Ready([left.pop(person.reference) for person in merged.recipients], merged))
+        for message in left.values():
+            self._compose_one(message, campaign)
+
+    # --- Put back ---
+
+    def leave_out(self, messages: Iterable[Message]) -> None:
+        """Record why these are not sent, or put them back."""
+        leave_out([message.pk for message in messages], pump=self._pump, caps=self.caps, at=self._clock())
+
+    def forget(self, campaign_id: int) -> None:
+        """Drop what is at hand of a campaign; its rows are back in the queue."""
+        self._campaigns.pop(campaign_id, None)
+        self._claimed = deque(message for message in self._claimed if message.campaign_id != campaign_id)
+        self.ready = deque(ready for ready in self.ready if ready.messages[0].campaign_id != campaign_id)
+
+    def let_go(self) -> None:
+        """Put back what is claimed and not handed over."""
+        if self._claimed or self.ready:
+            self._claimed.clear()
+            self.ready.clear()
+            self.taken -= claiming.release(self._pump, at=self._clock(), channel=self.channel)

@@ -1,0 +1,39 @@
+"""Beginning what is due, and holding what was missed: nobody gets at midnight what was meant for lunch."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.utils import formats
+
+from campaigns import services as campaigns
+from campaigns.models import Campaign
+from contacts.models import Business
+
+MISSED_AFTER = timedelta(hours=1)
+
+Status = Campaign.Status
+
+
+def start_due(*, at: datetime) -> int:
+    """Begin the campaigns that are due; return how many. One whose start is an hour gone is paused, and says why."""
+    due = Campaign.objects.filter(status=Status.SCHEDULED, starts_at__lte=at).order_by("starts_at", "pk")
+    begun = 0
+    for campaign in due:
+        assert campaign.starts_at is not None
+        if campaign.begun_at is None and campaign.starts_at < at - MISSED_AFTER:
+            campaigns.hold(campaign, missed_before=at - MISSED_AFTER, reason=_reason(campaign.starts_at))
+        else:
+            begun += campaigns.begin(campaign, at=at)
+    return begun
+
+
+def next_start(*, at: datetime) -> datetime | None:
+    """Return when the next campaign is to begin, if any is scheduled after `at`: the worker may wait for it."""
+    later = Campaign.objects.filter(status=Status.SCHEDULED, starts_at__gt=at).order_by("starts_at")
+    return later.values_list("starts_at", flat=True).first()
+
+
+def _reason(starts_at: datetime) -> str:
+    when = formats.date_format(starts_at.astimezone(Business.load().zone), "l, F j, P")
+    return f"It should have started on {when}, and nothing was sending then. Resume to start it now."
