@@ -14,7 +14,7 @@ from contacts.models import Activity, Contact
 
 
 def note_sent(contact_ids: Collection[int], *, at: datetime) -> None:
-    """A message went out to these contacts. Three statements, whatever their number."""
+    """A message went out to these contacts. A few statements, whatever their number."""
     _note("last_sent_at", contact_ids, at)
 
 
@@ -36,6 +36,7 @@ def note_redeemed(contact_id: int, *, at: datetime, order_value: Decimal | None)
         known.update(**changes)
 
 
+@transaction.atomic
 def _note(field: str, contact_ids: Collection[int], at: datetime) -> None:
     _make_rows(sorted(contact_ids))
     earlier = Q(**{f"{field}__isnull": True}) | Q(**{f"{field}__lt": at})
@@ -49,4 +50,5 @@ def _make_rows(contact_ids: Collection[int]) -> None:
     with transaction.atomic():
         locked = Contact.objects.select_for_update(no_key=True).filter(pk__in=contact_ids).order_by("pk")
         there = list(locked.values_list("pk", flat=True))
-        Activity.objects.bulk_create([Activity(contact_id=pk) for pk in there], ignore_conflicts=True)
+        known = set(Activity.objects.filter(pk__in=there).values_list("pk", flat=True))
+        Activity.objects.bulk_create([Activity(pk=pk) for pk in there if pk not in known], ignore_conflicts=True)

@@ -20,8 +20,7 @@ from tests.chaos.judge import Verdict, Violation
 PEOPLE = int(os.environ.get("CHAOS_PEOPLE") or 400)
 KILLS = int(os.environ.get("CHAOS_KILLS") or 4)
 SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(10**6))
-# Of one claim. What a busy provider sent back stays marked as handed over for a moment, beside what follows it.
-IN_FLIGHT = 2 * settings.SEND_CONCURRENCY
+IN_FLIGHT = settings.SEND_CONCURRENCY  # of one claim: what is handed over and not recorded
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from queue import SimpleQueue
+from threading import Event
 from uuid import UUID
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from django.db import transaction
 
 from contacts.channels import Channel
 from messaging.models import Message
+from messaging.rates import Slots
 from messaging.services import pacing
 from messaging.services.sending import failing, handing
 from messaging.services.sending.steadily import steadily
@@ -32,25 +34,29 @@ logger = logging.getLogger(__name__)
 AHEAD_S = 0.5  # how far ahead slots are reserved, and so the longest a message waits between hand-over and call
 WAIT_S = 5.0  # for a slot that comes later than this, a worker does not stay
 SHORTEST_WAIT_S = 0.005  # between two questions for a slot
+FREE_S = 0.25  # between two looks whether the provider asked everybody to wait, where nothing else limits it
 PRAISE_S = 1.0  # between two notes that the provider is well
 
 
 class Lane:
     """What one pump does for one channel."""
 
-    def __init__(self, channel: Channel, *, pump: UUID, clock: Clock, register: Callable[[], None]) -> None:
+    def __init__(
+        self, channel: Channel, *, pump: UUID, clock: Clock, register: Callable[[], None], arrived: Event
+    ) -> None:
         self.channel = channel
         self.stock = Stock(channel, pump=pump, clock=clock, register=register)
         self._pump = pump
         self._clock = clock
         self._answers: SimpleQueue[Answer] = SimpleQueue()
-        self._senders = Senders(lambda: transport_for(channel), answers=self._answers)
+        self._senders = Senders(lambda: transport_for(channel), answers=self._answers, arrived=arrived)
         self._batches = 0  # batch calls in flight
         self._late: deque[Job] = deque()
         self._finished: list[Answer] = []
         self._failures: Counter[int] = Counter()  # one after the other, by campaign
         self._sent: list[Message] = []  # accepted, and not yet noted
         self._asks_again_at = 0.0  # in seconds of time.monotonic: no slot is free, or the provider away, until then
+        self._free_until = 0.0
         self._late_asks_at = 0.0
         self._praised_at = 0.0
         self._tolerance_s = 0.0
@@ -144,7 +150,7 @@ class Lane:
         wanted = sum(len(call.messages) for call in next_ones)
         if not wanted:
             return []
-        slots = pacing.reserve(self.channel, wanted, horizon_s=AHEAD_S, limits=self.stock.limits)
+        slots = self._reserve(wanted)
         now = time.monotonic()  # the hand-over that follows takes its time, and moves no slot
         calls: list[tuple[Ready, float]] = []
         used = 0
@@ -157,6 +163,16 @@ class Lane:
             self._asks_again_at = now + max(SHORTEST_WAIT_S, slots.retry_in_s)
         self._tolerance_s = slots.tolerance_s
         return calls
+
+    def _reserve(self, wanted: int) -> Slots:
+        """Take slots. Where there are no limits, it is only looked now and then whether everybody is to wait."""
+        limits = self.stock.limits
+        if not limits and time.monotonic() < self._free_until:
+            return Slots((0.0,) * wanted)
+        slots = pacing.reserve(self.channel, wanted, horizon_s=AHEAD_S, limits=limits)
+        if slots.waits and not limits:
+            self._free_until = time.monotonic() + FREE_S
+        return slots
 
     def _up_to(self, free: int) -> list[Ready]:
         """Return the next calls there is room for, of batches no more than a few."""
@@ -234,6 +250,7 @@ class Lane:
         refusals = [(answer, answer.error) for answer in finished if answer.error is not None]
         away_s = steadily(lambda: failing.settle(refusals, channel=self.channel, at=at))
         if away_s:
+            self._free_until = 0.0
             self._asks_again_at = time.monotonic() + away_s
             self.let_go()
         elif good and time.monotonic() > self._praised_at + PRAISE_S:
@@ -271,10 +288,14 @@ class Lane:
         if self._waits_s > WAIT_S:
             self.let_go()
 
-    def take_sent(self) -> list[Message]:
-        """Return the messages that were accepted since the last time."""
-        sent, self._sent = self._sent, []
-        return sent
+    @property
+    def sent(self) -> tuple[Message, ...]:
+        """The messages that were accepted, and not yet told of."""
+        return tuple(self._sent)
+
+    def told_of(self, sent: Collection[Message]) -> None:
+        """Forget these: the first that were accepted."""
+        del self._sent[: len(sent)]
 
     def close(self) -> None:
         """Close the connections; calls under way are not waited for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections import Counter
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
+from django.conf import settings
 from django.db.models import F
 
 from contacts.channels import Channel
@@ -22,7 +24,7 @@ from messaging.services.sending.steadily import steadily
 from messaging.services.sending.stock import Clock
 
 SIGN_S = 5.0  # between two signs of life
-IDLE_S = 0.005  # between two looks where every call is under way
+IDLE_S = 0.02  # between two looks where every call is under way, and no answer comes
 DRAIN_S = 40.0  # above the longest call of a provider
 TALLY_S = 10  # seconds of a row
 NO_LIMIT = 1_000_000_000
@@ -38,11 +40,16 @@ class PumpRun:
         self.id = uuid.uuid4()
         self.clock = clock
         self._lanes: list[Lane] = []
+        self._arrived = threading.Event()  # an answer of a provider
         self._signed_at = 0.0
+        self._sign_s = min(SIGN_S, settings.PUMP_SILENT_S / 4)
         self._is_registered = False
 
     def __enter__(self) -> Self:
-        self._lanes = [Lane(channel, pump=self.id, clock=self.clock, register=self._register) for channel in Channel]
+        self._lanes = [
+            Lane(channel, pump=self.id, clock=self.clock, register=self._register, arrived=self._arrived)
+            for channel in Channel
+        ]
         return self
 
     def __exit__(
@@ -53,6 +60,9 @@ class PumpRun:
         finally:
             for lane in self._lanes:
                 lane.close()
+
+    def _lane(self, channel: Channel) -> Lane:
+        return Lane(channel, pump=self.id, clock=self.clock, register=self._register, arrived=self._arrived)
 
     @property
     def taken(self) -> int:
@@ -81,16 +91,21 @@ class PumpRun:
                 continue
             if not self.is_busy:
                 break
-            time.sleep(IDLE_S)
+            self._rest()
         for lane in self._lanes:
             steadily(lane.let_go_of_what_must_wait)
         return self.taken - before
+
+    def _rest(self) -> None:
+        """Wait for an answer, or a moment."""
+        self._arrived.wait(IDLE_S)
+        self._arrived.clear()
 
     def _step(self, *, may_claim: bool, limit: int = NO_LIMIT) -> bool:
         did = False
         for lane in self._lanes:
             did = lane.step(may_claim=may_claim, limit=limit) or did
-        if time.monotonic() > self._signed_at + SIGN_S:
+        if time.monotonic() > self._signed_at + self._sign_s:
             self._sign()
         return did
 
@@ -114,14 +129,18 @@ class PumpRun:
             self._tell(at)
 
     def _tell(self, at: datetime) -> None:
-        sent = [message for lane in self._lanes for message in lane.take_sent()]
+        """Note who got something, and how many; what was noted twice, because the database went away, does no harm."""
+        told = [(lane, lane.sent) for lane in self._lanes]
+        sent = [message for _, messages in told for message in messages]
         if not sent:
             return
+        note_sent(sorted({message.contact_id for message in sent if message.contact_id}), at=at)
         bucket = datetime.fromtimestamp(at.timestamp() // TALLY_S * TALLY_S, UTC)
         for campaign_id, count in sorted(Counter(message.campaign_id for message in sent).items()):
             tally, _ = Tally.objects.get_or_create(campaign_id=campaign_id, at=bucket)
             Tally.objects.filter(pk=tally.pk).update(sent=F("sent") + count)
-        note_sent(sorted({message.contact_id for message in sent if message.contact_id}), at=at)
+        for lane, messages in told:
+            lane.told_of(messages)
 
     # --- The end ---
 
@@ -132,7 +151,7 @@ class PumpRun:
         until = time.monotonic() + DRAIN_S
         while any(lane.is_busy for lane in self._lanes) and time.monotonic() < until:
             if not steadily(lambda: self._step(may_claim=False)):
-                time.sleep(IDLE_S)
+                self._rest()
         if not self._is_registered:
             return
         steadily(self._sign)

@@ -33,7 +33,8 @@ CLAIM = 200  # messages claimed at a time
 CLAIM_AHEAD_S = 10.0  # but no more than the provider's limits let through in this time
 LOOK_AGAIN_S = 1.0  # for messages that came due, while calls are under way
 SETTINGS_S = 5.0  # then what the owner set is read anew
-COMPOSE_S = 0.02  # then finished calls are looked at again
+LOAD = 32  # messages loaded at a time
+COMPOSE_S = 0.01  # then finished calls are looked at again
 BATCHES_ABOVE = 100_000  # people; smaller audiences are sent one by one, whatever is set
 BATCH_CALLS = 4  # batch calls in flight
 
@@ -65,6 +66,7 @@ class Stock:
         self._pump = pump
         self._clock = clock
         self._register = register  # called before anything is claimed
+        self._unread: deque[int] = deque()  # claimed, and not loaded yet
         self._claimed: deque[Message] = deque()
         self._campaigns: dict[int, Campaign] = {}
         self._variants: dict[int, Variant] = {}
@@ -83,7 +85,7 @@ class Stock:
         self._batch = batch_limit(self.channel) if provider.uses_batches and not is_even else 0
 
     def __bool__(self) -> bool:
-        return bool(self._claimed or self.ready or self.settled)
+        return bool(self._unread or self._claimed or self.ready or self.settled)
 
     def has(self, campaign_id: int) -> bool:
         """Whether this campaign was being sent when it was last looked for some to claim."""
@@ -97,11 +99,11 @@ class Stock:
 
     @property
     def wants_more(self) -> bool:
-        few = len(self._claimed) + len(self.ready) < settings.SEND_CONCURRENCY
+        few = len(self._unread) + len(self._claimed) + len(self.ready) < settings.SEND_CONCURRENCY
         return few and time.monotonic() >= self._claims_again_at
 
     def claim(self, limit: int) -> bool:
-        """Claim and load the next messages, up to `limit` in all; return whether there were any."""
+        """Claim the next messages, up to `limit` in all; return whether there were any."""
         if time.monotonic() > self._settings_read_at + SETTINGS_S:
             self._read_settings()
         size = self._claim_size(limit - self.taken)
@@ -118,10 +120,7 @@ class Stock:
             self._claims_again_at = time.monotonic() + LOOK_AGAIN_S
             return False
         self.taken += len(pks)
-        loaded = claiming.load(pks, pump=self._pump, channel=self.channel, at=at)
-        if missing := {message.variant_id for message in loaded} - self._variants.keys():
-            self._variants |= claiming.variants_of(missing)
-        self._claimed.extend(loaded)
+        self._unread.extend(pks)
         return True
 
     def _claim_size(self, limit: int) -> int:
@@ -141,6 +140,8 @@ class Stock:
     def compose(self) -> bool:
         """Compose some messages; return whether there were any."""
         until, did = time.monotonic() + COMPOSE_S, False
+        if self._unread and not self._claimed:
+            self._load()
         while self._claimed and len(self.ready) < settings.SEND_CONCURRENCY and time.monotonic() < until:
             did = True
             campaign = self._campaigns.get(self._claimed[0].campaign_id)
@@ -149,6 +150,15 @@ class Stock:
             else:
                 self._compose_one(self._claimed.popleft(), campaign)
         return did
+
+    def _load(self) -> None:
+        """Load some of what is claimed; not all at once, since finished calls wait meanwhile."""
+        size = self._batch or LOAD
+        pks = [self._unread.popleft() for _ in range(min(size, len(self._unread)))]
+        loaded = claiming.load(pks, pump=self._pump, channel=self.channel, at=self._clock())
+        if missing := {message.variant_id for message in loaded} - self._variants.keys():
+            self._variants |= claiming.variants_of(missing)
+        self._claimed.extend(loaded)
 
     def _goes_in_batches(self, message: Message, campaign: Campaign) -> bool:
         """Whether a message shares its call with others. One that was tried before goes alone: it may be to blame."""
@@ -242,7 +252,8 @@ class Stock:
 
     def let_go(self) -> None:
         """Put back what is claimed and not handed over."""
-        if self._claimed or self.ready:
+        if self._unread or self._claimed or self.ready:
+            self._unread.clear()
             self._claimed.clear()
             self.ready.clear()
             self.taken -= claiming.release(self._pump, at=self._clock(), channel=self.channel)

@@ -51,10 +51,16 @@ class Answer:
 
 
 class Senders:
-    """Threads, as many as calls are under way at once, each with a transport of its own that is kept open."""
+    """Threads, as many as calls are under way at once, each with a transport of its own that is kept open.
 
-    def __init__(self, make_transport: Callable[[], Transport], *, answers: SimpleQueue[Answer]) -> None:
+    `arrived` is set with each answer.
+    """
+
+    def __init__(
+        self, make_transport: Callable[[], Transport], *, answers: SimpleQueue[Answer], arrived: threading.Event
+    ) -> None:
         self._make_transport = make_transport
+        self._arrived = arrived
         self._answers = answers
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -93,6 +99,7 @@ class Senders:
             except Exception as error:  # its text may hold an address; its kind is all that is told
                 answer.mishap = type(error).__name__
             self._answers.put(answer)
+            self._arrived.set()
         if transport is not None:
             transport.__exit__(None, None, None)
 
