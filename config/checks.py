@@ -9,8 +9,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, ProgrammingError
 
 from contacts import tasks as contacts_tasks
+from contacts.channels import Channel
 from contacts.services import WrongKey, verify_canary
 from messaging import tasks as messaging_tasks
+from messaging.models import ProviderSettings
+from messaging.services.pacing import provider_name
 
 MOST_THREADS = 256
 
@@ -128,6 +131,28 @@ def several_machines_share_a_database(**kwargs: Any) -> list[CheckMessage]:
             hint="Set DATABASE_URL to a PostgreSQL database, or take REDIS_URL away.",
             id="config.W001",
         )
+    ]
+
+
+@register
+def rates_are_those_of_the_environment(**kwargs: Any) -> list[CheckMessage]:
+    """The environment has first values only; who changes it later waits for something to happen."""
+    try:
+        kept = {
+            channel: ProviderSettings.objects.filter(channel=channel, provider=provider_name(channel)).first()
+            for channel in Channel
+        }
+    except (OperationalError, ProgrammingError):
+        return []
+    first = {Channel.EMAIL: ("EMAIL_RATE", settings.EMAIL_RATE), Channel.SMS: ("SMS_RATE", settings.SMS_RATE)}
+    return [
+        CheckWarning(
+            f"{name} is {rate}, but the admin's Provider settings say {row.rate or 'no limit'}, and that counts.",
+            hint="Change it there, or take the variable away.",
+            id="config.W002",
+        )
+        for channel, (name, rate) in first.items()
+        if (row := kept[channel]) is not None and rate and row.rate != rate
     ]
 
 

@@ -1,4 +1,4 @@
-"""Whether this process was asked to stop: long tasks look here between two steps, and end early. Pure."""
+"""Whether this process was asked to stop: long tasks look here between two steps, and end early."""
 
 from __future__ import annotations
 

@@ -288,7 +288,7 @@ def _brought_up(state: State, now: float) -> State:
     """
     back = min(0.0, now - state.get("at", now))
     state = {**state, "at": now}
-    for key in {"tat", "until"} & state.keys():
+    for key in {"tat", "until", "since"} & state.keys():
         state[key] += back
     for unit in state.keys() & set(COUNTED):
         state[unit] = {**state[unit], "start": state[unit]["start"] + back}
@@ -319,12 +319,19 @@ def failed(state: State, now: float, retry_after_s: float = 0.0) -> State:
         return block(state, now, retry_after_s)
     streak = state.get("streak", 0) + 1
     pause_s = min(FIRST_PAUSE_S * 2 ** min(streak - 1, 20), LONGEST_PAUSE_S)
-    return block({**state, "streak": streak}, now, retry_after_s if retry_after_s > 0 else pause_s)
+    state = {**state, "streak": streak, "since": state.get("since", now)}
+    return block(state, now, retry_after_s if retry_after_s > 0 else pause_s)
 
 
 def succeeded(state: State, now: float) -> State:
     """End a streak of failures. What succeeds during a pause was on its way before it, and says nothing yet."""
-    return state if blocked_for(state, now) else _without(state, {"streak"})
+    return state if blocked_for(state, now) else _without(state, {"streak", "since"})
+
+
+def failing_for(state: State, now: float) -> float:
+    """Return the seconds since the first of the failures in a row."""
+    since: float = state.get("since", now)
+    return max(0.0, now - since)
 
 
 def blocked_for(state: State, now: float) -> float:

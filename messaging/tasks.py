@@ -16,18 +16,19 @@ from messaging.services import (
     look_up_unknown,
     next_start,
     plan_due,
+    pumps_alive,
     recover,
     wake,
 )
 from messaging.services.control import beat
 
-BUDGET_S = 40.0  # of a run; with the longest call of a provider far below the queue's timeout
+BUDGET_S = 20.0  # of a run: imports and exports wait in the same queue
 TURN_S = 2.0  # of sending; then it is looked for what people wait for, and for what is to be planned
-LOOK_S = 0.2
+LOOK_S = 1.0  # at what people wait for, while a start is waited for
 
 
 def work() -> None:
-    """Plan and send what is due for up to 40 seconds, first what people are waiting for; where more is left, ask to be
+    """Plan and send what is due for up to 20 seconds, first what people are waiting for; where more is left, ask to be
     called again. Ends within a second or two where the worker is to stop, but for calls under way.
     """
     deadline = time.monotonic() + BUDGET_S
@@ -39,9 +40,11 @@ def work() -> None:
             planned = plan_due(at=timezone.now())
             sent = pump.run(until=min(deadline, time.monotonic() + TURN_S))
             if time.monotonic() > deadline:
-                wake()
+                finish_done(at=timezone.now())
+                if queue_size() < settings.WORKERS:  # else enough wait already
+                    wake()
                 return
-            if pump.has_more_than_it_can and queue_size() < settings.WORKERS:
+            if pump.has_more_than_it_can and not queue_size() and pumps_alive() < settings.WORKERS:
                 wake()  # another worker, if one is free
             if not (asked or planned or sent or pump.is_busy):
                 finish_done(at=timezone.now())
@@ -50,20 +53,19 @@ def work() -> None:
 
 
 def _wait_for_a_start(deadline: float) -> bool:
-    """Wait for a campaign that starts soon; return whether there is one: the clock's minute would be late."""
+    """Wait a moment where a campaign starts soon, and return whether one does: the clock's minute would be late."""
     start = next_start(at=timezone.now())
-    while start is not None and time.monotonic() < deadline and not asked_to_stop():
-        left_s = (start - timezone.now()).total_seconds()
-        if left_s <= 0:
-            return True
-        if left_s > deadline - time.monotonic():
-            return False
-        time.sleep(min(LOOK_S, left_s))
-    return False
+    if start is None or asked_to_stop():
+        return False
+    left_s = (start - timezone.now()).total_seconds()
+    if left_s > deadline - time.monotonic():
+        return False
+    time.sleep(max(0.0, min(LOOK_S, left_s)))
+    return True
 
 
 def tick() -> None:
     """Run every minute: show that the worker lives, settle what dead workers left, and start what is due."""
     beat(at=timezone.now())
-    look_up_unknown(clock=timezone.now)
     work()
+    look_up_unknown(clock=timezone.now)

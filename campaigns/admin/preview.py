@@ -94,6 +94,15 @@ def checks_of(campaign: Campaign, content: Content) -> list[Check]:
 
 def facts(campaign: Campaign, content: Content) -> dict[str, Any]:
     """Return the preview's words and the checklist, ready for JSON."""
+    checks = [
+        {"level": check.level, "title": check.title, "detail": check.detail, "field": check.field}
+        for check in checks_of(campaign, content)
+    ]
+    return {**preview_words(campaign, content), "checks": checks}
+
+
+def preview_words(campaign: Campaign, content: Content) -> dict[str, Any]:
+    """Return what stands beside the preview: sender, subject, text, size, or what is wrong."""
     business = Business.load()
     result: dict[str, Any] = {
         "from": business.from_name or business.name,
@@ -102,10 +111,6 @@ def facts(campaign: Campaign, content: Content) -> dict[str, Any]:
         "text": "",
         "size": "",
         "error": "",
-        "checks": [
-            {"level": check.level, "title": check.title, "detail": check.detail, "field": check.field}
-            for check in checks_of(campaign, content)
-        ],
     }
     try:
         rendered = render_preview(campaign, content)

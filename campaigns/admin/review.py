@@ -12,7 +12,7 @@ from django.utils import formats, timezone
 
 from campaigns.admin.forms import TYPE_ABOVE, ReviewForm
 from campaigns.admin.pages import CampaignPages, page_of
-from campaigns.admin.preview import checks_of, facts
+from campaigns.admin.preview import checks_of, preview_words
 from campaigns.models import Campaign
 from campaigns.queries import SAMPLE, audience_size, audience_words, content_of, variant_of
 from campaigns.rendering import ContentError
@@ -50,7 +50,7 @@ class ReviewPages(CampaignPages):
         context = {
             "title": "Review and send",
             "campaign": campaign,
-            "subject": facts(campaign, content)["subject"] or content.subject,
+            "subject": preview_words(campaign, content)["subject"] or content.subject,
             "sample_name": SAMPLE.first_name,
             "is_later": form["when"].value() == "later",
             "audience": audience_words(campaign),

@@ -14,7 +14,7 @@ from django.utils import formats, timezone
 from django.views.decorators.http import require_POST
 
 from campaigns.admin.pages import FINAL, CampaignPages, count_numbers, page_of, progress_line, status_badge
-from campaigns.admin.preview import facts
+from campaigns.admin.preview import preview_words
 from campaigns.models import Campaign
 from campaigns.queries import audience_size, audience_words, content_of, variant_of
 from campaigns.rendering import ContentError
@@ -87,7 +87,7 @@ class SendingPages(CampaignPages):
             "title": campaign.name,
             "campaign": campaign,
             "variant": variant,
-            "preview": facts(campaign, content_of(campaign, variant)),
+            "preview": preview_words(campaign, content_of(campaign, variant)),
             "status": status_badge(campaign),
             "audience": audience_words(campaign),
             "progress": now,

@@ -60,8 +60,8 @@ class ProviderSettingsForm(forms.ModelForm[ProviderSettings]):
             "uses_batches": "Send to many people with one request",
         }
         help_texts = {
-            "per_person_day": "Whoever had as many is left out. 0: as many as there are.",
-            "per_person_month": "Whoever had as many is left out. 0: as many as there are.",
+            "per_person_day": "Whoever had as many is left out. 0: no limit.",
+            "per_person_month": "Whoever had as many is left out. 0: no limit.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

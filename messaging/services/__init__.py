@@ -5,7 +5,7 @@ from messaging.services.control import cancel, launch, pause, resume, take_back,
 from messaging.services.inbound import receive_text
 from messaging.services.looking_up import look_up_unknown
 from messaging.services.planning import plan_due
-from messaging.services.sending import PumpRun, finish_done, recover, send_due
+from messaging.services.sending import PumpRun, finish_done, pumps_alive, recover, send_due
 from messaging.services.settling import leave, retry_failed, send_anyway, settle_unknown
 from messaging.services.starting import next_start, start_due
 from messaging.services.testing import TestRefused, send_test
@@ -25,6 +25,7 @@ __all__ = [
     "next_start",
     "pause",
     "plan_due",
+    "pumps_alive",
     "receive_text",
     "recover",
     "resume",

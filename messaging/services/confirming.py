@@ -7,6 +7,7 @@ handed over with no answer is never repeated by itself; the person can ask again
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -21,6 +22,7 @@ from contacts.fields import DecryptionError, keyed_hash
 from contacts.links import confirmation_url
 from contacts.models import Business, Confirmation, Suppression
 from contacts.services import suppress
+from contacts.stopping import asked_to_stop
 from messaging.services import pacing
 from messaging.services.composing import sender_of
 from messaging.services.sending import retry_delay_s
@@ -37,8 +39,9 @@ from messaging.transports import (
 logger = logging.getLogger(__name__)
 
 BATCH = 20
-MAX_ATTEMPTS = 12  # about twelve hours; afterwards the person will have given up too
+MAX_ATTEMPTS = 12  # about ten hours; afterwards the person will have given up too
 TURN_S = 3.0  # the longest wait for a slot; a worker has other things to do
+FOR_S = 5.0  # at a time: campaigns are under way meanwhile
 NO_TURN = timedelta(seconds=30)
 NO_SENDER = timedelta(minutes=10)  # until the owner has typed in the sender's address
 
@@ -47,7 +50,8 @@ Clock = Callable[[], datetime]
 
 def confirm_due(*, clock: Clock, batch: int = BATCH) -> int:
     """Send the confirmations that wait, up to `batch` of each channel; return how many were looked at."""
-    return sum(_send_channel(channel, clock, batch) for channel in Channel)
+    until = time.monotonic() + FOR_S
+    return sum(_send_channel(channel, clock, batch, until) for channel in Channel)
 
 
 def waiting(channel: Channel, at: datetime) -> QuerySet[Confirmation]:
@@ -67,7 +71,7 @@ def waiting(channel: Channel, at: datetime) -> QuerySet[Confirmation]:
     ).order_by("pk")
 
 
-def _send_channel(channel: Channel, clock: Clock, batch: int) -> int:
+def _send_channel(channel: Channel, clock: Clock, batch: int, until: float) -> int:
     due = list(waiting(channel, clock()).values_list("pk", flat=True)[:batch])
     if not due:
         return 0
@@ -78,15 +82,19 @@ def _send_channel(channel: Channel, clock: Clock, batch: int) -> int:
         return 0
     try:
         with transport_for(channel) as transport:
-            _send_all(due, channel, business, transport, clock)
+            _send_all(due, channel, business, transport, clock, until)
     except TransportError as error:  # the connection itself: nothing was handed over
         _put_off(due, error, clock())
     return len(due)
 
 
-def _send_all(due: list[int], channel: Channel, business: Business, transport: Transport, clock: Clock) -> None:
+def _send_all(
+    due: list[int], channel: Channel, business: Business, transport: Transport, clock: Clock, until: float
+) -> None:
     """Send one by one, each at the next free slot of the provider: people wait for these."""
     for position, pk in enumerate(due):
+        if asked_to_stop() or time.monotonic() > until:
+            return
         if not pacing.wait_turn(channel, at_most_s=TURN_S):
             Confirmation.objects.filter(pk__in=due[position:]).update(not_before=clock() + NO_TURN)
             return
@@ -95,6 +103,8 @@ def _send_all(due: list[int], channel: Channel, business: Business, transport: T
             pacing.failed(channel, error.retry_after_s)
         if error and error.outcome in {Outcome.STOP, Outcome.BUSY}:
             _put_off(due[position + 1 :], error, clock())
+            return
+        if error and error.outcome == Outcome.UNKNOWN:  # it took its time; campaigns wait
             return
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from campaigns.models import Campaign
 from campaigns.queries import person_of
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 CAN_SAY = "twilio"  # the only provider that can be asked
 AFTER = (timedelta(minutes=1), timedelta(minutes=10))  # the hand-over; when each look-up is due
+FOR_S = 10.0  # then the rest waits for the next run
 LIMIT = 20  # a run; at a second each, the clock's other tasks do not wait long
 
 Clock = Callable[[], datetime]
@@ -41,16 +43,19 @@ def look_up_unknown(*, clock: Clock) -> int:
     pks = list(due(clock()).values_list("pk", flat=True)[:LIMIT])
     if not pks:
         return 0
-    composer, found = Composer(Business.load()), 0
+    composer, found, until = Composer(Business.load()), 0, time.monotonic() + FOR_S
     with transport_for(Channel.SMS) as transport:
         for pk in pks:
-            if asked_to_stop():
+            if asked_to_stop() or time.monotonic() > until:
                 break
             try:
                 found += _look_up(pk, composer, transport, clock)
             except TransportError as error:  # the provider is away; nobody's look-up is spent
                 logger.warning("message %s was not looked up: %s", pk, error)
                 break
+            except Exception as error:  # costs this one its turn; named by its kind: texts may hold numbers
+                logger.error("message %s was not looked up: %s", pk, type(error).__name__)
+                Message.objects.filter(pk=pk).update(look_ups=F("look_ups") + 1)
     return found
 
 

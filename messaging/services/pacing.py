@@ -23,7 +23,7 @@ from messaging.rates import Limits, Slots, State
 
 T = TypeVar("T")
 
-AHEAD_S = 0.5
+AHEAD_S = 0.5  # how far ahead slots are given, and so the longest a message waits between hand-over and call
 SPREAD_CATCH_UP_S = 60.0  # the worker calls once a minute where nothing else wakes it
 
 FIRST_CAPS = {
@@ -33,10 +33,10 @@ FIRST_CAPS = {
 
 
 class Pause(NamedTuple):
-    """How many seconds everybody waits now, and how many failures in a row led to it."""
+    """How many seconds everybody waits now, and how long ago the first of the failures in a row was."""
 
     wait_s: float
-    failures: int
+    failing_s: float
 
 
 class Reading(NamedTuple):
@@ -128,17 +128,12 @@ def wait_turn(channel: Channel, *, at_most_s: float) -> bool:
 # --- Pauses -----------------------------------------------------------------------------------------------------------
 
 
-def block(channel: Channel, seconds: float) -> None:
-    """Give nobody a slot for so long."""
-    _change(provider_key(channel), lambda state, now: (rates.block(state, now, seconds), None))
-
-
 def failed(channel: Channel, retry_after_s: float = 0) -> Pause:
     """Note that the provider was busy or away for everybody; 0 where it did not say for how long."""
 
     def note(state: State, now: float) -> tuple[State, Pause]:
         state = rates.failed(state, now, retry_after_s)
-        return state, Pause(rates.blocked_for(state, now), state.get("streak", 0))
+        return state, Pause(rates.blocked_for(state, now), rates.failing_for(state, now))
 
     return _change(provider_key(channel), note)[0]
 

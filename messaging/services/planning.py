@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -27,8 +27,11 @@ from django.db.models.expressions import DatabaseDefault
 
 from campaigns.models import Campaign
 from campaigns.queries import people_of, variant_of
+from campaigns.services import NotPossible
 from contacts.models import Contact
+from contacts.stopping import asked_to_stop
 from messaging.models import Message
+from messaging.services import control
 from messaging.services.starting import start_due
 from redemptions.services import issue_codes
 
@@ -45,20 +48,35 @@ JSON_ROWS = """SELECT json_extract(value, '$[0]') AS reference, json_extract(val
     json_extract(value, '$[2]') AS code FROM json_each(%s)"""
 
 
-def plan_due(*, at: datetime, stop: Callable[[], bool] | None = None) -> int:
-    """Start the campaigns that are due and plan one chunk of each; return how many people were planned or looked at.
+def plan_due(*, at: datetime) -> int:
+    """Start the campaigns that are due and plan one chunk of each; return how many contacts were looked at.
 
-    Sending goes on between chunks. Zero means that nothing is left to plan, or that other workers are at it. Between
-    two campaigns `stop` is asked whether to end early.
+    Sending goes on between chunks. Zero means that nothing is left to plan, or that other workers are at it. Ends early
+    where the worker is to stop.
     """
     start_due(at=at)
     unplanned = Campaign.objects.filter(status=Campaign.Status.SENDING, planned_at=None).order_by("pk")
     looked_at = 0
     for campaign_id in unplanned.values_list("pk", flat=True):
-        if stop and stop():
+        if asked_to_stop():
             break
-        looked_at += plan_chunk(campaign_id, at=at)
+        looked_at += _plan_or_pause(campaign_id, at)
     return looked_at
+
+
+def _plan_or_pause(campaign_id: int, at: datetime) -> int:
+    """Plan a chunk; where that fails, pause this campaign with the reason: the others go on."""
+    try:
+        return plan_chunk(campaign_id, at=at)
+    except Exception as error:
+        if connection.in_atomic_block and connection.needs_rollback:
+            raise
+        kind = type(error).__name__
+        logger.error("campaign %s cannot be planned: %s", campaign_id, kind)
+        with suppress(NotPossible):
+            reason = f"Something went wrong here while its messages were made ({kind}). Resume to try once more."
+            control.pause(Campaign.objects.get(pk=campaign_id), reason=reason)
+        return 0
 
 
 def plan_chunk(campaign_id: int, *, at: datetime) -> int:

@@ -96,11 +96,10 @@ def settle_unknown(reference: UUID, *, provider_id: str, at: datetime) -> bool:
     taken: dict[str, Any] = {"status": Status.ACCEPTED, "reason": "", "status_at": at}
     if provider_id:
         taken["provider_id"] = provider_id[:200]
-    with transaction.atomic():
-        if not unknown.update(**taken):
-            return False
-        if contact_id:
-            note_sent([contact_id], at=at)
+    if not unknown.update(**taken):
+        return False
+    if contact_id:
+        note_sent([contact_id], at=at)
     return True
 
 

@@ -7,8 +7,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from encrypted_model_fields import fields as library
 
-from config.checks import refuse_wrong_keys
-from messaging.models import Heartbeat
+from config.checks import rates_are_those_of_the_environment, refuse_wrong_keys
+from messaging.models import Heartbeat, ProviderSettings
 from messaging.services.control import beat
 
 pytestmark = pytest.mark.django_db
@@ -80,3 +80,14 @@ def test_not_ready_with_a_wrong_key(client, wrong_key):
 
     assert answer.status_code == 503
     assert "ENCRYPTION_KEY" in answer.json()["checks"]["keys"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("kept", "warned"), [("", True), ("5/s", False)])
+def test_warns_where_a_rate_of_the_environment_does_not_count_any_more(settings, kept, warned):
+    ProviderSettings.objects.create(channel="email", provider=settings.EMAIL_PROVIDER, rate=kept)
+    settings.EMAIL_RATE = "5/s"
+
+    warnings = rates_are_those_of_the_environment()
+
+    assert [warning.id for warning in warnings] == ["config.W002"] * warned

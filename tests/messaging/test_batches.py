@@ -6,9 +6,11 @@ import pytest
 
 from campaigns.models import Campaign
 from contacts.channels import Channel
+from messaging import services
 from messaging.models import Message, ProviderSettings
 from messaging.queries import progress
 from messaging.services import pacing
+from messaging.services.composing import Composer
 from messaging.services.sending import lanes, stock
 from messaging.transports import Outcome, TransportError
 from tests.messaging.conftest import run_all
@@ -117,3 +119,32 @@ def test_a_batch_without_an_answer_is_unknown_together(post, planned, at):
     assert counts["unknown"] in {2, 3}
     assert counts["unknown"] + counts["accepted"] == 5
     assert not post.alone
+
+
+def test_a_batch_is_as_large_as_what_is_left_of_the_day(post, planned, at):
+    ProviderSettings.objects.filter(channel=Channel.EMAIL).update(rate="2/d")
+
+    services.send_due(clock=lambda: at)
+
+    assert [len(batch) for batch in post.batches] == [2]
+    assert statuses(planned) == {"accepted": 2, "queued": 3}
+
+
+def test_a_batch_that_cannot_be_composed_goes_one_by_one(post, planned, monkeypatch, at):
+    def fail(*_):
+        raise ValueError("guest@example.org")
+
+    monkeypatch.setattr(Composer, "compose_batch", fail)
+
+    run_all(at)
+
+    assert (len(post.batches), len(post.alone)) == (0, 5)
+
+
+def test_after_a_busy_answer_they_still_go_together(post, planned, at):
+    post.refusals = [TransportError(Outcome.BUSY, "429", retry_after_s=1)]
+
+    services.send_due(clock=lambda: at)
+
+    assert not post.alone
+    assert sorted(map(len, post.batches)) == [2, 3]

@@ -114,7 +114,7 @@ def test_begins_with_no_row_at_all(providers):
 def test_one_channel_never_takes_from_the_other(providers):
     assert len(pacing.reserve(SMS, 5).waits) == 1
     assert pacing.reserve(SMS, 5).waits == ()
-    pacing.block(SMS, 60)
+    pacing.failed(SMS, 60)
 
     assert 95 <= len(pacing.reserve(EMAIL, 500).waits) <= 100
     assert pacing.blocked_for(EMAIL) == 0
@@ -229,7 +229,7 @@ def test_asks_again_where_it_overslept(providers, monkeypatch):
 def test_a_pause_stops_everybody(rate, clock):
     pacing.settings_of(EMAIL)
     ProviderSettings.objects.update(rate=rate)
-    pacing.block(EMAIL, 30)
+    pacing.failed(EMAIL, 30)
 
     slots = pacing.reserve(EMAIL, 5, urgent=True)
 
@@ -242,13 +242,13 @@ def test_a_pause_stops_everybody(rate, clock):
     assert "until" not in Pace.objects.get().state
 
 
-def test_tells_how_long_all_wait_and_how_often_it_failed(clock):
-    assert pacing.failed(EMAIL, 0) == pytest.approx((5, 1))
-    assert pacing.failed(EMAIL, 0) == pytest.approx((5, 1))
+def test_tells_how_long_all_wait_and_since_when_it_fails(clock):
+    assert pacing.failed(EMAIL, 0) == pytest.approx((5, 0))
+    assert pacing.failed(EMAIL, 0) == pytest.approx((5, 0))
     clock.now += 5
-    assert pacing.failed(EMAIL, 0) == pytest.approx((10, 2))
+    assert pacing.failed(EMAIL, 0) == pytest.approx((10, 5))
     clock.now += 10
-    assert pacing.failed(EMAIL, 120) == pytest.approx((120, 3))
+    assert pacing.failed(EMAIL, 120) == pytest.approx((120, 15))
 
 
 def test_a_success_begins_anew(clock, django_assert_num_queries):
@@ -259,7 +259,7 @@ def test_a_success_begins_anew(clock, django_assert_num_queries):
     with django_assert_num_queries(1):
         pacing.succeeded(EMAIL)
 
-    assert pacing.failed(EMAIL, 0) == pytest.approx((5, 1))
+    assert pacing.failed(EMAIL, 0) == pytest.approx((5, 0))
 
 
 # --- Campaigns that are spread ----------------------------------------------------------------------------------------

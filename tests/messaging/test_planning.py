@@ -105,12 +105,12 @@ def test_a_chunk_that_fails_leaves_nothing_and_is_planned_again(guests, email_ca
     services.plan_due(at=at)
     with monkeypatch.context() as patch:
         patch.setattr(Campaign, "save", fails(RuntimeError))
-        with pytest.raises(RuntimeError):
-            services.plan_due(at=at)
+        services.plan_due(at=at)
     campaign.refresh_from_db()
-    assert campaign.plan_position == guests[1].pk
+    assert (campaign.plan_position, campaign.status) == (guests[1].pk, Campaign.Status.PAUSED)
     assert Message.objects.count() == Code.objects.count() == 2
 
+    services.resume(campaign, at=at)
     plan_all(at)
 
     assert planned_people() == [guest.pk for guest in guests]
@@ -136,20 +136,24 @@ def test_a_chunk_that_met_an_erasure_is_planned_again_once(guests, email_campaig
     assert "is planned again" in caplog.text
 
 
-def test_a_chunk_that_fails_twice_says_so(guests, email_campaign, at, monkeypatch):
-    services.launch(email_campaign, at=at)
+def test_a_chunk_that_fails_twice_pauses_its_campaign(guests, email_campaign, at, monkeypatch):
+    campaign = services.launch(email_campaign, at=at)
     monkeypatch.setattr(planning, "_make_rows", fails(IntegrityError))
 
-    with pytest.raises(IntegrityError):
-        services.plan_due(at=at)
+    assert services.plan_due(at=at) == 0
+
+    campaign.refresh_from_db()
+    assert campaign.status == Campaign.Status.PAUSED
+    assert "IntegrityError" in campaign.pause_reason
 
 
-def test_ends_early_between_campaigns_when_asked(guests, email_campaign, sms_campaign, at):
+def test_ends_early_between_campaigns_when_asked(guests, email_campaign, sms_campaign, at, monkeypatch):
     services.launch(email_campaign, at=at)
     services.launch(sms_campaign, at=at)
     answers = iter([False, True])
+    monkeypatch.setattr(planning, "asked_to_stop", lambda: next(answers))
 
-    assert planning.plan_due(at=at, stop=lambda: next(answers)) == 5
+    assert planning.plan_due(at=at) == 5
 
     assert set(Message.objects.values_list("campaign_id", flat=True)) == {email_campaign.pk}
 

@@ -17,7 +17,7 @@ from contacts.channels import Channel
 from contacts.models import Business, ConsentEvent, Contact, Suppression
 from contacts.services import record_consent, refresh_statuses, suppress, unsubscribe
 from messaging import services
-from messaging.models import Message, Pace, Pump, Tally
+from messaging.models import Message, Pace, ProviderSettings, Pump, Tally
 from messaging.queries import progress
 from messaging.services import pacing
 from messaging.services.sending import claiming, failing, handing, lanes
@@ -278,8 +278,6 @@ class TestControl:
 
 class TestFailures:
     def test_no_answer_is_unknown_and_never_sent_again(self, planned, unwilling, at):
-        unwilling.good = 0
-
         run_all(at)
         run_all(at + timedelta(days=1))
 
@@ -326,7 +324,7 @@ class TestFailures:
 
     def test_a_provider_that_is_away_for_hours_pauses_the_campaign(self, planned, unwilling, monkeypatch, at):
         monkeypatch.setattr(Unwilling, "error", TransportError(Outcome.BUSY, "no connection"))
-        monkeypatch.setattr(pacing, "failed", lambda channel, retry_after_s: (60.0, failing.AWAY_TRIES))
+        monkeypatch.setattr(pacing, "failed", lambda channel, retry_after_s: (60.0, failing.AWAY_FOR_S))
 
         run_all(at)
 
@@ -502,16 +500,43 @@ class TestDeadWorkers:
         message.refresh_from_db()
         assert (message.status, message.reason, message.provider_id) == (Status.ACCEPTED, "", "id")
 
-    def test_a_refusal_does_not_settle_it(self, planned, guests, outbox, at):
+    def test_what_a_slow_pump_knows_settles_it_too(self, planned, guests, outbox, at):
         pump = claim(planned, at)
-        message = Message.objects.get(contact=guests[0])
-        handing.hand_over(Channel.EMAIL, [(message.pk, guests[0].email_index)], pump=pump, caps=handing.Caps(), at=at)
+        refused, unsent = Message.objects.order_by("pk")[:2]
+        wanted = [(message.pk, message.contact.email_index) for message in (refused, unsent)]
+        handing.hand_over(Channel.EMAIL, wanted, pump=pump, caps=handing.Caps(), at=at)
         services.recover(at=at + timedelta(seconds=61))
 
-        handing.record([handing.Row(message.pk, Status.FAILED, Reason.REFUSED)], pump=pump, at=at)
+        handing.record([handing.Row(refused.pk, Status.FAILED, Reason.REFUSED)], pump=pump, at=at)
+        failing.put_back_untried([unsent.pk], pump=pump, at=at)
 
-        message.refresh_from_db()
-        assert message.status == Status.UNKNOWN
+        refused.refresh_from_db()
+        unsent.refresh_from_db()
+        assert (refused.status, refused.reason) == (Status.FAILED, Reason.REFUSED)
+        assert (unsent.status, unsent.reason, unsent.attempts) == (Status.QUEUED, "", 0)
+
+    @pytest.mark.parametrize("what", ["frozen", "paused"])
+    def test_what_a_pump_gets_a_second_time_it_sends_once(
+        self, planned, guests, unwilling, settings, monkeypatch, at, what
+    ):
+        settings.SEND_CONCURRENCY = 16
+        monkeypatch.setattr(Unwilling, "good", 99)
+        with services.PumpRun(clock=lambda: at) as pump:
+            (lane,) = (lane for lane in pump._lanes if lane.channel == Channel.EMAIL)
+            lane.stock.claim(100)
+            while lane.stock.compose():
+                pass
+            assert len(lane.stock.ready) == 5
+            if what == "frozen":
+                services.recover(at=at + timedelta(minutes=2))
+            else:
+                services.pause(planned)
+                services.resume(planned, at=at)
+
+            pump.run(until=time.monotonic() + 5)
+
+        assert sorted(unwilling.sent) == sorted(guest.email for guest in guests)
+        assert statuses(planned) == {"accepted": 5}
 
 
 class TestManyAtOnce:
@@ -636,3 +661,92 @@ def test_the_outbox_files_are_for_their_owner_only(guests, sms_campaign, outbox,
 
     assert {oct(path.stat().st_mode & 0o777) for path in (outbox / "sms").iterdir()} == {"0o600"}
     assert OutboxTextTransport.name == "outbox"
+
+
+class TestOneTroubleIsNotEverybodys:
+    def test_a_campaign_that_cannot_be_planned_pauses_and_the_others_go(
+        self, guests, email_campaign, offer, outbox, monkeypatch, at
+    ):
+        other = save_draft(Draft(name="Dinner", channel=Channel.EMAIL, subject="Hi", body="Come"))
+        services.launch(email_campaign, at=at)
+        services.launch(other, at=at)
+
+        def fail(**_):
+            raise ValueError("guest@example.org")
+
+        monkeypatch.setattr("messaging.services.planning.issue_codes", fail)
+
+        run_all(at)
+
+        email_campaign.refresh_from_db()
+        assert email_campaign.status == Campaign.Status.PAUSED
+        assert "ValueError" in email_campaign.pause_reason
+        assert statuses(other) == {"accepted": 5}
+
+    def test_a_channel_that_breaks_leaves_the_other_one_going(
+        self, guests, planned, sms_campaign, outbox, monkeypatch, caplog, at
+    ):
+        services.launch(sms_campaign, at=at)
+        services.plan_due(at=at)
+        load = claiming.load
+
+        def fail_for_texts(pks, *, channel, **rest):
+            if channel == Channel.SMS:
+                raise ValueError("+12175550100")
+            return load(pks, channel=channel, **rest)
+
+        monkeypatch.setattr(claiming, "load", fail_for_texts)
+
+        services.send_due(clock=lambda: at)
+
+        assert statuses(planned) == {"accepted": 5}
+        assert statuses(sms_campaign) == {"queued": 5}
+        assert "+1217" not in caplog.text
+
+    def test_without_a_sender_the_campaign_waits_and_burns_nobody(self, planned, outbox, at):
+        Business.objects.update(from_email="")
+
+        run_all(at)
+
+        planned.refresh_from_db()
+        assert planned.status == Campaign.Status.PAUSED
+        assert "sender's address" in planned.pause_reason
+        assert statuses(planned) == {"queued": 5}
+
+    def test_a_moment_of_too_many_requests_is_waited_for(self, planned, unwilling, monkeypatch, at):
+        monkeypatch.setattr(Unwilling, "good", 2)
+        monkeypatch.setattr(Unwilling, "error", TransportError(Outcome.BUSY, "429", retry_after_s=1))
+        send = Unwilling.send
+
+        def recover_after_one(self, outbound):
+            try:
+                return send(self, outbound)
+            except TransportError:
+                monkeypatch.setattr(Unwilling, "good", 99)
+                raise
+
+        monkeypatch.setattr(Unwilling, "send", recover_after_one)
+
+        services.send_due(clock=lambda: at)
+
+        assert statuses(planned) == {"accepted": 5}
+        assert Message.objects.filter(attempts=1).count() == 5  # who was sent back for no fault of theirs counts anew
+
+    def test_a_limit_of_a_few_a_minute_is_waited_for(self, planned, unwilling, monkeypatch, at):
+        monkeypatch.setattr(Unwilling, "good", 99)
+        pacing.settings_of(Channel.EMAIL)
+        ProviderSettings.objects.update(rate="40/m")
+
+        services.send_due(clock=lambda: at, batch=3)
+
+        assert len(unwilling.sent) == 3
+
+    def test_no_slot_is_left_to_wait_for_and_the_rest_goes_back(self, planned, unwilling, monkeypatch, at):
+        monkeypatch.setattr(Unwilling, "good", 99)
+        pacing.settings_of(Channel.EMAIL)
+        ProviderSettings.objects.update(rate="2/d")
+
+        services.send_due(clock=lambda: at)
+
+        assert statuses(planned) == {"accepted": 2, "queued": 3}
+        assert not Pump.objects.exists()

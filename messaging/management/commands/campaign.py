@@ -28,7 +28,7 @@ Named = TypeVar("Named", Segment, Tag)
 
 ACTIONS = {
     "check": "Print the checklist; exit 1 where something blocks.",
-    "launch": "Send, or schedule with --at.",
+    "launch": "Send, after 30 seconds in which undo takes it back; or schedule with --at.",
     "undo": "Make a campaign that has not begun a draft again.",
     "pause": "Stop sending at once.",
     "resume": "Go on with exactly the rest.",
@@ -124,6 +124,8 @@ class Command(ConsoleCommand):
         if not options["yes"] and not self._agreed(campaign):
             raise CommandError("Nothing was sent.")
         at = timezone.now()
+        if starts_at and starts_at < at - timedelta(minutes=1):
+            raise CommandError(f"{starts_at:%Y-%m-%d %H:%M %Z} is in the past. Leave --at out to send now.")
         undo_s = 0 if options["yes"] or starts_at else settings.LAUNCH_UNDO_S
         campaign = services.launch(
             campaign,
@@ -137,7 +139,11 @@ class Command(ConsoleCommand):
         if undo_s:
             when = f"in {undo_s} seconds. Until then: campaign undo {campaign.pk}"
         expected = campaign.size_at_launch or 0
+        if options["spread"]:
+            when += f", spread over {options['spread'] / 60:g} hours"
         words = f"It goes to {expected} {'person' if expected == 1 else 'people'} {when}."
+        if campaign.channel == Channel.SMS:
+            words += " Texts leave between 9 a.m. and 8 p.m. where each person is."
         self.answer(options, {**_counts(campaign), "expected": expected}, words)
 
     def _agreed(self, campaign: Campaign) -> bool:

@@ -6,6 +6,6 @@ UPDATE, so any number of pumps may run at once; each is fenced by its own id, th
 
 from messaging.services.sending.failing import retry_delay_s
 from messaging.services.sending.pump import PumpRun, send_due
-from messaging.services.sending.recovering import finish_done, recover
+from messaging.services.sending.recovering import finish_done, pumps_alive, recover
 
-__all__ = ["PumpRun", "finish_done", "recover", "retry_delay_s", "send_due"]
+__all__ = ["PumpRun", "finish_done", "pumps_alive", "recover", "retry_delay_s", "send_due"]

@@ -45,7 +45,7 @@ def claim(campaigns: Sequence[Campaign], *, pump: UUID, at: datetime, limit: int
     for position, campaign in enumerate(campaigns):
         share = -(-(limit - sum(map(len, taken))) // (len(campaigns) - position))
         if campaign.spread_minutes and share:
-            share = min(share, _due(campaign, at).count())
+            share = _due(campaign, at)[:share].count()
             share = reserve_spread(campaign, share, horizon_s=SPREAD_AHEAD_S) if share else 0
         if share > 0:
             taken.append(_claim_of(campaign, pump=pump, at=at, limit=share))
@@ -87,17 +87,18 @@ def load(pks: Sequence[int], *, pump: UUID, channel: Channel, at: datetime) -> l
     try:
         found = list(full)
     except DecryptionError:
-        found = [message for pk in pks for message in _load_one(full, pk, at)]
+        found = [message for pk in pks for message in _load_one(full, pk, pump, at)]
     by_pk = {message.pk: message for message in found}
     return [by_pk[pk] for pk in pks if pk in by_pk]
 
 
-def _load_one(full: QuerySet[Message], pk: int, at: datetime) -> list[Message]:
+def _load_one(full: QuerySet[Message], pk: int, pump: UUID, at: datetime) -> list[Message]:
     try:
         return list(full.filter(pk=pk))
     except DecryptionError:
         logger.error("message %s: its contact or code cannot be decrypted", pk)
-        Message.objects.filter(pk=pk).update(status=Status.FAILED, reason=Reason.ERROR, status_at=at)
+        mine = Message.objects.filter(pk=pk, claim=pump, status=Status.SENDING)
+        mine.update(status=Status.FAILED, reason=Reason.ERROR, status_at=at)
         return []
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db.models import F, Q, QuerySet
+
 from campaigns.models import Campaign
 from campaigns.services import NotPossible
 from contacts.channels import Channel
@@ -25,11 +27,11 @@ from messaging.transports import Outcome, TransportError
 
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 12  # the delays below add up to about twelve hours
+MAX_ATTEMPTS = 12  # the delays below add up to about ten hours
 FIRST_DELAY_S = 60
 MAX_DELAY_S = 2 * 3600
 BRAKE = 5  # as many refusals or silences in a row are not the guests' fault
-AWAY_TRIES = 20  # of the whole channel, some three hours; then its campaigns pause, and somebody has to look
+AWAY_FOR_S = 3 * 3600  # without one success in between; then the channel's campaigns pause, and somebody has to look
 
 Status, Reason = Message.Status, Message.Reason
 
@@ -40,6 +42,7 @@ class Sorted:
 
     rows: list[Row] = field(default_factory=list)
     back: dict[datetime, list[int]] = field(default_factory=lambda: defaultdict(list))
+    untried: list[int] = field(default_factory=list)  # queued again at once: it was the provider's fault, or ours
 
 
 def sort(answers: Iterable[Answer], *, at: datetime) -> Sorted:
@@ -58,12 +61,14 @@ def sort(answers: Iterable[Answer], *, at: datetime) -> Sorted:
 
 def _sort_good(answer: Answer, result: Sorted) -> None:
     for message, provider_id in zip(answer.job.messages, answer.provider_ids, strict=True):
-        result.rows.append(Row(message.pk, Status.ACCEPTED, "", answer.provider, provider_id))
+        result.rows.append(Row(message.pk, Status.ACCEPTED, "", answer.provider, provider_id.replace("\0", "")))
 
 
 def _sort_unsent(message: Message, job: Job, error: TransportError, result: Sorted, at: datetime) -> None:
     """Sort a message that was not sent for sure."""
-    if error.outcome in {Outcome.BUSY, Outcome.STOP} or is_to_be_parted(job, error):
+    if error.outcome in {Outcome.BUSY, Outcome.STOP}:
+        result.untried.append(message.pk)
+    elif is_to_be_parted(job, error):
         result.back[at].append(message.pk)
     elif error.outcome == Outcome.REFUSED:
         result.rows.append(Row(message.pk, Status.FAILED, Reason.REFUSED))
@@ -88,9 +93,12 @@ def settle(refusals: Sequence[tuple[Answer, TransportError]], *, channel: Channe
     busy = [error for _, error in refusals if error.outcome == Outcome.BUSY]
     if not busy:
         return 0.0
-    wait_s, tries = pacing.failed(channel, max(error.retry_after_s for error in busy))
-    if tries >= AWAY_TRIES:
-        _stop_channel(channel, busy[-1])
+    wait_s, failing_s = pacing.failed(channel, max(error.retry_after_s for error in busy))
+    if failing_s >= AWAY_FOR_S:
+        reason = (
+            f"The {channel.label} provider has been away for hours ({busy[-1].code}). See that it is well, then resume."
+        )
+        stop_channel(channel, reason)
     return wait_s
 
 
@@ -108,8 +116,18 @@ def _suppress(answer: Answer, channel: Channel, error: TransportError, at: datet
 
 def put_back(pks: Collection[int], *, pump: UUID, at: datetime, not_before: datetime) -> None:
     """Queue messages this pump holds again, due from `not_before` on. They were not sent, for sure."""
-    mine = Message.objects.filter(pk__in=pks, claim=pump, status=Status.SENDING)
-    mine.update(**BACK_IN_THE_QUEUE, not_before=not_before, status_at=at)
+    _held(pks, pump).update(**BACK_IN_THE_QUEUE, reason="", not_before=not_before, status_at=at)
+
+
+def put_back_untried(pks: Collection[int], *, pump: UUID, at: datetime) -> None:
+    """Queue messages again that were handed over and not tried, or for no fault of theirs: it counts as no attempt."""
+    _held(pks, pump).update(**BACK_IN_THE_QUEUE, reason="", attempts=F("attempts") - 1, not_before=at, status_at=at)
+
+
+def _held(pks: Collection[int], pump: UUID) -> QuerySet[Message]:
+    """Those of these that the pump holds, or that became unknown because it was taken for dead: it knows better."""
+    taken_for_dead = Q(status=Status.UNKNOWN, reason=Reason.WORKER_DIED)
+    return Message.objects.filter(Q(status=Status.SENDING) | taken_for_dead, pk__in=pks, claim=pump)
 
 
 def retry_delay_s(attempts: int, retry_after_s: int) -> float:
@@ -134,15 +152,18 @@ def stop_campaign(campaign_id: int, channel: Channel, error: TransportError) -> 
         Outcome.UNKNOWN: f"The {channel.label} provider does not answer ({error.code}). See that it is well, then "
         "resume.",
         Outcome.REFUSED: f"The {channel.label} provider refused {BRAKE} in a row ({error.code}). See why, then resume.",
-        Outcome.BUSY: f"The {channel.label} provider has been away for hours ({error.code}). See that it is well, then "
-        "resume.",
     }
-    try:
-        control.pause(Campaign.objects.get(pk=campaign_id), reason=reasons.get(error.outcome, error.code))
-    except NotPossible:
-        logger.info("campaign %s was stopped already", campaign_id)
+    _pause(Campaign.objects.get(pk=campaign_id), reasons.get(error.outcome, error.code))
 
 
-def _stop_channel(channel: Channel, error: TransportError) -> None:
+def stop_channel(channel: Channel, reason: str) -> None:
+    """Pause what is being sent on a channel."""
     for campaign in claiming.going(channel):
-        stop_campaign(campaign.pk, channel, error)
+        _pause(campaign, reason)
+
+
+def _pause(campaign: Campaign, reason: str) -> None:
+    try:
+        control.pause(campaign, reason=reason)
+    except NotPossible:
+        logger.info("campaign %s was stopped already", campaign.pk)

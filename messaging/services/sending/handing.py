@@ -116,7 +116,7 @@ def _hand_over_sql(channel: Channel, rows: int, has_day: bool, has_month: bool) 
 def record(rows: Sequence[Row], *, pump: UUID, at: datetime) -> None:
     """Write down what became of messages this pump held. One statement.
 
-    Where the sweeper took the pump for dead meanwhile, an answer of the provider still settles what it left unknown.
+    Where `recover` took the pump for dead meanwhile, what it knows still settles what became unknown.
     """
     if not rows:
         return
@@ -138,8 +138,7 @@ def _record_sql(rows: int) -> str:
         FROM done
         WHERE m.id = done.message_id AND m.claim = %s AND (
             m.status = '{Status.SENDING.value}'
-            OR (m.status = '{Status.UNKNOWN.value}' AND m.reason = '{Reason.WORKER_DIED.value}'
-                AND done.status = '{Status.ACCEPTED.value}'))
+            OR (m.status = '{Status.UNKNOWN.value}' AND m.reason = '{Reason.WORKER_DIED.value}'))
     """  # noqa: S608 - nothing in it comes from outside
 
 

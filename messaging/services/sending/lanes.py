@@ -10,7 +10,6 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from datetime import datetime
 from queue import SimpleQueue
 from threading import Event
@@ -27,12 +26,11 @@ from messaging.services.sending import failing, handing
 from messaging.services.sending.steadily import steadily
 from messaging.services.sending.stock import BATCH_CALLS, Clock, Ready, Stock
 from messaging.services.sending.threads import NEVER_LATE, Answer, Job, Senders
-from messaging.transports import MergedEmail, Outcome, TransportError, transport_for
+from messaging.transports import Outcome, TransportError, transport_for
 
 logger = logging.getLogger(__name__)
 
-AHEAD_S = 0.5  # how far ahead slots are reserved, and so the longest a message waits between hand-over and call
-WAIT_S = 5.0  # for a slot that comes later than this, a worker does not stay
+WAIT_S = 35.0  # for a slot that comes later than this, a worker does not stay: two a minute are waited for
 SHORTEST_WAIT_S = 0.005  # between two questions for a slot
 FREE_S = 0.25  # between two looks whether the provider asked everybody to wait, where nothing else limits it
 PRAISE_S = 1.0  # between two notes that the provider is well
@@ -68,8 +66,9 @@ class Lane:
 
     @property
     def is_worth_waiting(self) -> bool:
-        """Whether calls are under way, or what is at hand may go soon."""
-        return self._senders.busy > 0 or (self.is_busy and self._waits_s <= WAIT_S)
+        """Whether calls are under way, or what is at hand, or was a moment ago, may go soon."""
+        waits_s = self._waits_s
+        return self._senders.busy > 0 or 0 < waits_s <= WAIT_S or (self.is_busy and not waits_s)
 
     @property
     def _waits_s(self) -> float:
@@ -94,8 +93,8 @@ class Lane:
                 self._finished.append(answer)
 
     def _is_blocked(self) -> bool:
-        """Whether the provider asked everybody to wait, is away, or has no slot for long."""
-        if self._waits_s > WAIT_S:
+        """Whether the provider asked everybody to wait, is away, or has no slot now."""
+        if self._waits_s:
             return True
         if wait_s := pacing.blocked_for(self.channel):
             self._asks_again_at = time.monotonic() + wait_s
@@ -118,9 +117,12 @@ class Lane:
 
         @transaction.atomic
         def record_and_hand_over() -> set[int]:
+            self._lock_counted(messages)  # people first, then messages, as everywhere
             handing.record(settled + outcome.rows, pump=self._pump, at=at)
             for not_before, pks in outcome.back.items():
                 failing.put_back(pks, pump=self._pump, at=at, not_before=not_before)
+            if outcome.untried:
+                failing.put_back_untried(outcome.untried, pump=self._pump, at=at)
             return self._hand_over(messages, at)
 
         handed = steadily(record_and_hand_over)
@@ -155,10 +157,15 @@ class Lane:
         calls: list[tuple[Ready, float]] = []
         used = 0
         for call in next_ones:
-            used += len(call.messages)
-            if used > len(slots.waits):
+            room = min(len(call.messages), len(slots.waits) - used)
+            if not room:
                 break
-            calls.append((ready.popleft(), now + slots.waits[used - 1]))
+            used += room
+            ready.popleft()
+            calls.append((call.only(call.messages[:room]), now + slots.waits[used - 1]))
+            if room < len(call.messages):  # of a batch, so many as there are slots
+                ready.appendleft(call.only(call.messages[room:]))
+                break
         if not calls:
             self._asks_again_at = now + max(SHORTEST_WAIT_S, slots.retry_in_s)
         self._tolerance_s = slots.tolerance_s
@@ -169,7 +176,7 @@ class Lane:
         limits = self.stock.limits
         if not limits and time.monotonic() < self._free_until:
             return Slots((0.0,) * wanted)
-        slots = pacing.reserve(self.channel, wanted, horizon_s=AHEAD_S, limits=limits)
+        slots = pacing.reserve(self.channel, wanted, limits=limits)
         if slots.waits and not limits:
             self._free_until = time.monotonic() + FREE_S
         return slots
@@ -188,9 +195,6 @@ class Lane:
         """Hand over what may be. Who gets two messages at once is counted one by one: the second sees the first."""
         handed: set[int] = set()
         caps = self.stock.caps
-        counted = {m.contact_id for m in messages if m.contact and (caps or m.contact.fewer_messages)}
-        if counted:
-            handing.lock_people([pk for pk in counted if pk])
         waiting = list(messages)
         while waiting:
             seen: set[int | None] = set()
@@ -204,20 +208,22 @@ class Lane:
             waiting = later
         return handed
 
+    def _lock_counted(self, messages: Collection[Message]) -> None:
+        """Lock the people whose messages are counted."""
+        counted = {m.contact_id for m in messages if m.contact and (self.stock.caps or m.contact.fewer_messages)}
+        if counted:
+            handing.lock_people([pk for pk in counted if pk])
+
     def _submit(self, calls: Iterable[tuple[Ready, float]], handed: set[int]) -> None:
+        """Give the senders what was handed over, each message once."""
         refused: list[Message] = []
         for ready, slot in calls:
             refused += [message for message in ready.messages if message.pk not in handed]
             kept = [message for message in ready.messages if message.pk in handed]
-            if not kept:
-                continue
-            outbound = ready.outbound
-            if isinstance(outbound, MergedEmail) and len(kept) < len(ready.messages):
-                references = {str(message.reference) for message in kept}
-                people = tuple(person for person in outbound.recipients if person.reference in references)
-                outbound = replace(outbound, recipients=people)
-            not_after = slot + self._tolerance_s if self.stock.limits else NEVER_LATE
-            self._send(Job(kept, outbound, slot, not_after))
+            handed -= {message.pk for message in kept}
+            if kept:
+                not_after = slot + self._tolerance_s if self.stock.limits else NEVER_LATE
+                self._send(Job(kept, ready.only(kept).outbound, slot, not_after))
         if refused:
             self.stock.leave_out(refused)
 
@@ -234,6 +240,8 @@ class Lane:
             now = time.monotonic()
             if len(slots.waits) < len(job.messages):
                 self._late_asks_at = now + max(SHORTEST_WAIT_S, slots.retry_in_s)
+                if slots.retry_in_s > WAIT_S:
+                    self._put_back_late()
                 break
             job.not_before = now + slots.waits[-1]
             job.not_after = job.not_before + slots.tolerance_s
@@ -247,15 +255,16 @@ class Lane:
         """Draw the consequences: for who got something, for who was refused, and for all who use the provider."""
         good = [answer for answer in finished if answer.is_good]
         self._sent += [message for answer in good for message in answer.job.messages]
+        if good and time.monotonic() > self._praised_at + PRAISE_S:
+            self._praised_at = time.monotonic()
+            pacing.succeeded(self.channel)
         refusals = [(answer, answer.error) for answer in finished if answer.error is not None]
         away_s = steadily(lambda: failing.settle(refusals, channel=self.channel, at=at))
         if away_s:
             self._free_until = 0.0
             self._asks_again_at = time.monotonic() + away_s
+            self._praised_at = 0.0  # what goes well next is news
             self.let_go()
-        elif good and time.monotonic() > self._praised_at + PRAISE_S:
-            self._praised_at = time.monotonic()
-            pacing.succeeded(self.channel)
 
     def _count(self, answer: Answer) -> None:
         """Count failures one after the other, and stop the campaign that gets nowhere."""
@@ -277,11 +286,14 @@ class Lane:
 
     def let_go(self) -> None:
         """Put back what is claimed and was not sent for sure."""
+        self._put_back_late()
+        self.stock.let_go()
+
+    def _put_back_late(self) -> None:
         while self._late:
             pks = [message.pk for message in self._late[0].messages]
-            failing.put_back(pks, pump=self._pump, at=self._clock(), not_before=self._clock())
+            failing.put_back_untried(pks, pump=self._pump, at=self._clock())
             self._late.popleft()
-        self.stock.let_go()
 
     def let_go_of_what_must_wait(self) -> None:
         """Put back what is claimed where no slot comes soon: it may be cancelled, and others may have it then."""

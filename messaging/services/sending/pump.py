@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import F
 
 from contacts.channels import Channel
@@ -22,6 +24,8 @@ from messaging.services.sending import claiming
 from messaging.services.sending.lanes import Lane
 from messaging.services.sending.steadily import steadily
 from messaging.services.sending.stock import Clock
+
+logger = logging.getLogger(__name__)
 
 SIGN_S = 5.0  # between two signs of life
 IDLE_S = 0.02  # between two looks where every call is under way, and no answer comes
@@ -40,16 +44,14 @@ class PumpRun:
         self.id = uuid.uuid4()
         self.clock = clock
         self._lanes: list[Lane] = []
+        self._broken: list[Lane] = []
         self._arrived = threading.Event()  # an answer of a provider
         self._signed_at = 0.0
         self._sign_s = min(SIGN_S, settings.PUMP_SILENT_S / 4)
         self._is_registered = False
 
     def __enter__(self) -> Self:
-        self._lanes = [
-            Lane(channel, pump=self.id, clock=self.clock, register=self._register, arrived=self._arrived)
-            for channel in Channel
-        ]
+        self._lanes = [self._lane(channel) for channel in Channel]
         return self
 
     def __exit__(
@@ -104,10 +106,22 @@ class PumpRun:
     def _step(self, *, may_claim: bool, limit: int = NO_LIMIT) -> bool:
         did = False
         for lane in self._lanes:
-            did = lane.step(may_claim=may_claim, limit=limit) or did
+            did = self._step_lane(lane, may_claim=may_claim, limit=limit) or did
         if time.monotonic() > self._signed_at + self._sign_s:
             self._sign()
         return did
+
+    def _step_lane(self, lane: Lane, *, may_claim: bool, limit: int) -> bool:
+        """Step a lane; where it breaks, it claims no more in this run, and the other one goes on."""
+        try:
+            return lane.step(may_claim=may_claim and lane not in self._broken, limit=limit)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            logger.error("%s messages stop in this run: %s", lane.channel.label, type(error).__name__)
+            self._broken.append(lane)
+            lane.let_go()
+            return False
 
     # --- Signs of life ---
 
@@ -146,10 +160,12 @@ class PumpRun:
 
     def _drain(self) -> None:
         """Put back what was not handed over, wait for the calls under way, record them, and sign off."""
-        for lane in self._lanes:
-            steadily(lane.let_go)
         until = time.monotonic() + DRAIN_S
-        while any(lane.is_busy for lane in self._lanes) and time.monotonic() < until:
+        while time.monotonic() < until:
+            for lane in self._lanes:
+                steadily(lane.let_go)
+            if not any(lane.is_busy for lane in self._lanes):
+                break
             if not steadily(lambda: self._step(may_claim=False)):
                 self._rest()
         if not self._is_registered:

@@ -59,6 +59,11 @@ def _note_sent_by(pump: Pump, at: datetime) -> None:
         note_sent(people[start : start + PAGE], at=at)
 
 
+def pumps_alive() -> int:
+    """Count the pumps that have something at hand, on all machines."""
+    return Pump.objects.count()
+
+
 def finish_done(*, at: datetime) -> int:
     """Mark planned campaigns with nothing left to send as sent; return how many."""
     pending = Message.objects.filter(campaign=OuterRef("pk"), status__in=Message.PENDING)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -52,6 +52,14 @@ class Ready:
     @property
     def is_batch(self) -> bool:
         return isinstance(self.outbound, MergedEmail)
+
+    def only(self, messages: Collection[Message]) -> Ready:
+        """Return this call for some of its messages."""
+        if not isinstance(self.outbound, MergedEmail) or len(messages) == len(self.messages):
+            return Ready(list(messages), self.outbound)
+        references = {str(message.reference) for message in messages}
+        people = tuple(person for person in self.outbound.recipients if person.reference in references)
+        return Ready(list(messages), replace(self.outbound, recipients=people))
 
 
 class Stock:
@@ -107,7 +115,7 @@ class Stock:
         if time.monotonic() > self._settings_read_at + SETTINGS_S:
             self._read_settings()
         size = self._claim_size(limit - self.taken)
-        if size < 1:
+        if size < 1 or not self._has_sender():
             return False
         at = self._clock()
         self._campaigns = {campaign.pk: campaign for campaign in claiming.going(self.channel)}
@@ -120,7 +128,19 @@ class Stock:
             self._claims_again_at = time.monotonic() + LOOK_AGAIN_S
             return False
         self.taken += len(pks)
-        self._unread.extend(pks)
+        held = self._held()  # somebody put them back meanwhile, and they were claimed once more
+        self._unread.extend(pk for pk in pks if pk not in held)
+        return True
+
+    def _held(self) -> set[int]:
+        composed = {message.pk for ready in self.ready for message in ready.messages}
+        return composed | set(self._unread) | {message.pk for message in self._claimed}
+
+    def _has_sender(self) -> bool:
+        """Whether the shop has an address to send from; where it was taken away, its campaigns pause."""
+        if self.channel == Channel.EMAIL and not self._business.from_email:
+            failing.stop_channel(self.channel, "The sender's address is missing. Set it under Business, then resume.")
+            return False
         return True
 
     def _claim_size(self, limit: int) -> int:
@@ -132,7 +152,7 @@ class Stock:
     def _turns(self) -> list[Campaign]:
         """Return the campaigns, another one first each time: the one who comes last gets what is left."""
         campaigns = list(self._campaigns.values())
-        first = self.taken % len(campaigns) if campaigns else 0
+        first = (self._pump.int + self.taken) % len(campaigns) if campaigns else 0
         return campaigns[first:] + campaigns[:first]
 
     # --- Compose ---
@@ -233,7 +253,12 @@ class Stock:
                 group.append(message)
         left = {str(message.reference): message for message in group}
         known = [message for message in group if message.contact]
-        for merged in self._composer.compose_batch(campaign, self._variants[variant], known):
+        try:
+            batches = self._composer.compose_batch(campaign, self._variants[variant], known)
+        except Exception as error:  # alone, each shows whether it is to blame
+            logger.error("a batch of campaign %s not composed: %s", campaign.pk, type(error).__name__)
+            batches = []
+        for merged in batches:
             self.ready.append(Ready([left.pop(person.reference) for person in merged.recipients], merged))
         for message in left.values():
             self._compose_one(message, campaign)
@@ -257,3 +282,4 @@ class Stock:
             self._claimed.clear()
             self.ready.clear()
             self.taken -= claiming.release(self._pump, at=self._clock(), channel=self.channel)
+            self.look_again()
