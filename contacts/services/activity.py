@@ -32,23 +32,25 @@ def note_redeemed(contact_id: int, *, at: datetime, order_value: Decimal | None)
         "last_redeemed_at": Greatest(Coalesce("last_redeemed_at", moment), moment),
     }
     if not known.update(**changes):
-        _make_rows([contact_id])
+        with transaction.atomic():
+            _insert(_locked([contact_id]))
         known.update(**changes)
 
 
 @transaction.atomic
 def _note(field: str, contact_ids: Collection[int], at: datetime) -> None:
-    _make_rows(sorted(contact_ids))
+    there = _locked(sorted(contact_ids))
+    known = set(Activity.objects.filter(pk__in=there).values_list("pk", flat=True))
+    _insert([pk for pk in there if pk not in known])
     earlier = Q(**{f"{field}__isnull": True}) | Q(**{f"{field}__lt": at})
-    Activity.objects.filter(earlier, pk__in=contact_ids).update(**{field: at})
+    Activity.objects.filter(earlier, pk__in=there).update(**{field: at})
 
 
-def _make_rows(contact_ids: Collection[int]) -> None:
-    """Make the rows that are missing. The contacts are locked first: one that is being erased is waited for, and none
-    is made for somebody who is gone.
-    """
-    with transaction.atomic():
-        locked = Contact.objects.select_for_update(no_key=True).filter(pk__in=contact_ids).order_by("pk")
-        there = list(locked.values_list("pk", flat=True))
-        known = set(Activity.objects.filter(pk__in=there).values_list("pk", flat=True))
-        Activity.objects.bulk_create([Activity(pk=pk) for pk in there if pk not in known], ignore_conflicts=True)
+def _locked(contact_ids: Collection[int]) -> list[int]:
+    """Lock contacts, and return those who are there: one that is being erased is waited for, and gets no row."""
+    locked = Contact.objects.select_for_update(no_key=True).filter(pk__in=contact_ids).order_by("pk")
+    return list(locked.values_list("pk", flat=True))
+
+
+def _insert(contact_ids: Collection[int]) -> None:
+    Activity.objects.bulk_create([Activity(pk=pk) for pk in contact_ids], ignore_conflicts=True)

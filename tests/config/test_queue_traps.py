@@ -66,7 +66,7 @@ def test_nothing_is_wrong_as_it_stands():
         ({"retry": 400, "queue_limit": 8}, "config.E002"),  # waiting counts: (8 / 2 + 2) x 120
         ({"save_limit": 250}, "config.E003"),
         ({"ack_failures": False}, "config.E004"),
-        ({"timeout": 70}, "config.E005"),  # a run of 40 s, and a provider that takes its 30
+        ({"timeout": 50}, "config.E005"),  # a run of 20 s, and a provider that takes its 30
     ],
 )
 def test_refuses_a_queue_that_would_run_tasks_twice_or_end_them_half_way(settings, change, check_id):
