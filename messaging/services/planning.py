@@ -37,7 +37,7 @@ from redemptions.services import issue_codes
 
 logger = logging.getLogger(__name__)
 
-CHUNK = 5000  # contacts; with a code for each, half a second
+CHUNK = 5000  # contacts; half a second, and with a code for each a whole one
 SQLITE_CHUNK = 500  # everybody else waits for a transaction there: some 40 ms
 
 # What the rows of a chunk differ in.
