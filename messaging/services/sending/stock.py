@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -76,6 +76,7 @@ class Stock:
         self._register = register  # called before anything is claimed
         self._unread: deque[int] = deque()  # claimed, and not loaded yet
         self._claimed: deque[Message] = deque()
+        self._put_off: dict[datetime, list[int]] = defaultdict(list)  # by when their hours begin
         self._campaigns: dict[int, Campaign] = {}
         self._variants: dict[int, Variant] = {}
         self._claims_again_at = 0.0  # in seconds of time.monotonic
@@ -169,7 +170,15 @@ class Stock:
                 self._compose_batch(campaign)
             else:
                 self._compose_one(self._claimed.popleft(), campaign)
+        self._put_back_put_off()
         return did
+
+    def _put_back_put_off(self) -> None:
+        """Put back whom texts may not reach at this hour: a whole town in one statement."""
+        while self._put_off:
+            opens, pks = next(iter(self._put_off.items()))
+            failing.put_back(pks, pump=self._pump, at=self._clock(), not_before=opens)
+            del self._put_off[opens]
 
     def _load(self) -> None:
         """Load some of what is claimed; not all at once, since finished calls wait meanwhile."""
@@ -221,7 +230,7 @@ class Stock:
         if ends and ends <= opens:
             self.settled.append(Row(message.pk, Status.SKIPPED, Reason.TOO_LATE))
         else:
-            failing.put_back([message.pk], pump=self._pump, at=at, not_before=opens)
+            self._put_off[opens].append(message.pk)
         return False
 
     def _outbound(self, message: Message) -> Outbound:
