@@ -87,7 +87,10 @@ def _rate(campaign: Campaign, at: datetime) -> tuple[int, float]:
     since = current - TALLIES * TALLY
     sent = Tally.objects.filter(campaign=campaign, at__gte=since, at__lte=at).aggregate(sent=Sum("sent"))["sent"] or 0
     begun = max(since, campaign.begun_at or since)
-    return sent, 60 * sent / max(TALLY, at - begun).total_seconds()
+    rate = 60 * sent / max(TALLY, at - begun).total_seconds()
+    if campaign.spread_minutes:  # a few at once, now and then: no more than its own pace in the long run
+        rate = min(rate, (campaign.size_at_launch or 0) / campaign.spread_minutes)
+    return sent, rate
 
 
 def _later(campaign: Campaign, at: datetime) -> _Later:

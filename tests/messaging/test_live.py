@@ -55,6 +55,14 @@ def test_counts_nothing_of_others_and_nothing_of_long_ago(campaign, sms_campaign
     assert live(campaign, at=at).rate_per_minute == 0
 
 
+def test_a_spread_campaign_goes_no_faster_than_it_is_spread(campaign, at):
+    Campaign.objects.filter(pk=campaign.pk).update(spread_minutes=100, size_at_launch=500)
+    campaign.refresh_from_db()
+    tallies(campaign, at, 60)  # a handful at once
+
+    assert live(campaign, at=at).rate_per_minute == 5
+
+
 def test_expects_the_end_by_the_speed(campaign, at):
     tallies(campaign, at, 0, 0, 0, 0, 10)  # 12 a minute; 5 are left
 
