@@ -122,9 +122,9 @@ class Run:
             yield self.chance.uniform(0.02, 0.9), getattr(self, f"kill_{kind}")
             yield self.chance.uniform(0.02, 0.9), self.spoil
         if self.with_people:
-            yield 0.4, self.pause_a_while
+            yield 0.01, self.pause_a_while  # early: what else is done takes its time, and mail goes out meanwhile
             for _ in range(5):
-                yield self.chance.uniform(0.02, 0.6), self.opt_out
+                yield self.chance.uniform(0.02, 0.3), self.opt_out
 
     def play(self, moments: list[tuple[float, Callable[[], None]]]) -> None:
         """Do what is due, one thing at a time, while mail goes out or fails to, until all is done."""
@@ -222,7 +222,12 @@ class Run:
     # --- People ---
 
     def pause_a_while(self) -> None:
-        services.pause(self.campaign)
+        try:
+            services.pause(self.campaign)
+        except NotPossible as error:  # it has paused itself
+            self.notes.append(str(error))
+            self.resume()
+            services.pause(self.campaign)
         start = timezone.now()
         time.sleep(PAUSE_S)
         self.pauses.append((start, timezone.now()))
