@@ -70,6 +70,12 @@ class Campaign(models.Model):
     )
     status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT, editable=False)
     audience = models.JSONField(null=True, editable=False)
+    utm_campaign = models.CharField(
+        "name for your web statistics",
+        max_length=100,
+        blank=True,
+        help_text="Added to links to web sites as utm_campaign, with utm_source and utm_medium. Empty: nothing is added.",
+    )
     starts_at = models.DateTimeField(null=True, editable=False)
     spread_minutes = models.PositiveIntegerField(default=0, editable=False)
     launched_at = models.DateTimeField(null=True, editable=False)
@@ -130,3 +136,18 @@ class Variant(models.Model):
 
     def __str__(self) -> str:
         return f"Variant {self.name} of campaign {self.campaign_id}"
+
+
+class Link(models.Model):
+    """A link in the words of a variant, as it was at launch: clicks are counted by it, and lead nowhere else."""
+
+    variant = models.ForeignKey(Variant, on_delete=models.CASCADE, related_name="links")
+    position = models.PositiveSmallIntegerField()
+    url = models.TextField()
+
+    class Meta:
+        ordering = ["variant", "position"]
+        constraints = [models.UniqueConstraint(fields=["variant", "position"], name="link_once_per_variant")]
+
+    def __str__(self) -> str:
+        return f"Link {self.position} of variant {self.variant_id}"

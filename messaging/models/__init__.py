@@ -1,10 +1,12 @@
 """How it travelled: the ledger, what came back, and the machinery."""
 
-from messaging.models.events import InboundText, ProviderEvent
+from messaging.models.events import Click, InboundText, ProviderEvent
 from messaging.models.ledger import Message, Tally
-from messaging.models.machine import Heartbeat, Pace, ProviderSettings, Pump
+from messaging.models.machine import Fact, Heartbeat, Pace, ProviderSettings, Pump, WarmUp
 
 __all__ = [
+    "Click",
+    "Fact",
     "Heartbeat",
     "InboundText",
     "Message",
@@ -13,4 +15,5 @@ __all__ = [
     "ProviderSettings",
     "Pump",
     "Tally",
+    "WarmUp",
 ]

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
+from campaigns.models import Link
 from contacts.fields import DigestField, EncryptedCharField, EncryptedTextField, key_id
 from messaging.models.ledger import Message
 
 
 class ProviderEvent(models.Model):
-    """What a provider reported of a message, stored once; `event_key` is the provider's id, or a hash of the event."""
+    """What a provider reported of a message, stored once; `event_key` is the provider's id, or a hash of the event.
+
+    `event_type` and `reject_reason` are Anymail's words, for texts too. `verdict` says whose fault a failure is, as
+    `messaging.bounces` judges it; `code` is the status or error code behind it (`5.1.1`, `30005`). `address_index` is
+    the message's, so that what befell an address is found across campaigns. The raw payload is emptied after a while.
+    """
+
+    class Verdict(models.TextChoices):
+        NONE = "", "No failure"
+        HARD = "hard", "Cannot be reached"  # this address, ever: suppressed at once
+        SOFT = "soft", "Not this time"  # counted; several in a row suppress
+        SENDER = "sender", "The sender's fault"  # policy, reputation, content, account: the campaign's alarm
+        EXPIRED = "expired", "Ran out of time"  # a text that did not go before the quiet hours: it may go again
 
     provider = models.CharField(max_length=12)
     event_key = models.CharField(max_length=128)
     event_type = models.CharField(max_length=16)
     reject_reason = models.CharField(max_length=16, blank=True)
+    verdict = models.CharField(max_length=7, choices=Verdict, blank=True)
+    code = models.CharField(max_length=40, blank=True)
     message = models.ForeignKey(Message, null=True, on_delete=models.PROTECT, related_name="events")
+    provider_id = models.CharField(max_length=200, blank=True)
+    address_index = DigestField(null=True)
     payload = EncryptedTextField()
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(db_default=Now())
@@ -26,6 +44,15 @@ class ProviderEvent(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["provider", "event_key"], name="provider_event_stored_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["address_index", "occurred_at"],
+                name="event_by_address",
+                condition=Q(address_index__isnull=False),
+            ),
+            models.Index(fields=["id"], name="event_to_apply", condition=Q(applied_at__isnull=True)),
+            models.Index(fields=["received_at"], name="event_by_arrival"),
         ]
 
     def __str__(self) -> str:
@@ -40,6 +67,7 @@ class InboundText(models.Model):
         START = "start", "Start"
         JOIN = "join", "Wants to join"
         HELP = "help", "Help"
+        DOUBT = "doubt", "Perhaps stop"  # nothing is texted to them until somebody has read it
         REVIEW = "review", "Someone should read it"
 
     provider = models.CharField(max_length=12)
@@ -62,3 +90,27 @@ class InboundText(models.Model):
 
     def __str__(self) -> str:
         return f"Inbound text {self.pk}"
+
+
+class Click(models.Model):
+    """Somebody, or something, followed a link of a message. `machine` says what betrays a scanner; empty: a person."""
+
+    class Machine(models.TextChoices):
+        NONE = "", "A person"
+        HEAD = "head", "asked for headers only"
+        AGENT = "agent", "says it is a scanner"
+        TRAP = "trap", "followed a link nobody can see"
+        FAST = "fast", "came within seconds of the mail"
+        MANY = "many", "followed several links at once"
+
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="clicks")
+    link = models.ForeignKey(Link, null=True, on_delete=models.PROTECT, related_name="clicks")
+    machine = models.CharField(max_length=5, choices=Machine, blank=True)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["message", "at"], name="click_by_message")]
+
+    def __str__(self) -> str:
+        return f"Click {self.pk}"

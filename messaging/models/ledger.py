@@ -51,6 +51,9 @@ class Message(models.Model):
         OUTCOME_UNKNOWN = "outcome_unknown", "the provider did not answer"
         WORKER_DIED = "worker_died", "the worker stopped while sending"
         LEFT = "left", "nobody knows whether it arrived; left so"
+        NO_SUCH_ADDRESS = "no_such_address", "the address does not work"
+        NOT_THIS_TIME = "not_this_time", "could not be delivered this time"
+        SENDERS_FAULT = "senders_fault", "was refused because of the sender or the content"
 
     PENDING = (Status.QUEUED, Status.SENDING)
     REACHED = (Status.ACCEPTED, Status.DELIVERED, Status.COMPLAINED)

@@ -52,6 +52,42 @@ class ProviderSettings(models.Model):
         return f"{self.get_channel_display()}: {self.provider}"
 
 
+class Fact(models.Model):
+    """What was found out about the set-up, and when: a DNS record, a number's registration, a webhook's last call.
+
+    `name` is made of words and dots (`dns.spf`, `webhook.sendgrid`). `is_good` is None where it could not be found out.
+    `detail` is for whoever shows it, and holds nothing personal.
+    """
+
+    name = models.CharField(max_length=60, primary_key=True)
+    is_good = models.BooleanField(null=True)
+    detail = models.JSONField(default=dict)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WarmUp(models.Model):
+    """How many mails a day a new From domain starts with: `ramp` is a number for each day, with commas.
+
+    Day one is `begun_on`, the day of the first mail, in the shop's time zone; None: nothing was sent yet. After the last
+    day there is no limit any more. `ended_because` is the owner's reason for ending it early.
+    """
+
+    domain = models.CharField(max_length=253, primary_key=True)
+    ramp = models.CharField(max_length=400, default="50,100,200,400,800,1500,3000")
+    begun_on = models.DateField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    ended_because = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = "warm-up"
+
+    def __str__(self) -> str:
+        return self.domain
+
+
 class Pace(models.Model):
     """How much of a limit is used up: one row for each provider, and for each campaign that is spread over hours.
 

@@ -89,9 +89,10 @@ class PumpRun:
         for lane in self._lanes:
             lane.stock.look_again()
         while time.monotonic() < until and not asked_to_stop():
+            was_busy = self.is_busy  # a pause of the provider may end during the step, which then saw it still
             if steadily(lambda: self._step(may_claim=True, limit=limit)):
                 continue
-            if not self.is_busy:
+            if not (was_busy or self.is_busy):
                 break
             self._rest()
         for lane in self._lanes:

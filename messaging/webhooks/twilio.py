@@ -1,4 +1,4 @@
-"""What providers send us. Verified first, small, answered at once."""
+"""What Twilio sends us: texts that come in, and receipts of those that went out."""
 
 from __future__ import annotations
 
