@@ -74,7 +74,7 @@ class Campaign(models.Model):
         "name for your web statistics",
         max_length=100,
         blank=True,
-        help_text="Added to links to web sites as utm_campaign, with utm_source and utm_medium. Empty: nothing is added.",
+        help_text="Added to links to web sites as utm_campaign, with utm_source and utm_medium. Empty: no change.",
     )
     starts_at = models.DateTimeField(null=True, editable=False)
     spread_minutes = models.PositiveIntegerField(default=0, editable=False)

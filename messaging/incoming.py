@@ -46,7 +46,7 @@ class Incoming:
 
     `key` is the provider's id of the event, or the hash of it: the same report again has the same key. `reference` is
     our message's, as it travelled with it; None where the provider did not return it. `recipient` is held against the
-    message's own address and not kept. `code` is the enhanced status or error code (`5.1.1`, `30005`), nothing personal.
+    message's own address and not kept. `code` is the enhanced status or error code: `5.1.1`, `30005`.
     """
 
     key: str

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='campaign',
             name='utm_campaign',
-            field=models.CharField(blank=True, help_text='Added to links to web sites as utm_campaign, with utm_source and utm_medium. Empty: nothing is added.', max_length=100, verbose_name='name for your web statistics'),
+            field=models.CharField(blank=True, help_text='Added to links to web sites as utm_campaign, with utm_source and utm_medium. Empty: no change.', max_length=100, verbose_name='name for your web statistics'),
         ),
         migrations.CreateModel(
             name='Link',

@@ -71,7 +71,7 @@ class Fact(models.Model):
 class WarmUp(models.Model):
     """How many mails a day a new From domain starts with: `ramp` is a number for each day, with commas.
 
-    Day one is `begun_on`, the day of the first mail, in the shop's time zone; None: nothing was sent yet. After the last
+    Day one is `begun_on`, the day of the first mail in the shop's time zone; None: nothing was sent yet. After the last
     day there is no limit any more. `ended_because` is the owner's reason for ending it early.
     """
 

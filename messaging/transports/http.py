@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import ssl
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
+from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
-from urllib3.util import make_headers
+from urllib3.util import make_headers, wait_for_read
 
 from messaging.transports.base import Outcome, TransportError
 
@@ -25,6 +27,10 @@ NO_SUCH_ACCOUNT = frozenset({401, 402, 403, 404, 405})
 MUST_NOT_REPEAT = frozenset({400, 413, 415, 422})
 TOO_MANY = 429
 DAY_S = 24 * 3600
+DECODERS: dict[str, Callable[[bytes], bytes]] = {  # none is asked for; a proxy may compress all the same
+    "gzip": gzip.decompress,
+    "deflate": zlib.decompress,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,32 @@ class Answer:
     @property
     def is_good(self) -> bool:
         return 200 <= self.status < 300
+
+
+class OneWrite(HTTPConnection):
+    """Sends a request, head and body, in one write: one packet where it is small, and one wake-up of the server."""
+
+    _parts: list[bytes] | None = None
+
+    def send(self, data: Any) -> None:
+        """Send, or keep for the end of the request."""
+        if self._parts is None:
+            super().send(data)
+        else:
+            self._parts.append(data)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._parts = []
+        try:
+            super().request(*args, **kwargs)
+            whole = b"".join(self._parts)
+        finally:
+            self._parts = None
+        super().send(whole)
+
+
+class OneWriteTLS(OneWrite, HTTPSConnection):
+    """The same over TLS."""
 
 
 class KeptOpen:
@@ -57,7 +89,7 @@ class KeptOpen:
         self._proxy_headers: dict[str, str] = {}
         self._connection = self._prepared(address.scheme, address.hostname, address.port)
 
-    def _prepared(self, scheme: str, host: str, port: int | None) -> HTTPConnection:
+    def _prepared(self, scheme: str, host: str, port: int | None) -> OneWrite:
         proxy = urlsplit(select_proxy(self._origin, get_environ_proxies(self._origin)) or "")
         if proxy.hostname and proxy.scheme != "http":
             raise TransportError(Outcome.STOP, "proxy must be http")
@@ -66,11 +98,11 @@ class KeptOpen:
             self._proxy_headers = dict(make_headers(proxy_basic_auth=login))
         if scheme == "http":
             self._forwards = bool(proxy.hostname)
-            return HTTPConnection(proxy.hostname or host, proxy.port if proxy.hostname else port)
+            return OneWrite(proxy.hostname or host, proxy.port if proxy.hostname else port)
         if not proxy.hostname:
-            return HTTPSConnection(host, port, ssl_context=tls_context())
+            return OneWriteTLS(host, port, context=tls_context())
         self._tunnels_to = (host, port or 443)
-        return HTTPSConnection(proxy.hostname, proxy.port or 80, ssl_context=tls_context())
+        return OneWriteTLS(proxy.hostname, proxy.port or 80, context=tls_context())
 
     def request(self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         """Ask once; a connection the server has closed meanwhile is made anew before anything is written.
@@ -83,7 +115,7 @@ class KeptOpen:
         self._connect()
         try:
             return self._ask(method, target, body, headers)
-        except (HTTPError, HTTPException, OSError) as error:
+        except (HTTPException, OSError, EOFError, zlib.error) as error:
             self.close()
             raise TransportError(Outcome.UNKNOWN, type(error).__name__) from None
         except BaseException:
@@ -94,24 +126,25 @@ class KeptOpen:
         self._connection.close()
 
     def _connect(self) -> None:
-        if self._connection.is_connected:
-            return
+        if self._connection.sock is not None and not wait_for_read(self._connection.sock, timeout=0.0):
+            return  # nothing to read: the server has not closed it
         self._connection.close()
-        self._connection.timeout = self._connect_s
         if self._tunnels_to:  # closing forgets it
             self._connection.set_tunnel(*self._tunnels_to, headers=self._proxy_headers)
         try:
             self._connection.connect()
-        except (HTTPError, HTTPException, OSError) as error:
+            self._connection.sock.settimeout(self._read_s)
+        except (HTTPException, OSError) as error:
             self._connection.close()
             raise not_connected(error) from None
 
     def _ask(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        self._connection.timeout = self._read_s
         with suppress(BrokenPipeError):  # a server may refuse a body half read, and its answer is there to be read
             self._connection.request(method, target, body=body, headers=headers)
         response = self._connection.getresponse()
-        return Answer(response.status, response.headers, response.data)
+        headers = CaseInsensitiveDict(response.getheaders())
+        decode = DECODERS.get(headers.get("Content-Encoding", "").lower(), bytes)
+        return Answer(response.status, headers, decode(response.read()))
 
 
 @cache

@@ -17,7 +17,7 @@ from contacts.services import record_consent, suppress, unsubscribe
 from contacts.texts import Meaning, meaning_of
 from messaging.models import InboundText
 from messaging.services import confirm_due, receive_text
-from messaging.webhooks import MAX_BYTES, is_signed
+from messaging.webhooks.twilio import MAX_BYTES, is_signed
 from redemptions.models import WelcomeDeal
 from tests.messaging.conftest import NOON
 

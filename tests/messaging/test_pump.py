@@ -1,0 +1,39 @@
+"""The run of a pump, where its answers come late."""
+
+import pytest
+
+from messaging.services.sending.pump import PumpRun
+
+
+class Lane:
+    """A lane whose provider's pause ends while it is stepped: the step saw the pause, and the look after it does not."""
+
+    def __init__(self):
+        self.steps = 0
+        self.paused = True
+
+    @property
+    def is_worth_waiting(self):
+        return self.paused
+
+    def step(self, *, may_claim, limit):
+        self.steps += 1
+        was_paused, self.paused = self.paused, False
+        return not was_paused and self.steps == 2
+
+    def let_go_of_what_must_wait(self):
+        return None
+
+    def look_again(self):
+        return None
+
+
+@pytest.mark.django_db
+def test_a_pause_that_ends_during_a_step_is_looked_at_once_more(at):
+    pump, lane = PumpRun(clock=lambda: at), Lane()
+    lane.stock = type("Stock", (), {"taken": 0, "look_again": lane.look_again})()
+    pump._lanes = [lane]
+
+    pump.run(until=float("inf"))
+
+    assert lane.steps == 3
