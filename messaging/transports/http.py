@@ -27,6 +27,7 @@ NO_SUCH_ACCOUNT = frozenset({401, 402, 403, 404, 405})
 MUST_NOT_REPEAT = frozenset({400, 413, 415, 422})
 TOO_MANY = 429
 DAY_S = 24 * 3600
+USER_AGENT = "regulars"  # there are providers that turn away who names none
 DECODERS: dict[str, Callable[[bytes], bytes]] = {  # none is asked for; a proxy may compress all the same
     "gzip": gzip.decompress,
     "deflate": zlib.decompress,
@@ -85,7 +86,6 @@ class KeptOpen:
         self._origin = f"{address.scheme}://{address.netloc}"
         self._connect_s, self._read_s = settings.PROVIDER_TIMEOUT_S
         self._forwards = False  # by a proxy that wants the whole address
-        self._tunnels_to: tuple[str, int] | None = None  # by a proxy that must not read along
         self._proxy_headers: dict[str, str] = {}
         self._connection = self._prepared(address.scheme, address.hostname, address.port)
 
@@ -98,11 +98,13 @@ class KeptOpen:
             self._proxy_headers = dict(make_headers(proxy_basic_auth=login))
         if scheme == "http":
             self._forwards = bool(proxy.hostname)
-            return OneWrite(proxy.hostname or host, proxy.port if proxy.hostname else port)
+            port = (proxy.port or 80) if proxy.hostname else port
+            return OneWrite(proxy.hostname or host, port, timeout=self._connect_s)
         if not proxy.hostname:
-            return OneWriteTLS(host, port, context=tls_context())
-        self._tunnels_to = (host, port or 443)
-        return OneWriteTLS(proxy.hostname, proxy.port or 80, context=tls_context())
+            return OneWriteTLS(host, port, timeout=self._connect_s, context=tls_context())
+        tunnel = OneWriteTLS(proxy.hostname, proxy.port or 80, timeout=self._connect_s, context=tls_context())
+        tunnel.set_tunnel(host, port or 443, headers=self._proxy_headers)  # a proxy that must not read along
+        return tunnel
 
     def request(self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         """Ask once; a connection the server has closed meanwhile is made anew before anything is written.
@@ -111,7 +113,7 @@ class KeptOpen:
         """
         assert url.startswith(f"{self._origin}/"), "a provider is one host"
         target = url if self._forwards else url[len(self._origin) :]
-        headers = {**headers, **self._proxy_headers} if self._forwards else headers
+        headers = {"User-Agent": USER_AGENT, **headers, **(self._proxy_headers if self._forwards else {})}
         self._connect()
         try:
             return self._ask(method, target, body, headers)
@@ -127,14 +129,12 @@ class KeptOpen:
 
     def _connect(self) -> None:
         if self._connection.sock is not None and not wait_for_read(self._connection.sock, timeout=0.0):
-            return  # nothing to read: the server has not closed it
+            return  # what is readable now is the server's goodbye
         self._connection.close()
-        if self._tunnels_to:  # closing forgets it
-            self._connection.set_tunnel(*self._tunnels_to, headers=self._proxy_headers)
         try:
             self._connection.connect()
             self._connection.sock.settimeout(self._read_s)
-        except (HTTPException, OSError) as error:
+        except (HTTPException, OSError, UnicodeError) as error:
             self._connection.close()
             raise not_connected(error) from None
 
@@ -142,9 +142,8 @@ class KeptOpen:
         with suppress(BrokenPipeError):  # a server may refuse a body half read, and its answer is there to be read
             self._connection.request(method, target, body=body, headers=headers)
         response = self._connection.getresponse()
-        headers = CaseInsensitiveDict(response.getheaders())
-        decode = DECODERS.get(headers.get("Content-Encoding", "").lower(), bytes)
-        return Answer(response.status, headers, decode(response.read()))
+        decode = DECODERS.get(response.headers.get("Content-Encoding", "").lower(), bytes)
+        return Answer(response.status, CaseInsensitiveDict(response.getheaders()), decode(response.read()))
 
 
 @cache

@@ -16,11 +16,14 @@ from botocore.exceptions import BotoCoreError
 from django.conf import settings
 from django.core.mail import EmailMessage
 
+from messaging.transports.addresses import with_quick_addresses
 from messaging.transports.base import Outcome, TransportError
 from messaging.transports.http import Answer, KeptOpen, refusal
 
 PATH = "/v2/email/outbound-emails"  # https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 SERVICE = "ses"
+
+Payload = with_quick_addresses(amazon_ses.AmazonSESV2SendEmailPayload)
 
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html, and those of SendEmail.
 BUSY_CODES = frozenset(
@@ -59,6 +62,9 @@ class Backend(amazon_ses.EmailBackend):  # type: ignore[misc]  # Anymail carries
         if self.client is not None:
             self.client.close()
             self.client = None
+
+    def build_message_payload(self, message: EmailMessage, defaults: Any) -> Any:
+        return Payload(message, defaults, self)
 
     def post_to_esp(self, payload: Any, message: EmailMessage) -> Any:
         """Return the decoded answer, `MessageId` in it. Raises TransportError."""

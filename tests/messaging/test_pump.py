@@ -6,7 +6,7 @@ from messaging.services.sending.pump import PumpRun
 
 
 class Lane:
-    """A lane whose provider's pause ends while it is stepped: the step saw the pause, and the look after it does not."""
+    """A lane whose provider ends its pause during a step: the step saw it, and the look after it does not."""
 
     def __init__(self):
         self.steps = 0
