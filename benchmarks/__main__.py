@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import bounces
 from benchmarks.measuring import Comparison, Report, machine, markdown
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -186,6 +187,10 @@ def measure_pacing(quick: bool) -> list[Report]:
     return [child("pacing", {"seconds": 2 if quick else 12})]
 
 
+def measure_bounces(quick: bool) -> list[Report]:
+    return [bounces.run()]
+
+
 MEASUREMENTS: dict[str, Callable[[bool], list[Report]]] = {
     "import": measure_import,
     "send": Sending().reports,
@@ -195,6 +200,7 @@ MEASUREMENTS: dict[str, Callable[[bool], list[Report]]] = {
     "segments": measure_segments,
     "planning": measure_planning,
     "pacing": measure_pacing,
+    "bounces": measure_bounces,
 }
 
 

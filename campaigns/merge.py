@@ -7,7 +7,7 @@ assignments, bounded output), escaped in HTML, and fed with strings only, so tha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from liquid import Environment, StrictUndefined
 from liquid.exceptions import LiquidError
@@ -51,8 +51,10 @@ HTML = _Environment(autoescape=True, undefined=StrictUndefined)
 TEXT = _Environment(autoescape=False, undefined=StrictUndefined)
 
 
-def compile_source(source: str, *, html: bool, allowed: Mapping[str, str] = FIELDS) -> BoundTemplate:
-    """Return the template of a text with merge fields.
+def compile_source(
+    source: str, *, html: bool, allowed: Mapping[str, str] = FIELDS, own: Collection[str] = ()
+) -> BoundTemplate:
+    """Return the template of a text with merge fields. `own` are fields of the renderer's, which no error names.
 
     Raises MergeError, naming the field, the filter or the line that is wrong.
     """
@@ -67,7 +69,7 @@ def compile_source(source: str, *, html: bool, allowed: Mapping[str, str] = FIEL
     for variable in analysis.variables.values():
         for use in variable:
             name = ".".join(str(segment) for segment in use.segments)
-            if name not in allowed:
+            if name not in allowed and name not in own:
                 raise MergeError(_unknown(name, allowed))
     return template
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, DateTimeField, F, Q, Value, When
 from django.db.models.functions import Coalesce
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Link
 from campaigns.queries import Check, audience_of, audience_size, checklist, content_of, variant_of
 from campaigns.rendering import Compiled, Content
 from contacts.channels import Channel
@@ -36,6 +37,17 @@ BEFORE_THE_LAUNCH: dict[str, Any] = {
     "launched_by": None,
     "pause_reason": "",
 }
+
+
+class Checklist(Protocol):
+    """What says whether a campaign may be launched."""
+
+    def __call__(self, campaign: Campaign, content: Content, *, at: datetime) -> list[Check]: ...
+
+
+def own_checklist(campaign: Campaign, content: Content, *, at: datetime) -> list[Check]:
+    """Return what the campaign, its people and the shop say by themselves."""
+    return checklist(campaign, content, Business.load(), at=at)
 
 
 class NotPossible(Exception):
@@ -67,6 +79,7 @@ class Draft:
     tag: Tag | None = None
     exclude_segment: Segment | None = None
     exclude_tag: Tag | None = None
+    utm_campaign: str = ""
     is_demo: bool = field(default=False)
 
     @property
@@ -79,7 +92,7 @@ def save_draft(draft: Draft, *, campaign: Campaign | None = None) -> Campaign:
 
     Raises ContentError where a merge field is wrong, and NotPossible where the campaign has been launched.
     """
-    Compiled(draft.content, has_deal=draft.offer is not None)
+    Compiled(draft.content, has_deal=draft.offer is not None, utm=draft.utm_campaign)
     with transaction.atomic():
         campaign = campaign or Campaign(is_demo=draft.is_demo)
         if (
@@ -90,6 +103,7 @@ def save_draft(draft: Draft, *, campaign: Campaign | None = None) -> Campaign:
         campaign.name, campaign.channel = draft.name, draft.channel
         campaign.offer, campaign.segment, campaign.tag = draft.offer, draft.segment, draft.tag
         campaign.exclude_segment, campaign.exclude_tag = draft.exclude_segment, draft.exclude_tag
+        campaign.utm_campaign = draft.utm_campaign
         campaign.save()
         variant = variant_of(campaign)
         variant.campaign = campaign
@@ -115,6 +129,7 @@ def copy_campaign(campaign: Campaign) -> Campaign:
             tag=campaign.tag,
             exclude_segment=campaign.exclude_segment,
             exclude_tag=campaign.exclude_tag,
+            utm_campaign=campaign.utm_campaign,
         )
     )
 
@@ -126,11 +141,12 @@ def launch(
     starts_at: datetime | None = None,
     spread_minutes: int = 0,
     by: User | None = None,
+    checklist: Checklist = own_checklist,
 ) -> Campaign:
     """Freeze words and audience question, and schedule the campaign for `starts_at` (default, and earliest: at once).
 
     `spread_minutes` is the time the messages are spread over; 0: as fast as the provider allows. The row is locked, so
-    that the words that were checked are the words that go out.
+    that the words that were checked are the words that go out. `messaging.services.launch` brings the whole checklist.
 
     Raises Blocked with the checklist's reasons, and NotPossible where it was launched before.
     """
@@ -138,11 +154,11 @@ def launch(
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(of=("self",)).get(pk=campaign.pk)
         content = content_of(campaign, variant_of(campaign))
-        checks = checklist(campaign, content, Business.load(), at=start)
+        checks = checklist(campaign, content, at=start)
         blocks = [check for check in checks if check.level == "block"]
         if blocks and campaign.status == Status.DRAFT:
             raise Blocked(blocks)
-        return _change(
+        campaign = _change(
             campaign,
             Q(status=Status.DRAFT),
             "launched",
@@ -154,12 +170,30 @@ def launch(
             launched_at=at,
             launched_by=by,
         )
+        _keep_links(campaign)
+    return campaign
 
 
+def _keep_links(campaign: Campaign) -> None:
+    """Store the links of each variant, numbered from 1, but those to this site: what is not stored is not counted."""
+    here = f"{settings.PUBLIC_BASE_URL}/"
+    for variant in campaign.variants.all():
+        content = content_of(campaign, variant)
+        links = Compiled(content, has_deal=campaign.offer is not None, utm=campaign.utm_campaign).links
+        Link.objects.bulk_create(
+            Link(variant=variant, position=position, url=url)
+            for position, url in enumerate(links, start=1)
+            if not f"{url}/".startswith(here)
+        )
+
+
+@transaction.atomic
 def take_back(campaign: Campaign) -> Campaign:
     """Make a launched campaign that has not begun a draft again, its audience question open. Raises NotPossible."""
     waiting = Q(status__in=[Status.SCHEDULED, Status.PAUSED], begun_at=None)
-    return _change(campaign, waiting, "made a draft again once it has begun", **BEFORE_THE_LAUNCH)
+    campaign = _change(campaign, waiting, "made a draft again once it has begun", **BEFORE_THE_LAUNCH)
+    Link.objects.filter(variant__campaign=campaign).delete()
+    return campaign
 
 
 def begin(campaign: Campaign, *, at: datetime) -> bool:

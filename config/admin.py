@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from config.dashboard import dashboard
 from messaging.models import Message
-from messaging.queries import OUTBOX_PERMISSIONS
+from messaging.queries import OUTBOX_PERMISSIONS, SETUP_PERMISSION
 
 MENU = (
     ("Campaigns", ("campaigns.campaign",)),
@@ -39,7 +39,7 @@ MENU = (
             "messaging.providerevent",
         ),
     ),
-    ("Settings", ("contacts.business", "auth.user", "auth.group")),
+    ("Settings", ("contacts.business", "messaging.setup", "messaging.providersettings", "auth.user", "auth.group")),
     ("Machinery", ()),
 )
 NAMES = {
@@ -61,10 +61,11 @@ class RegularsAdminSite(AdminSite):
 
     def get_urls(self) -> list[Any]:
         from messaging.admin import MessageAdmin  # it registers with this very site
+        from messaging.admin.setup import setup_urls
 
         messages = self._registry.get(Message)
         outbox = messages.outbox_urls() if isinstance(messages, MessageAdmin) else []
-        return [*outbox, *super().get_urls()]
+        return [*outbox, *setup_urls(self), *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard instead of a list of tables."""
@@ -83,6 +84,9 @@ class RegularsAdminSite(AdminSite):
         entries = {_key(app, model): model for app in apps for model in app["models"]}
         if request.user.has_perms(OUTBOX_PERMISSIONS):
             entries["messaging.outbox"] = _page("Outbox", reverse("admin:messaging_outbox", current_app=self.name))
+        if request.user.has_perm(SETUP_PERMISSION):
+            url = reverse("admin:messaging_setup", current_app=self.name)
+            entries["messaging.setup"] = _page("Sending set-up", url)
         if not request.user.is_superuser:
             entries = {key: model for key, model in entries.items() if not key.startswith(f"{QUEUE}.")}
         groups = [

@@ -156,6 +156,33 @@ def rates_are_those_of_the_environment(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+# What proves where a call of each provider's webhook comes from.
+WEBHOOK_KEYS = {
+    "brevo": "WEBHOOK_SECRET",
+    "mailgun": "MAILGUN_WEBHOOK_SIGNING_KEY",
+    "postmark": "WEBHOOK_SECRET",
+    "resend": "RESEND_WEBHOOK_SECRET",
+    "sendgrid": "SENDGRID_TRACKING_WEBHOOK_VERIFICATION_KEY",
+    "ses": "AWS_SNS_TOPIC_ARNS",
+}
+
+
+@register
+def webhook_can_be_believed(**kwargs: Any) -> list[CheckMessage]:
+    """Without its key every call is refused: nobody hears of bounces and complaints."""
+    name = WEBHOOK_KEYS.get(settings.EMAIL_PROVIDER)
+    has_password = settings.WEBHOOK_SECRET and settings.EMAIL_PROVIDER != "ses"
+    if name is None or getattr(settings, name) or has_password:
+        return []
+    return [
+        CheckWarning(
+            f"{name} is not set: what {settings.EMAIL_PROVIDER} reports of bounces and complaints is refused.",
+            hint="Set up the webhook as docs/providers.md says, and put its key into the environment.",
+            id="config.W003",
+        )
+    ]
+
+
 def refuse_wrong_keys() -> None:
     """Stop the web server's start where the keys are wrong. Raises ImproperlyConfigured."""
     for error in keys_are_those_of_the_database():

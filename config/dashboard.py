@@ -16,8 +16,9 @@ from django.utils import formats, timezone
 from campaigns.models import Campaign
 from contacts.models import Business, Contact, Import
 from contacts.queries import FREE_MAIL, has_example_address, has_example_sender, sender_domain, totals
-from messaging.models import Heartbeat, InboundText, Message
+from messaging.models import Heartbeat, Message
 from messaging.queries import OUTBOX_PERMISSIONS, CampaignResult, Progress, latest_results, progress, worker_alive
+from messaging.queries.inbox import waiting_texts
 from redemptions.models import Device, Redemption
 
 LIVE = (Campaign.Status.SENDING, Campaign.Status.PAUSED, Campaign.Status.SCHEDULED)
@@ -167,15 +168,18 @@ def _unknown_alerts(at: datetime) -> list[Alert]:
 
 
 def _text_alerts() -> list[Alert]:
-    count = InboundText.objects.filter(meaning=InboundText.Meaning.REVIEW, handled_at=None).count()
-    if not count:
+    waiting = waiting_texts()
+    if not waiting.texts:
         return []
+    words = "People answered in their own words. Whoever wants out is taken off there with a click."
+    if waiting.paused:
+        words = f"{waiting.paused:,} may mean stop: those people get no texts until you decide."
     return [
         Alert(
-            "info",
-            f"{count:,} text{'s' * (count != 1)} to read",
-            "People answered in their own words. Whoever wants out can be unsubscribed on their page.",
-            f"{reverse('admin:messaging_inboundtext_changelist')}?meaning__exact=review&read=no",
+            "warn" if waiting.paused else "info",
+            f"{waiting.texts:,} text{'s' * (waiting.texts != 1)} to read",
+            words,
+            f"{reverse('admin:messaging_inboundtext_changelist')}?read=no",
             "Read",
         )
     ]

@@ -3,12 +3,12 @@
 import logging
 import re
 
-SECRET_PATHS = re.compile(r"(?i)(/(?:r|u|q|v|join/confirm)/)[^\s/?\"']+")
+SECRET_PATHS = re.compile(r"(?i)(/(?:r|u|q|v|c|join/confirm)/)[^\s/?\"']+")
 QUERY_STRING = re.compile(r"(?<=\S)\?[^\s\"']+")
 
 
 def mask(text: str) -> str:
-    """Replace coupon, unsubscribe and image tokens in paths, and any query string (a search may hold an address)."""
+    """Replace the tokens of coupons, links and images in paths, and any query string (a search may hold an address)."""
     return QUERY_STRING.sub("?…", SECRET_PATHS.sub(r"\1…", text))
 
 

@@ -3,15 +3,18 @@
 import os
 import re
 import sys
+from base64 import b64decode
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import dj_database_url
 import django_stubs_ext
 import environ
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -61,6 +64,25 @@ def rate(name: str) -> str:
         return str(parse(env.str(name, default="")))
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {error}") from error
+
+
+def is_mailbox(url: str) -> bool:
+    """Whether this is the address of an IMAP mailbox, with a user name and a password that IMAP can carry."""
+    try:
+        parts = urlsplit(url)
+        is_named = bool(parts.hostname and parts.username and parts.password) and parts.port != 0
+    except ValueError:
+        return False
+    secrets = f"{unquote(parts.username or '')}{unquote(parts.password or '')}{unquote(parts.path)}"
+    is_plain = secrets.isascii() and secrets.isprintable() and not (parts.query or parts.fragment)
+    return parts.scheme in {"imap", "imaps"} and is_named and is_plain
+
+
+def keys(name: str, pattern: str, example: str) -> list[str]:
+    found = [key.strip() for key in env.str(name, default="").split(",") if key.strip()]
+    if not all(re.fullmatch(pattern, key) for key in found):
+        raise ImproperlyConfigured(f"{name} must be {example}, or several with commas.")
+    return found
 
 
 # --- Keys -------------------------------------------------------------------------------------------------------------
@@ -270,9 +292,21 @@ if FROM_EMAIL and not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", FROM_EMAIL):
 # --- Providers --------------------------------------------------------------------------------------------------------
 
 OUTBOX_DIR = VAR_DIR / "outbox"
-EMAIL_PROVIDER = one_of("EMAIL_PROVIDER", ("outbox", "smtp", "sendgrid", "ses"), "outbox")
+EMAIL_BACKENDS = {
+    "outbox": "messaging.transports.outbox.OutboxBackend",
+    "smtp": "messaging.transports.smtp.Backend",
+    "ses": "messaging.transports.ses.Backend",
+    "mailgun": "messaging.transports.mailgun.Backend",
+    "postmark": "messaging.transports.postmark.Backend",
+    "brevo": "messaging.transports.brevo.Backend",
+    "sendgrid": "messaging.transports.sendgrid.Backend",
+    "resend": "messaging.transports.resend.Backend",
+}
+EMAIL_PROVIDER = one_of("EMAIL_PROVIDER", tuple(EMAIL_BACKENDS), "outbox")
 SMS_PROVIDER = one_of("SMS_PROVIDER", ("outbox", "twilio"), "outbox")
 QR_IMAGES = one_of("QR_IMAGES", ("inline", "hosted"), "inline")
+if EMAIL_PROVIDER == "brevo":
+    QR_IMAGES = "hosted"  # Brevo takes no images inside a mail
 
 EMAIL_API_URL = env.str("EMAIL_API_URL", default="").strip()
 TWILIO_API_URL = env.str("TWILIO_API_URL", default="").strip().rstrip("/")
@@ -282,22 +316,38 @@ for name, url in (("EMAIL_API_URL", EMAIL_API_URL), ("TWILIO_API_URL", TWILIO_AP
 
 PROVIDER_TIMEOUT_S = (5, 25)  # to connect, and to wait for an answer
 
+EMAIL_KEYS = {
+    "mailgun": "MAILGUN_API_KEY",
+    "postmark": "POSTMARK_SERVER_TOKEN",
+    "brevo": "BREVO_API_KEY",
+    "sendgrid": "SENDGRID_API_KEY",
+    "resend": "RESEND_API_KEY",
+}
 ANYMAIL: dict[str, Any] = {}
-if EMAIL_PROVIDER == "sendgrid":
-    ANYMAIL["SENDGRID_API_KEY"] = required("SENDGRID_API_KEY", "EMAIL_PROVIDER=sendgrid needs it.")
+if EMAIL_PROVIDER in EMAIL_KEYS:
+    name = EMAIL_KEYS[EMAIL_PROVIDER]
+    ANYMAIL[name] = required(name, f"EMAIL_PROVIDER={EMAIL_PROVIDER} needs it.")
+    if not re.fullmatch(r"[!-~]+", ANYMAIL[name]):
+        raise ImproperlyConfigured(f"{name} must be one word, as the provider shows it.")
     if EMAIL_API_URL:
-        ANYMAIL["SENDGRID_API_URL"] = EMAIL_API_URL
+        ANYMAIL[f"{EMAIL_PROVIDER.upper()}_API_URL"] = EMAIL_API_URL
+if EMAIL_PROVIDER == "mailgun" and (domain := env.str("MAILGUN_SENDER_DOMAIN", default="").strip()):
+    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", domain):
+        raise ImproperlyConfigured("MAILGUN_SENDER_DOMAIN must be a domain, without https:// or @: mg.example.com")
+    ANYMAIL["MAILGUN_SENDER_DOMAIN"] = domain
+if EMAIL_PROVIDER == "postmark":
+    ANYMAIL["POSTMARK_MESSAGE_STREAM"] = env.str("POSTMARK_MESSAGE_STREAM", default="").strip() or "broadcast"
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", ANYMAIL["POSTMARK_MESSAGE_STREAM"]):
+        raise ImproperlyConfigured("POSTMARK_MESSAGE_STREAM must be the ID of a stream, one word: broadcast")
+    if ANYMAIL["POSTMARK_MESSAGE_STREAM"] == "outbound":
+        raise ImproperlyConfigured(
+            "POSTMARK_MESSAGE_STREAM=outbound is for receipts and passwords. Offers need a broadcast stream: broadcast"
+        )
 
 AWS_REGION = env.str("AWS_REGION", default="").strip() or env.str("AWS_DEFAULT_REGION", default="").strip()
 if EMAIL_PROVIDER == "ses" and not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", AWS_REGION):
     raise ImproperlyConfigured("EMAIL_PROVIDER=ses needs AWS_REGION, a region such as us-east-1.")
 
-EMAIL_BACKENDS = {
-    "outbox": "messaging.transports.outbox.OutboxBackend",
-    "smtp": "messaging.transports.smtp.Backend",
-    "sendgrid": "messaging.transports.sendgrid.Backend",
-    "ses": "messaging.transports.ses.Backend",
-}
 EMAIL_BACKEND = EMAIL_BACKENDS[EMAIL_PROVIDER]
 EMAIL_TIMEOUT = PROVIDER_TIMEOUT_S[1]
 if EMAIL_PROVIDER == "smtp":
@@ -322,6 +372,54 @@ if SMS_PROVIDER == "twilio":
 # First values; afterwards they are edited in the admin.
 EMAIL_RATE = rate("EMAIL_RATE")
 SMS_RATE = rate("SMS_RATE")
+
+# --- Webhooks ---------------------------------------------------------------------------------------------------------
+
+# Several of each, with commas, so that a key can be changed without losing a report.
+WEBHOOK_SECRET = keys("WEBHOOK_SECRET", r"[^:,]+:.+", "user:password")
+SENDGRID_TRACKING_WEBHOOK_VERIFICATION_KEY = keys(
+    "SENDGRID_TRACKING_WEBHOOK_VERIFICATION_KEY", r"[A-Za-z0-9+/]{64,}={0,2}", "the verification key SendGrid shows"
+)
+for key in SENDGRID_TRACKING_WEBHOOK_VERIFICATION_KEY:
+    try:
+        load_der_public_key(b64decode(key, validate=True))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            "SENDGRID_TRACKING_WEBHOOK_VERIFICATION_KEY is not whole: copy the key from SendGrid once more."
+        ) from error
+MAILGUN_WEBHOOK_SIGNING_KEY = keys("MAILGUN_WEBHOOK_SIGNING_KEY", r"[!-~]+", "the HTTP webhook signing key")
+RESEND_WEBHOOK_SECRET = keys("RESEND_WEBHOOK_SECRET", r"whsec_([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2,3}=+)?", "whsec_...")
+AWS_SNS_TOPIC_ARNS = keys(
+    "AWS_SNS_TOPIC_ARNS", r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d+:[\w.-]+", "arn:aws:sns:us-east-1:123456789012:name"
+)
+
+# --- Bounce mailbox ---------------------------------------------------------------------------------------------------
+
+BOUNCE_ADDRESS = env.str("BOUNCE_ADDRESS", default="").strip()
+if BOUNCE_ADDRESS and not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", BOUNCE_ADDRESS):
+    raise ImproperlyConfigured("BOUNCE_ADDRESS must be one e-mail address, without a name: bounces@example.com")
+BOUNCE_MAILBOX_URL = env.str("BOUNCE_MAILBOX_URL", default="").strip()
+if BOUNCE_MAILBOX_URL and not is_mailbox(BOUNCE_MAILBOX_URL):
+    raise ImproperlyConfigured(
+        "BOUNCE_MAILBOX_URL must be the address of an IMAP mailbox: imaps://user:password@mail.example.com/INBOX. In "
+        "the user name and the password write @ as %40, / as %2F, : as %3A and % as %25."
+    )
+
+# --- Set-up -----------------------------------------------------------------------------------------------------------
+
+# Who is asked for the records of the sender's domain; empty: whom this machine asks.
+DNS_SERVER = env.str("DNS_SERVER", default="").strip()
+if DNS_SERVER and not re.fullmatch(r"(\d{1,3}\.){3}\d{1,3}:\d{1,5}", DNS_SERVER):
+    raise ImproperlyConfigured("DNS_SERVER must be an address with a port, such as 192.0.2.53:53")
+
+# --- Texts ------------------------------------------------------------------------------------------------------------
+
+# The first token sends, and each may have signed what Twilio reports: it can be changed without losing a report.
+TWILIO_AUTH_TOKEN, *TWILIO_OTHER_AUTH_TOKENS = [token.strip() for token in TWILIO_AUTH_TOKEN.strip(", ").split(",")]
+_price = env.str("SMS_PART_PRICE", default="").strip() or "0.0083"
+if not re.fullmatch(r"[0-9](\.[0-9]{1,6})?", _price):
+    raise ImproperlyConfigured("SMS_PART_PRICE must be what one part costs, in dollars: 0.0083")
+SMS_PART_PRICE = Decimal(_price)
 
 # --- Campaigns --------------------------------------------------------------------------------------------------------
 

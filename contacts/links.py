@@ -33,12 +33,12 @@ def unsubscribe_token(link: Unsubscribe) -> str:
     payload = (
         bytes.fromhex(key_id()) + CHANNEL_BYTES[link.channel] + link.address_index + link.message.to_bytes(8, "big")
     )
-    return _sealed(UNSUBSCRIBE, payload)
+    return sealed(UNSUBSCRIBE, payload)
 
 
 def read_unsubscribe_token(token: str) -> Unsubscribe:
     """Return what the token says. Raises BadLink."""
-    payload = _opened(UNSUBSCRIBE, token, size=4 + 1 + 32 + 8)
+    payload = opened(UNSUBSCRIBE, token, size=4 + 1 + 32 + 8)
     channel = next(channel for channel, byte in CHANNEL_BYTES.items() if byte == payload[4:5])
     return Unsubscribe(channel=channel, address_index=payload[5:37], message=int.from_bytes(payload[37:], "big"))
 
@@ -50,12 +50,12 @@ def unsubscribe_url(link: Unsubscribe) -> str:
 
 def confirmation_token(confirmation_id: int) -> str:
     """Return 38 URL-safe characters: key id, confirmation, and a 128-bit MAC over them."""
-    return _sealed(CONFIRM, bytes.fromhex(key_id()) + confirmation_id.to_bytes(8, "big"))
+    return sealed(CONFIRM, bytes.fromhex(key_id()) + confirmation_id.to_bytes(8, "big"))
 
 
 def read_confirmation_token(token: str) -> int:
     """Return the id of the confirmation. Raises BadLink."""
-    return int.from_bytes(_opened(CONFIRM, token, size=4 + 8)[4:], "big")
+    return int.from_bytes(opened(CONFIRM, token, size=4 + 8)[4:], "big")
 
 
 def confirmation_url(confirmation_id: int) -> str:
@@ -68,21 +68,22 @@ def join_url(slug: str) -> str:
     return f"{settings.PUBLIC_BASE_URL}/join/{slug}"
 
 
-def _sealed(purpose: str, payload: bytes) -> str:
-    return base64.urlsafe_b64encode(payload + _mac(purpose, payload)).rstrip(b"=").decode()
+def sealed(purpose: str, payload: bytes, *, mac_size: int = MAC_BYTES) -> str:
+    """Return a URL-safe token of the payload and a MAC over it; what one purpose sealed, no other opens."""
+    return base64.urlsafe_b64encode(payload + _mac(purpose, payload, mac_size)).rstrip(b"=").decode()
 
 
-def _opened(purpose: str, token: str, *, size: int) -> bytes:
+def opened(purpose: str, token: str, *, size: int, mac_size: int = MAC_BYTES) -> bytes:
     """Return the payload, which has `size` bytes. Raises BadLink."""
     try:
         raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:
         raise BadLink from error
-    payload, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
-    if len(payload) != size or not hmac.compare_digest(mac, _mac(purpose, payload)):
+    payload, mac = raw[:-mac_size], raw[-mac_size:]
+    if len(payload) != size or not hmac.compare_digest(mac, _mac(purpose, payload, mac_size)):
         raise BadLink
     return payload
 
 
-def _mac(purpose: str, payload: bytes) -> bytes:
-    return keyed_hash(purpose, payload.hex())[:MAC_BYTES]
+def _mac(purpose: str, payload: bytes, size: int) -> bytes:
+    return keyed_hash(purpose, payload.hex())[:size]

@@ -14,12 +14,11 @@ from contacts.channels import Channel, normalise
 from contacts.models import Address, Contact
 from contacts.records import Records, TimelineEntry
 from contacts.services.traces import Needles, matching
-from messaging.models import InboundText, Message, ProviderEvent
+from messaging.models import Click, InboundText, Message, ProviderEvent
 from messaging.services import wake
 from messaging.transports import outbox
 
 Status = Message.Status
-CLICKED = "clicked"
 SENT_OR_GOING = (Status.SENDING, *Message.MAY_HAVE_ARRIVED)
 KINDS = {
     Status.QUEUED: "quiet",
@@ -38,6 +37,7 @@ MEANINGS = {
     InboundText.Meaning.START: "ok",
     InboundText.Meaning.JOIN: "ok",
     InboundText.Meaning.HELP: "info",
+    InboundText.Meaning.DOUBT: "warn",
     InboundText.Meaning.REVIEW: "quiet",
 }
 GONE = "(erased)"
@@ -47,10 +47,10 @@ class MessagingRecords(Records):
     """Messages with what became of them, clicks, and the texts that came in."""
 
     def timeline(self, contact: Contact, addresses: Collection[Address], limit: int) -> list[TimelineEntry]:
-        """Return messages, clicks and texts. Three queries."""
+        """Return messages, clicks of people (a scanner's are none) and texts. Three queries."""
         messages = Message.objects.filter(contact=contact).select_related("campaign").order_by("-id")
-        clicks = ProviderEvent.objects.filter(message__contact=contact, event_type=CLICKED).defer("payload")
-        clicks = clicks.select_related("message__campaign").order_by("-occurred_at")
+        clicks = Click.objects.filter(message__contact=contact, machine=Click.Machine.NONE)
+        clicks = clicks.select_related("message__campaign").order_by("-id")
         return [
             *map(_message_entry, messages[:limit]),
             *map(_click_entry, clicks[:limit]),
@@ -58,11 +58,13 @@ class MessagingRecords(Records):
         ]
 
     def export(self, contact: Contact, addresses: Collection[Address]) -> dict[str, Any]:
-        """Return `messages`, `provider_events` with what the provider wrote, and `texts`."""
+        """Return `messages`, `clicks`, `provider_events` with what the provider wrote, and `texts`."""
         messages = Message.objects.filter(contact=contact).select_related("campaign").order_by("pk")
+        clicks = Click.objects.filter(message__contact=contact).select_related("link").order_by("pk")
         events = ProviderEvent.objects.filter(message__contact=contact).order_by("pk")
         return {
             "messages": [_message(message) for message in messages],
+            "clicks": [_click(click) for click in clicks],
             "provider_events": [_event(event) for event in events],
             "texts": [
                 {"received_at": text.received_at, "meaning": text.meaning, "body": text.body, "answer": text.answer}
@@ -157,14 +159,13 @@ def _message_entry(message: Message) -> TimelineEntry:
     )
 
 
-def _click_entry(event: ProviderEvent) -> TimelineEntry:
-    assert event.message is not None
+def _click_entry(click: Click) -> TimelineEntry:
     return TimelineEntry(
-        at=event.occurred_at,
+        at=click.at,
         kind="ok",
         what="Clicked a link",
-        channel=Channel(event.message.channel).label,
-        how=f"Campaign “{event.message.campaign.name}”",
+        channel=Channel(click.message.channel).label,
+        how=f"Campaign “{click.message.campaign.name}”",
     )
 
 
@@ -196,12 +197,23 @@ def _message(message: Message) -> dict[str, Any]:
     }
 
 
+def _click(click: Click) -> dict[str, Any]:
+    return {
+        "message": click.message_id,
+        "at": click.at,
+        "link": click.link.url if click.link else "",
+        "machine": click.machine,
+    }
+
+
 def _event(event: ProviderEvent) -> dict[str, Any]:
     return {
         "message": event.message_id,
         "provider": event.provider,
         "type": event.event_type,
         "reject_reason": event.reject_reason,
+        "verdict": event.verdict,
+        "code": event.code,
         "occurred_at": event.occurred_at,
         "payload": event.payload,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from django.conf import settings
 from django.utils import timezone
@@ -11,9 +12,12 @@ from django_q.tasks import queue_size
 from contacts.stopping import asked_to_stop
 from messaging.services import (
     PumpRun,
+    asking,
     confirm_due,
+    events,
     finish_done,
     look_up_unknown,
+    mailbox,
     next_start,
     plan_due,
     pumps_alive,
@@ -25,6 +29,7 @@ from messaging.services.control import beat
 BUDGET_S = 20.0  # of a run: imports and exports wait in the same queue
 TURN_S = 2.0  # of sending; then it is looked for what people wait for, and for what is to be planned
 LOOK_S = 1.0  # at what people wait for, while a start is waited for
+TICK_S = 60.0  # after its begin, a tick begins nothing more: the next one does, and the queue ends what lasts too long
 
 
 def work() -> None:
@@ -65,7 +70,20 @@ def _wait_for_a_start(deadline: float) -> bool:
 
 
 def tick() -> None:
-    """Run every minute: show that the worker lives, settle what dead workers left, and start what is due."""
+    """Run every minute: show that the worker lives, settle what dead workers left, and start what is due.
+
+    What came back from providers is looked at after that: no mail waits for it.
+    """
+    until = time.monotonic() + TICK_S
     beat(at=timezone.now())
     work()
-    look_up_unknown(clock=timezone.now)
+    looks: tuple[Callable[[], object], ...] = (
+        lambda: events.apply_waiting(at=timezone.now()),
+        lambda: look_up_unknown(clock=timezone.now),
+        lambda: mailbox.read_due(clock=timezone.now),
+        lambda: asking.ask_about_silent(clock=timezone.now),
+        lambda: events.forget_payloads(at=timezone.now()),
+    )
+    for look in looks:
+        if time.monotonic() < until and not asked_to_stop():
+            look()

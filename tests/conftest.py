@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 
 from tests.settings import SCRATCH_DIR
 
+ROOT = Path(__file__).parent
 CHROMIUM = shutil.which("/usr/bin/chromium") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
@@ -54,7 +56,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--docs-shots", action="store_true", help="Write the pictures in docs/screens anew.")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# Programs that find the database by themselves: no fixture of theirs says so.
+RUN_PROGRAMS = {"chaos", "config", "journeys", "races"}
+
+
+def knows_no_database(item: pytest.Item) -> bool:
+    fixtures: set[str] = set(getattr(item, "fixturenames", ()))
+    asks = item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db", "live_server"}
+    return not asks and item.path.relative_to(ROOT).parts[0] not in RUN_PROGRAMS
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if connection.vendor == "postgresql":  # what knows no database has run on SQLite
+        config.hook.pytest_deselected(items=[item for item in items if knows_no_database(item)])
+        items[:] = [item for item in items if not knows_no_database(item)]
     in_browser = [item for item in items if item.get_closest_marker("browser")]
     if in_browser and (reason := why_no_browser()):
         for item in in_browser:

@@ -109,7 +109,7 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
         tags = ("exclude_tag",) if Tag.objects.exists() else ()
         whom = ("tag", *segments, *tags)
         return [
-            ("Campaign", {"fields": ("name", "channel", "offer", *whom)}),
+            ("Campaign", {"fields": ("name", "channel", "offer", *whom, "utm_campaign")}),
             ("Message", {"fields": ("subject", "preheader", "body")}),
             ("Own HTML", {"fields": ("html",), "classes": ("collapse", "only-email")}),
         ]

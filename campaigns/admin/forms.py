@@ -71,7 +71,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
 
     class Meta:
         model = Campaign
-        fields = ["name", "channel", "offer", "tag", "segment", "exclude_segment", "exclude_tag"]
+        fields = ["name", "channel", "offer", "tag", "segment", "exclude_segment", "exclude_tag", "utm_campaign"]
         labels = {
             "offer": "Deal",
             "segment": "Or a segment",
@@ -107,7 +107,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
             self.add_error("segment", "Choose a tag or a segment, not both.")
         self.draft = draft_of(data)
         try:
-            Compiled(self.draft.content, has_deal=self.draft.offer is not None)
+            Compiled(self.draft.content, has_deal=self.draft.offer is not None, utm=self.draft.utm_campaign)
         except ContentError as error:
             self.add_error(error.field, str(error))
         return data
@@ -123,6 +123,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
             tag=draft.tag,
             exclude_segment=draft.exclude_segment,
             exclude_tag=draft.exclude_tag,
+            utm_campaign=draft.utm_campaign,
         )
 
 
@@ -156,6 +157,7 @@ def draft_of(data: dict[str, Any]) -> Draft:
         tag=data.get("tag"),
         exclude_segment=data.get("exclude_segment"),
         exclude_tag=data.get("exclude_tag"),
+        utm_campaign=text("utm_campaign"),
     )
 
 

@@ -16,11 +16,12 @@ from django.views.decorators.http import require_POST
 from campaigns import sms
 from campaigns.admin.forms import CampaignForm, draft_of
 from campaigns.models import Campaign
-from campaigns.queries import Check, checklist, content_of, preview, variant_of
+from campaigns.queries import Check, content_of, preview, variant_of
 from campaigns.rendering import Content, ContentError, Rendered
 from contacts.admin.base import PlainAdmin, framed
 from contacts.channels import Channel
 from contacts.models import Business
+from messaging.queries import full_checklist
 from redemptions import qr
 from redemptions.codes import SAMPLE_TOKEN
 from redemptions.links import qr_payload
@@ -89,16 +90,24 @@ def mail_html(campaign: Campaign, content: Content) -> str:
 
 
 def checks_of(campaign: Campaign, content: Content) -> list[Check]:
-    return checklist(campaign, content, Business.load(), at=timezone.now())
+    return full_checklist(campaign, content, at=timezone.now())
 
 
 def facts(campaign: Campaign, content: Content) -> dict[str, Any]:
     """Return the preview's words and the checklist, ready for JSON."""
-    checks = [
-        {"level": check.level, "title": check.title, "detail": check.detail, "field": check.field}
-        for check in checks_of(campaign, content)
-    ]
-    return {**preview_words(campaign, content), "checks": checks}
+    checks = checks_of(campaign, content)
+    return {**preview_words(campaign, content), "checks": [check_facts(check) for check in checks]}
+
+
+def check_facts(check: Check) -> dict[str, str]:
+    return {
+        "level": check.level,
+        "title": check.title,
+        "detail": check.detail,
+        "field": check.field,
+        "url": check.url,
+        "label": check.label,
+    }
 
 
 def preview_words(campaign: Campaign, content: Content) -> dict[str, Any]:

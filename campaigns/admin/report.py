@@ -16,6 +16,7 @@ from contacts.admin.base import Bar, bars
 from contacts.sheets import guard
 from messaging.queries import (
     Progress,
+    clicks_of,
     progress,
     redemptions_by_day,
     redemptions_by_location,
@@ -48,6 +49,7 @@ class ReportPages(CampaignPages):
             "unreported": unreported(now),
             "days": bars([(_day(day), count) for day, count in redemptions_by_day(campaign)]),
             "locations": bars(redemptions_by_location(campaign)),
+            "clicks": clicks_of(campaign),
             "unsubscribed": unsubscribed_after(campaign),
         }
         return self._page(request, "report", context)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import formats, timezone
 
 from campaigns.admin.forms import TYPE_ABOVE, ReviewForm
@@ -40,8 +40,6 @@ class ReviewPages(CampaignPages):
         size = audience_size(campaign, at=timezone.now())
         form = ReviewForm(request.POST or None, size=size, zone=business.timezone, label_suffix="")
         checks = checks_of(campaign, content)
-        if check := services.too_often(campaign, at=timezone.now()):
-            checks.append(check)
         blocked = [check for check in checks if check.level == "block"]
         if request.method == "POST" and not blocked and form.is_valid():
             if self._launch(request, campaign, form):
@@ -56,6 +54,7 @@ class ReviewPages(CampaignPages):
             "audience": audience_words(campaign),
             "size": people(size),
             "checks": checks,
+            "form_url": reverse("admin:campaigns_campaign_change", args=[campaign.pk]),
             "blocked": blocked,
             "form": form,
             "asks_number": size > TYPE_ABOVE,

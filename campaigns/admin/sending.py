@@ -22,7 +22,7 @@ from campaigns.services import NotPossible, copy_campaign
 from contacts.admin.base import people
 from contacts.channels import Channel
 from messaging import services
-from messaging.queries import Live, progress, retriable, undecided
+from messaging.queries import Live, complaint_of, progress, retriable, undecided
 
 Status = Campaign.Status
 COUNT_DOWN = timedelta(minutes=2)  # to a start that is nearer than this
@@ -99,6 +99,7 @@ class SendingPages(CampaignPages):
             "live": live,
             "pace": pace_line(live),
             "alarm": _alarm(campaign, live),
+            "complaint": "" if campaign.pause_reason else complaint_of(campaign),
             "left": people(now.counts["queued"]) if now.counts["queued"] else "",
             "can_delete": self.has_delete_permission(request, campaign),
             "can_copy": self.has_add_permission(request),

@@ -1,11 +1,15 @@
 """Questions about campaigns: their words, their audience, and whether they may be sent."""
 
 from campaigns.queries.audience import audience_of, audience_size, audience_words, people_of
-from campaigns.queries.checks import Check, checklist
+from campaigns.queries.checks import BUSINESS_PAGE, PROVIDER_PAGE, SETUP_PAGE, Check, checklist, sender_checks
+from campaigns.queries.placeholders import placeholder_links
 from campaigns.queries.words import SAMPLE, content_of, deal_of, person_of, preview, shop_of, variant_of
 
 __all__ = [
+    "BUSINESS_PAGE",
+    "PROVIDER_PAGE",
     "SAMPLE",
+    "SETUP_PAGE",
     "Check",
     "audience_of",
     "audience_size",
@@ -15,7 +19,9 @@ __all__ = [
     "deal_of",
     "people_of",
     "person_of",
+    "placeholder_links",
     "preview",
+    "sender_checks",
     "shop_of",
     "variant_of",
 ]

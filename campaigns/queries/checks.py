@@ -1,18 +1,33 @@
-"""Whether a campaign may be sent: what blocks it, what deserves a look, what is fine."""
+"""Whether a campaign may be sent, as far as its words, its people and the shop say: what blocks it, what warns.
+
+`messaging.queries.full_checklist` adds what only the ledger and the set-up know.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from html import escape
 
 from django.conf import settings
+from django.urls import reverse
 
 from campaigns import sms
 from campaigns.merge import PERSON_FIELDS, fields_without_default
 from campaigns.models import Campaign
 from campaigns.queries.audience import audience_size, people_of
-from campaigns.queries.words import preview
-from campaigns.rendering import MAX_HTML_BYTES, WARN_HTML_BYTES, Content, ContentError
+from campaigns.queries.placeholders import NOBODYS_HOST, placeholder_links
+from campaigns.queries.words import preview, sample_way_out
+from campaigns.rendering import (
+    MAX_HTML_BYTES,
+    WARN_HTML_BYTES,
+    Compiled,
+    Content,
+    ContentError,
+    Rendered,
+    clean_html,
+)
 from contacts.channels import Channel
 from contacts.models import Business
 from contacts.queries import (
@@ -25,23 +40,60 @@ from contacts.queries import (
 )
 from redemptions.models import Offer
 
+BUSINESS_PAGE, SETUP_PAGE = "contacts_business_changelist", "messaging_setup"
+PROVIDER_PAGE = "messaging_providersettings_changelist"
+PAGES = {BUSINESS_PAGE: "Open Business", SETUP_PAGE: "Open Sending set-up", PROVIDER_PAGE: "Open Provider settings"}
+
+ANSWERS = re.compile(r"\s*(re|fwd?|aw|wg|rv)\s*(\[\d+\]|\(\d+\))?\s*:", re.IGNORECASE)
+IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
+ALT = re.compile(r"\balt\s*=", re.IGNORECASE)
+MERGE_MARK = re.compile(r"\{\{|\}\}|\{%|%\}|\*\|")
+HIDING = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*(0|0?\.0+)(?![.\d])|mso-hide\s*:\s*all"
+    r"|position\s*:\s*(absolute|fixed)",
+    re.IGNORECASE,
+)
+PULLED_UP = re.compile(r"\bmargin(-top|-bottom)?\s*:[^;\"]*-\s*\.?\d", re.IGNORECASE)
+LONG_SUBJECT = 70
+SHOUTING_FROM = 4  # capital letters; a shorter subject may be a name
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the checklist. `level` is `ok`, `warn` or `block`; `field` is the form field that mends it."""
+    """One line of the checklist. `level` is `ok`, `warn` or `block`.
+
+    What mends it: `field`, the form field, or `page`, the name of an admin page.
+    """
 
     level: str
     title: str
     detail: str = ""
     field: str = ""
+    page: str = ""
+
+    @property
+    def url(self) -> str:
+        """The address of the page that mends it."""
+        return reverse(f"admin:{self.page}") if self.page else ""
+
+    @property
+    def label(self) -> str:
+        """What the link to that page says."""
+        return PAGES.get(self.page, "")
 
 
-def checklist(campaign: Campaign, content: Content, business: Business, *, at: datetime) -> list[Check]:
-    """Return what blocks a campaign, what deserves a look, and what is fine. Counts the audience, and gaps in it."""
-    checks = [_audience_check(campaign, at), _content_check(campaign, content, business)]
+def checklist(
+    campaign: Campaign, content: Content, business: Business, *, at: datetime, size: int | None = None
+) -> list[Check]:
+    """Return what blocks a campaign, what deserves a look, and what is fine. Counts gaps in the audience.
+
+    `size` is how many would get it; None: they are counted.
+    """
+    size = audience_size(campaign, at=at) if size is None else size
+    checks = [_audience_check(size), *_content_checks(campaign, content, business)]
     checks += [_shop_check(campaign, business), *_gap_checks(campaign, content, at)]
     if campaign.channel == Channel.EMAIL:
-        checks += [_subject_check(content), _sender_check(business)]
+        checks += [_subject_check(content), *sender_checks(business), *_html_checks(content)]
     else:
         detail = "Between 9 a.m. and 8 p.m. where each person is, and where some states say so, shorter. Others wait."
         checks.append(Check("ok", "Texts keep quiet hours", detail))
@@ -51,46 +103,139 @@ def checklist(campaign: Campaign, content: Content, business: Business, *, at: d
     return checks
 
 
-def _audience_check(campaign: Campaign, at: datetime) -> Check:
-    size = audience_size(campaign, at=at)
+def _audience_check(size: int) -> Check:
     if not size:
         return Check("block", "Nobody would get this", "No one in this audience is subscribed on this channel.", "tag")
     people = "1 person" if size == 1 else f"{size:,} people"
     return Check("ok", f"{people} will get this", "Subscribed, and not blocked. Checked again before each message.")
 
 
-def _content_check(campaign: Campaign, content: Content, business: Business) -> Check:
+# --- Words ------------------------------------------------------------------------------------------------------------
+
+
+def _content_checks(campaign: Campaign, content: Content, business: Business) -> list[Check]:
     if not (content.body.strip() or content.html.strip()):
-        return Check("block", "The message is empty", "Write what you want to say.", "body")
+        return [Check("block", "The message is empty", "Write what you want to say.", "body")]
     try:
         rendered = preview(campaign, content, business, qr_src="cid:preview")
     except ContentError as error:
-        return Check("block", "The message cannot be sent as it is", str(error), error.field)
+        return [_cannot_be_sent(content, error)]
     if content.channel == Channel.SMS:
-        size = sms.measure(rendered.text)
-        detail = f"{size.units} characters ({size.encoding}), {size.parts} part{'s' * (size.parts > 1)} each."
-        if size.special:
-            return Check("warn", "Special characters make the text dearer", f"{size.special[:10]} — {detail}", "body")
-        return Check("warn" if size.parts > 1 else "ok", f"The text has {size.parts} of 2 parts", detail, "body")
+        return [_parts_check(rendered), *_placeholder_checks(content)]
+    way_out = [] if shows_way_out(rendered, business) else [_no_way_out()]
+    field = "html" if content.html.strip() else "body"
+    return [*way_out, _size_check(rendered, field), *_placeholder_checks(content)]
+
+
+def _cannot_be_sent(content: Content, error: ContentError) -> Check:
+    if _wants_a_deal(content):
+        return Check("block", "The deal is missing", str(error), "offer")
+    return Check("block", "The message cannot be sent as it is", str(error), error.field)
+
+
+def _wants_a_deal(content: Content) -> bool:
+    """Whether the words would do with a deal, and do not without one."""
+    try:
+        Compiled(content, has_deal=True)
+    except ContentError:
+        return False
+    try:
+        Compiled(content, has_deal=False)
+    except ContentError:
+        return True
+    return False
+
+
+def _parts_check(rendered: Rendered) -> Check:
+    size = sms.measure(rendered.text)
+    detail = f"{size.units} characters ({size.encoding}), {size.parts} part{'s' * (size.parts > 1)} each."
+    if size.special:
+        return Check("warn", "Special characters make the text dearer", f"{size.special[:10]} — {detail}", "body")
+    return Check("warn" if size.parts > 1 else "ok", f"The text has {size.parts} of 2 parts", detail, "body")
+
+
+def _size_check(rendered: Rendered, field: str) -> Check:
     size_bytes = len(rendered.html.encode())
     if size_bytes > MAX_HTML_BYTES:
-        return Check("block", f"The mail is too large: {size_bytes // 1000} kB", "Gmail cuts mails at 102 kB.", "html")
+        return Check("block", f"The mail is too large: {size_bytes // 1000} kB", "Gmail cuts mails at 102 kB.", field)
     if size_bytes > WARN_HTML_BYTES:
-        return Check("warn", f"The mail is large: {size_bytes // 1000} kB", "Gmail cuts mails at 102 kB.", "html")
+        return Check("warn", f"The mail is large: {size_bytes // 1000} kB", "Gmail cuts mails at 102 kB.", field)
     return Check("ok", "Merge fields, unsubscribe link and footer", "The footer is added to every mail by itself.")
+
+
+def shows_way_out(rendered: Rendered, business: Business) -> bool:
+    """Whether a mail carries the way out and the postal address in both of its parts."""
+    way_out = sample_way_out()
+    in_html = escape(way_out) in rendered.html and escape(business.postal_address) in rendered.html
+    return in_html and way_out in rendered.text and business.postal_address in rendered.text
+
+
+def _no_way_out() -> Check:
+    detail = "The law wants both in every mail, and something in your HTML keeps them out. Take your HTML out, or ask."
+    return Check("block", "The unsubscribe link or your address would be missing", detail, "html")
+
+
+def _placeholder_checks(content: Content) -> list[Check]:
+    """Name the links that lead nowhere. Those to example.com and the like may be tried out, and are never sent."""
+    links = placeholder_links(content)
+    if not links:
+        return []
+    is_example = all(NOBODYS_HOST.match(link) for link in links)
+    detail = f"{', '.join(link[:60] for link in links[:3])}. Put the right address there."
+    level = _example_level(content.channel) if is_example else "block"
+    return [Check(level, "A link leads nowhere", detail, "html" if content.html.strip() else "body")]
+
+
+def _html_checks(content: Content) -> list[Check]:
+    """Look at own HTML as it was written, and as it is sent."""
+    if not content.html.strip():
+        return []
+    cleaned = clean_html(content.html)
+    checks = []
+    if PULLED_UP.search(cleaned):
+        detail = "A negative margin could lay something over the unsubscribe link. Take it out of your HTML."
+        checks.append(Check("block", "Your HTML could cover the footer", detail, "html"))
+    if HIDING.search(content.html):
+        detail = "“display:none” and the like are taken out, so that nothing hides the footer: what it hid will show."
+        checks.append(Check("warn", "Your HTML hides something", detail, "html"))
+    if count := sum(not ALT.search(image) for image in IMAGE.findall(cleaned)):
+        title = "1 image has no alt text" if count == 1 else f"{count} images have no alt text"
+        detail = 'Many mail programs show no images at first. Write alt="Lunch menu"; alt="" where it says nothing.'
+        checks.append(Check("warn", title, detail, "html"))
+    return checks
 
 
 def _gap_checks(campaign: Campaign, content: Content, at: datetime) -> list[Check]:
     """Name the people for whom a field stays empty where no default stands in. One query for each such field."""
     source = " ".join((content.subject, content.preheader, content.body, content.html))
     checks = []
-    for name in fields_without_default(source) & {"first_name", "last_name"}:
+    for name in sorted(fields_without_default(source) & {"first_name", "last_name"}):
         if count := count_people(people_of(campaign, at=at).filter(**{f"{name}__isnull": True})):
             people = "1 person has" if count == 1 else f"{count:,} people have"
             label = PERSON_FIELDS[name].lower()
             detail = f"They read a gap. Write {{{{ {name} | default: 'there' }}}} instead."
             checks.append(Check("warn", f"{people} no {label}", detail, "body"))
     return checks
+
+
+def _subject_check(content: Content) -> Check:
+    subject = content.subject.strip()
+    if not subject:
+        return Check("block", "The subject is empty", "Say in a few words what is in it for them.", "subject")
+    if ANSWERS.match(subject):
+        return Check("block", "The subject pretends to be an answer", "Take out 'Re:' or 'Fwd:'.", "subject")
+    if not any(char.isalnum() for char in subject):
+        return Check("warn", "The subject has no words", "Many filters take that for spam.", "subject")
+    if len(subject) > LONG_SUBJECT:
+        return Check("warn", "The subject is long", f"{len(subject)} characters; phones show about 40.", "subject")
+    if subject.isupper() and sum(map(str.isalpha, subject)) >= SHOUTING_FROM:
+        return Check("warn", "The subject shouts", "All capitals look like spam.", "subject")
+    if "!!" in subject:
+        return Check("warn", "The subject shouts", "More than one exclamation mark looks like spam.", "subject")
+    return Check("ok", "Subject line")
+
+
+# --- The shop ---------------------------------------------------------------------------------------------------------
 
 
 def _example_level(channel: str) -> str:
@@ -100,43 +245,47 @@ def _example_level(channel: str) -> str:
 
 
 def _shop_check(campaign: Campaign, business: Business) -> Check:
-    if not business.name:
-        return Check("block", "Your business has no name", "Every message names its sender. Set it under Business.")
-    if not business.postal_address:
-        return Check(
-            "block", "Your postal address is missing", "The law wants it in every mail. Set it under Business."
-        )
+    if not business.name.strip():
+        detail = "Every message names its sender. Set it under Business."
+        return Check("block", "Your business has no name", detail, page=BUSINESS_PAGE)
+    if not business.postal_address.strip():
+        detail = "The law wants it in every mail. Set it under Business."
+        return Check("block", "Your postal address is missing", detail, page=BUSINESS_PAGE)
     if has_example_address(business):
         detail = "It is printed in every mail, as the law asks. Put yours under Business."
-        return Check(_example_level(campaign.channel), "Your postal address is still the example", detail)
+        level = _example_level(campaign.channel)
+        return Check(level, "Your postal address is still the example", detail, page=BUSINESS_PAGE)
     return Check("ok", "Business name and postal address")
 
 
-def _subject_check(content: Content) -> Check:
-    subject = content.subject.strip()
-    if not subject:
-        return Check("block", "The subject is empty", "Say in a few words what is in it for them.", "subject")
-    if subject.lower().startswith(("re:", "fwd:", "fw:")):
-        return Check("block", "The subject pretends to be an answer", "Take out 'Re:' or 'Fwd:'.", "subject")
-    if len(subject) > 70:
-        return Check("warn", "The subject is long", f"{len(subject)} characters; phones show about 40.", "subject")
-    if subject.isupper():
-        return Check("warn", "The subject shouts", "All capitals look like spam.", "subject")
-    return Check("ok", "Subject line")
+def sender_checks(business: Business) -> list[Check]:
+    """Return what there is to say of the From line."""
+    name = business.from_name or business.name
+    checks = [_address_check(business)]
+    if MERGE_MARK.search(name):
+        detail = "It would be printed as it is. The sender's name says who you are, and nobody else's name."
+        checks.append(Check("block", "The sender name holds a merge field", detail, page=BUSINESS_PAGE))
+    elif name.strip() and not any(char.isalpha() for char in name):
+        detail = "Mail providers refuse names of signs and pictures alone. Set it under Business."
+        checks.append(Check("block", "The sender name has no letters", detail, page=BUSINESS_PAGE))
+    return checks
 
 
-def _sender_check(business: Business) -> Check:
+def _address_check(business: Business) -> Check:
     domain = sender_domain(business)
     if not domain:
-        return Check("block", "The sender address is missing", "Set it under Business.")
+        return Check("block", "The sender address is missing", "Set it under Business.", page=BUSINESS_PAGE)
     if domain in FREE_MAIL:
-        return Check(
-            "block", f"Mail from {domain} would be refused", "Use an address on a domain of your own, under Business."
-        )
+        detail = "Use an address on a domain of your own, under Business."
+        return Check("block", f"Mail from {domain} would be refused", detail, page=BUSINESS_PAGE)
     if has_example_sender(business):
         detail = "Use an address on a domain of your own, under Business."
-        return Check(_example_level(Channel.EMAIL), "The sender address is still the example", detail)
+        level = _example_level(Channel.EMAIL)
+        return Check(level, "The sender address is still the example", detail, page=BUSINESS_PAGE)
     return Check("ok", "Sender address")
+
+
+# --- The deal, and links ----------------------------------------------------------------------------------------------
 
 
 def _offer_check(offer: Offer, business: Business, at: datetime) -> Check:
@@ -152,5 +301,6 @@ def _offer_check(offer: Offer, business: Business, at: datetime) -> Check:
 
 def _link_check() -> Check:
     if links_stay_here():
-        return Check("warn", "Links lead to this computer only", f"PUBLIC_BASE_URL is {settings.PUBLIC_BASE_URL}.")
+        detail = f"PUBLIC_BASE_URL is {settings.PUBLIC_BASE_URL}."
+        return Check("warn", "Links lead to this computer only", detail, page=SETUP_PAGE)
     return Check("ok", "Links", f"They lead to {settings.PUBLIC_BASE_URL}.")

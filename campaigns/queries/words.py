@@ -50,6 +50,11 @@ def deal_of(offer: Offer, business: Business, *, code: str, coupon_url: str, qr_
     )
 
 
+def sample_way_out() -> str:
+    """Return the unsubscribe link of a preview, which leads nowhere."""
+    return f"{settings.PUBLIC_BASE_URL}/u/preview"
+
+
 def preview(
     campaign: Campaign,
     content: Content,
@@ -68,9 +73,9 @@ def preview(
             coupon_url=coupon_url(SAMPLE_TOKEN),
             qr_src=qr_src,
         )
-    return Compiled(content, has_deal=deal is not None).render(
+    return Compiled(content, has_deal=deal is not None, utm=campaign.utm_campaign).render(
         shop=shop_of(business),
         person=person_of(contact) if contact else SAMPLE,
         deal=deal,
-        unsubscribe_url=f"{settings.PUBLIC_BASE_URL}/u/preview",
+        unsubscribe_url=sample_way_out(),
     )

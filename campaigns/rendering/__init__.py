@@ -8,6 +8,7 @@ from campaigns.rendering.cleaning import clean_html, html_of_text
 from campaigns.rendering.compiled import CONTROL, Compiled
 from campaigns.rendering.content import Content, ContentError, Deal, Person, Rendered, Shop
 from campaigns.rendering.layouts import layout, shop_values
+from campaigns.rendering.linking import Redirects
 
 MAX_HTML_BYTES = 100_000
 WARN_HTML_BYTES = 80_000
@@ -23,6 +24,7 @@ __all__ = [
     "Deal",
     "Person",
     "Reader",
+    "Redirects",
     "Rendered",
     "Shop",
     "batches_of",

@@ -9,6 +9,7 @@ from itertools import count, islice
 
 from campaigns.rendering.compiled import Compiled
 from campaigns.rendering.content import Deal, Person, Shop
+from campaigns.rendering.linking import Redirects
 from campaigns.rendering.outline import (
     Doubtful,
     Field,
@@ -18,7 +19,6 @@ from campaigns.rendering.outline import (
     Spot,
     Values,
     checked,
-    filling_of,
 )
 
 SUBJECT = Field("subject", is_html=False)
@@ -33,6 +33,7 @@ class Reader:
     person: Person
     deal: Deal | None
     unsubscribe_url: str
+    redirects: Redirects | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ def batches_of(compiled: Compiled, *, shop: Shop, readers: Sequence[Reader]) -> 
     for position, reader in enumerate(readers):
         try:
             outline = compiled.outline_of(shop, reader.deal)
-            filling = checked(filling_of(shop, reader.person, reader.deal, reader.unsubscribe_url))
+            filling = checked(
+                compiled.filling_of(shop, reader.person, reader.deal, reader.unsubscribe_url, reader.redirects)
+            )
             filling["subject"] = outline.subject_of(filling)
             sheet = outline.html_for(filling)
         except Doubtful:

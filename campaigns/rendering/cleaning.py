@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+import secrets
 from html import escape
-from urllib.parse import quote
 
 import inscriptis
 import nh3
 from inscriptis.model.config import ParserConfig
 
 from campaigns.merge import LIQUID
+from campaigns.rendering.hrefs import plain_url
 
 LINK_STYLE = "color:#1b5e7b;"  # said outright: a dark theme would pick a pale one for the white card
 
-URL = re.compile(r"https?://[^\s<>\"{}]+[^\s<>\"{}.,;:!?)\]]")
+FIELD = r"\{\{(?!-?\s*deal\b)[^{}]*\}\}"  # one that may stand in a link: the deal is a table
+URL = rf"https?://(?:[^\s<>\"{{}}]|{FIELD})+(?:[^\s<>\"{{}}.,;:!?)\]]|{FIELD})"
+WORDS = re.compile(rf"(?P<url>{URL})|{LIQUID.pattern}", re.DOTALL)
+TAG = secrets.token_hex(8)  # nobody writes it
+ASIDE = re.compile(rf"LQ{TAG}x(\d+)QL")
 DEAL_ALONE = re.compile(r"\s*\{\{-?\s*deal\s*-?\}\}\s*")  # a table of its own, which no paragraph may hold
 
 EMAIL_TAGS = {
@@ -126,25 +131,42 @@ def html_of_text(source: str) -> str:
 
 
 def _line_breaks(paragraph: str) -> str:
-    pieces = LIQUID.split(paragraph.replace("\r\n", "\n"))
-    for position, piece in enumerate(pieces):
-        if position % 2 == 0:
-            pieces[position] = _link_urls(piece).replace("\n", "<br>\n")
-        elif re.fullmatch(r"\{\{-?\s*coupon_url\s*-?\}\}", piece):
-            pieces[position] = f'<a href="{piece}" style="{LINK_STYLE}">{piece}</a>'
-    return "".join(pieces)
-
-
-def _link_urls(text: str) -> str:
-    result, position = "", 0
-    for match in URL.finditer(text):
-        url = match.group()
-        href = quote(url, safe=":/?#[]@!$&'()*+,;=%~-._")
-        result += (
-            escape(text[position : match.start()]) + f'<a href="{escape(href)}" style="{LINK_STYLE}">{escape(url)}</a>'
-        )
+    text, result, position = paragraph.replace("\r\n", "\n"), "", 0
+    for match in WORDS.finditer(text):
+        result += _broken(text[position : match.start()])
         position = match.end()
-    return result + escape(text[position:])
+        piece = match.group()
+        if match["url"]:
+            result += _anchor(piece)
+        elif re.fullmatch(r"\{\{-?\s*coupon_url\s*-?\}\}", piece):
+            result += f'<a href="{piece}" style="{LINK_STYLE}">{piece}</a>'
+        else:
+            result += piece
+    return result + _broken(text[position:])
+
+
+def _broken(text: str) -> str:
+    return escape(text).replace("\n", "<br>\n")
+
+
+def _anchor(url: str) -> str:
+    shown, fields = put_aside(url)
+    return put_back(f'<a href="{escape(plain_url(shown))}" style="{LINK_STYLE}">{escape(shown)}</a>', fields)
+
+
+def put_aside(source: str) -> tuple[str, list[str]]:
+    """Return text with a mark of letters and digits in the place of each merge field, and the fields."""
+    fields: list[str] = []
+
+    def mark(match: re.Match[str]) -> str:
+        fields.append(match.group())
+        return f"LQ{TAG}x{len(fields) - 1}QL"
+
+    return LIQUID.sub(mark, source), fields
+
+
+def put_back(text: str, fields: list[str]) -> str:
+    return ASIDE.sub(lambda match: fields[int(match.group(1))], text)
 
 
 def clean_html(source: str) -> str:
@@ -152,14 +174,9 @@ def clean_html(source: str) -> str:
 
     Merge fields stand aside meanwhile, so that cleaning cannot bend their quotes.
     """
-    fields: list[str] = []
-
-    def put_aside(match: re.Match[str]) -> str:
-        fields.append(match.group())
-        return f"LQ{len(fields) - 1}QL"
-
+    marked, fields = put_aside(source)
     cleaned = nh3.clean(
-        LIQUID.sub(put_aside, source),
+        marked,
         tags=EMAIL_TAGS,
         attributes=EMAIL_ATTRIBUTES,
         clean_content_tags={"script", "style", "title", "noscript", "iframe", "object", "svg", "math", "template"},
@@ -167,11 +184,11 @@ def clean_html(source: str) -> str:
         filter_style_properties=EMAIL_STYLES,
         link_rel=None,
     )
-    return re.sub(r"LQ(\d+)QL", lambda match: fields[int(match.group(1))], cleaned)
+    return put_back(cleaned, fields)
 
 
 def text_of_html(html: str) -> str:
-    if not html.strip():
-        return ""
-    text: str = inscriptis.get_text(clean_html(html), ParserConfig(display_links=True))
-    return text.strip()
+    """Return the plain text of HTML that is clean."""
+    marked, fields = put_aside(html)
+    text: str = inscriptis.get_text(marked, ParserConfig(display_links=True)) if html.strip() else ""
+    return put_back(text.strip(), fields)

@@ -13,6 +13,7 @@ from campaigns.merge import DEAL_FIELDS, FIELDS, MergeError, compile_source, ren
 from campaigns.rendering.cleaning import clean_html, html_of_text, text_of_html
 from campaigns.rendering.content import Content, ContentError, Deal, Person, Rendered, Shop
 from campaigns.rendering.layouts import deal_values, layout, shop_values, values
+from campaigns.rendering.linking import TRAP, Links, Redirects
 from campaigns.rendering.outline import Doubtful, Outline, checked, filling_of
 from contacts.channels import Channel
 
@@ -29,20 +30,26 @@ def one_line(text: str) -> str:
 
 
 class Compiled:
-    """A variant's words, parsed once and rendered for each person."""
+    """A variant's words, parsed once and rendered for each person. `utm` is added to their links.
 
-    def __init__(self, content: Content, *, has_deal: bool) -> None:
+    Raises ContentError.
+    """
+
+    def __init__(self, content: Content, *, has_deal: bool, utm: str = "") -> None:
         self.content = content
         allowed = FIELDS if has_deal else {name: label for name, label in FIELDS.items() if name not in DEAL_FIELDS}
 
         def template(source: str, field: str, *, html: bool = False) -> BoundTemplate:
             try:
-                return compile_source(source, html=html, allowed=allowed)
+                return compile_source(source, html=html, allowed=allowed, own=self._links.fields)
             except MergeError as error:
                 raise ContentError(str(error), field) from error
 
-        text_source = content.body or text_of_html(content.html)
-        html_source = clean_html(content.html) if content.html.strip() else html_of_text(content.body)
+        self._links = Links(medium=content.channel.value, utm=utm, are_counted=content.channel == Channel.EMAIL)
+        html_source = self._links.in_html(
+            clean_html(content.html) if content.html.strip() else html_of_text(content.body)
+        )
+        text_source = self._links.in_text(content.body) if content.body else text_of_html(html_source)
         self.subject = template(content.subject, "subject")
         self.preheader = template(content.preheader, "preheader", html=True)
         self.text = template(text_source, "body")
@@ -53,17 +60,38 @@ class Compiled:
         self.places_deal_in_html = "deal" in self.html.analyze().variables
         self._outlines: dict[object, Outline | None] = {}
 
-    def render(self, *, shop: Shop, person: Person, deal: Deal | None, unsubscribe_url: str = "") -> Rendered:
+    @property
+    def links(self) -> list[str]:
+        """The links that can be counted, each once, in their order."""
+        return list(self._links.fields.values())
+
+    def render(
+        self,
+        *,
+        shop: Shop,
+        person: Person,
+        deal: Deal | None,
+        unsubscribe_url: str = "",
+        redirects: Redirects | None = None,
+    ) -> Rendered:
         """Return what this person gets. Raises ContentError."""
         try:
             if self.content.channel == Channel.SMS:
                 return self._render_sms(shop, person, deal)
-            return self._render_email(shop, person, deal, unsubscribe_url)
+            return self._render_email(shop, person, deal, unsubscribe_url, redirects)
         except MergeError as error:
             raise ContentError(str(error)) from error
 
-    def _render_email(self, shop: Shop, person: Person, deal: Deal | None, unsubscribe_url: str) -> Rendered:
-        filling = filling_of(shop, person, deal, unsubscribe_url)
+    def filling_of(
+        self, shop: Shop, person: Person, deal: Deal | None, unsubscribe_url: str, redirects: Redirects | None
+    ) -> dict[str, object]:
+        """Return what one person's spots are filled with, but for the subject."""
+        return filling_of(shop, person, deal, unsubscribe_url) | self._links.targets(redirects)
+
+    def _render_email(
+        self, shop: Shop, person: Person, deal: Deal | None, unsubscribe_url: str, redirects: Redirects | None
+    ) -> Rendered:
+        filling = self.filling_of(shop, person, deal, unsubscribe_url, redirects)
         try:
             outline = self.outline_of(shop, deal)
             subject = filling["subject"] = outline.subject_of(checked(filling))
@@ -71,7 +99,7 @@ class Compiled:
                 subject=subject, html=outline.html_for(filling).fill(filling), text=outline.text.fill(filling)
             )
         except Doubtful:
-            return self.render_by_liquid(shop, person, deal, unsubscribe_url)
+            return self.render_by_liquid(shop, person, deal, unsubscribe_url, redirects)
 
     def outline_of(self, shop: Shop, deal: Deal | None) -> Outline:
         """Return the outline of this shop and deal; the last few are kept. Raises Doubtful."""
@@ -95,25 +123,36 @@ class Compiled:
                 shop=shop,
                 deal=deal,
                 places_deal=(self.places_deal_in_text, self.places_deal_in_html),
+                has_trap=bool(self._links.fields),
                 tidy=one_line,
             )
         except (Doubtful, LiquidError):
             return None
 
-    def render_by_liquid(self, shop: Shop, person: Person, deal: Deal | None, unsubscribe_url: str) -> Rendered:
+    def render_by_liquid(
+        self,
+        shop: Shop,
+        person: Person,
+        deal: Deal | None,
+        unsubscribe_url: str,
+        redirects: Redirects | None = None,
+    ) -> Rendered:
         """Return a mail as Liquid renders it, without the outline. Raises MergeError."""
+        targets = self._links.targets(redirects)
+        merged = values(shop, person, deal) | targets
         common = {"shop": shop_values(shop), "deal": deal_values(deal), "unsubscribe_url": unsubscribe_url}
         deal_html = Markup(layout("deal.html").render(**common)) if deal else ""  # noqa: S704 - escaped by the layout
         deal_text = layout("deal.txt").render(**common).strip() if deal else ""
         subject = one_line(render(self.subject, values(shop, person, deal)))
-        body_html = render(self.html, {**values(shop, person, deal), "deal": deal_html})
-        body_text = render(self.text, {**values(shop, person, deal), "deal": deal_text})
+        body_html = render(self.html, {**merged, "deal": deal_html})
+        body_text = render(self.text, {**merged, "deal": deal_text})
         html = layout("layout.html").render(
             **common,
             subject=subject,
             preheader=Markup(render(self.preheader, values(shop, person, deal))),  # noqa: S704 - escaped by merge.HTML
             body=Markup(body_html),  # noqa: S704 - cleaned when compiled, values escaped
             deal_block="" if self.places_deal_in_html else deal_html,
+            trap_url=targets.get(TRAP, ""),
         )
         text = layout("layout.txt").render(
             **common, body=body_text.strip(), deal_block="" if self.places_deal_in_text else deal_text

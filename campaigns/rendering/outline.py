@@ -197,6 +197,7 @@ class Outline:
         shop: Shop,
         deal: Deal | None,
         places_deal: tuple[bool, bool],
+        has_trap: bool,
         tidy: Callable[[str], str],
     ) -> None:
         fixed: dict[str, object] = {"business_name": shop.name}
@@ -213,6 +214,7 @@ class Outline:
         self.preheader = Sheet(cut(preheader, shared))
         common["subject"] = place("subject") if self.subject.spots else tidy(fill(self.subject.pieces, {}))
         common["unsubscribe_url"] = place("unsubscribe_url")
+        common["trap_url"] = place("trap_url") if has_trap else ""
         in_text, in_html = places_deal
         self.text = Sheet(
             places(

@@ -10,7 +10,13 @@ from contacts.models import Business
 
 EXAMPLE_ADDRESS = "12 Main Street, Springfield, IL 62701"  # what a new installation starts with
 EXAMPLE_ENDINGS = (".example", ".invalid", ".test", ".localhost", ".example.com", ".example.org", ".example.net")
-FREE_MAIL = {"gmail.com", "yahoo.com", "outlook.com", "hotmail.com", "aol.com", "icloud.com", "live.com", "msn.com"}
+# Their owners' DMARC lets nobody else send from them, or soon will not.
+FREE_MAIL = {
+    *("gmail.com", "googlemail.com", "yahoo.com", "ymail.com", "rocketmail.com", "aol.com"),
+    *("outlook.com", "hotmail.com", "live.com", "msn.com", "icloud.com", "me.com", "mac.com"),
+    *("proton.me", "protonmail.com", "gmx.com", "gmx.net", "mail.com", "zoho.com", "yandex.com"),
+    *("comcast.net", "att.net", "sbcglobal.net", "bellsouth.net", "verizon.net", "cox.net", "charter.net"),
+}
 
 
 def has_example_address(business: Business) -> bool:

@@ -6,7 +6,7 @@ confirmations, jobs, and what the apps above keep. A job locks its own row befor
 of an export only, and an export locks nobody.
 """
 
-from contacts.services.activity import note_clicked, note_redeemed, note_sent
+from contacts.services.activity import note_clicked, note_nobody_clicked, note_redeemed, note_sent
 from contacts.services.audit import audit
 from contacts.services.consent import record_consent, resubscribe, suppress, suppress_many, unsubscribe
 from contacts.services.demo import add_demo_contacts, remove_demo_contacts
@@ -52,6 +52,7 @@ __all__ = [
     "merge",
     "note_clicked",
     "note_former_addresses",
+    "note_nobody_clicked",
     "note_redeemed",
     "note_sent",
     "read_file",

@@ -1,6 +1,7 @@
 """The pages about messages: how they travelled, what came back, and what the owner allows a provider."""
 
-from messaging.admin.ledger import InboundTextAdmin, MessageAdmin, ProviderEventAdmin
+from messaging.admin.inbox import InboundTextAdmin
+from messaging.admin.ledger import MessageAdmin, ProviderEventAdmin
 from messaging.admin.providers import ProviderSettingsAdmin
 
 __all__ = ["InboundTextAdmin", "MessageAdmin", "ProviderEventAdmin", "ProviderSettingsAdmin"]

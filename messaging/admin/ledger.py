@@ -17,8 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from contacts.admin.base import ChoicesInUse, ReadOnlyAdmin, badge, framed
-from contacts.channels import mask_phone
-from messaging.models import InboundText, Message, ProviderEvent
+from messaging.models import Message, ProviderEvent
 from messaging.queries import OUTBOX_PERMISSIONS, outbox, outbox_item
 from messaging.transports.outbox import OutboxMail
 
@@ -35,12 +34,12 @@ STATUS_KINDS = {
     Status.UNKNOWN: "warn",
     Status.CANCELLED: "quiet",
 }
-MEANING_KINDS = {
-    InboundText.Meaning.STOP: "bad",
-    InboundText.Meaning.START: "ok",
-    InboundText.Meaning.JOIN: "ok",
-    InboundText.Meaning.HELP: "info",
-    InboundText.Meaning.REVIEW: "warn",
+Verdict = ProviderEvent.Verdict
+VERDICT_KINDS = {
+    Verdict.HARD: "bad",
+    Verdict.SOFT: "warn",
+    Verdict.SENDER: "bad",
+    Verdict.EXPIRED: "quiet",
 }
 
 
@@ -141,56 +140,28 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
 class ProviderEventAdmin(ReadOnlyAdmin[ProviderEvent]):
     """What providers reported. The report itself stays hidden: it names the address."""
 
-    list_display = ("id", "provider", "event_type", "reject_reason", "message", "occurred_at", "applied_at")
-    list_filter = ("provider", "event_type")
+    list_display = ("id", "provider", "event_type", "whose_fault", "code", "message", "occurred_at", "applied_at")
+    list_filter = (("verdict", ChoicesInUse), "provider", "event_type")
     list_select_related = ("message",)
     sortable_by = ()
-    fields = ("provider", "event_type", "reject_reason", "message", "occurred_at", "received_at", "applied_at")
+    fields = (
+        "provider",
+        "event_type",
+        "whose_fault",
+        "code",
+        "reject_reason",
+        "message",
+        "occurred_at",
+        "received_at",
+        "applied_at",
+    )
     empty_title = "No provider events yet"
     empty_text = "Deliveries, bounces and complaints reported by your providers appear here."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderEvent]:
         return super().get_queryset(request).defer("payload")
 
-
-class ReadFilter(admin.SimpleListFilter):
-    title = "read"
-    parameter_name = "read"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        return [("no", "Not yet"), ("yes", "Read")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() not in {"no", "yes"}:
-            return queryset
-        return queryset.filter(handled_at__isnull=self.value() == "no")
-
-
-@admin.register(InboundText)
-class InboundTextAdmin(ReadOnlyAdmin[InboundText]):
-    list_display = ("id", "from_number", "body", "meaning_label", "received_at", "handled_at")
-    list_filter = ("meaning", ReadFilter)
-    sortable_by = ()
-    fields = ("from_number", "body", "meaning_label", "received_at", "handled_at")
-    actions = ("mark_as_read",)
-    empty_title = "No texts came in yet"
-    empty_text = "What people answer to your texts appears here. Connect the inbound webhook first."
-
-    @admin.display(description="From")
-    def from_number(self, text: InboundText) -> SafeString:
-        return format_html('<span class="nowrap">{}</span>', mask_phone(text.sender))
-
-    @admin.display(description="Meaning")
-    def meaning_label(self, text: InboundText) -> SafeString:
-        meaning = InboundText.Meaning(text.meaning)
-        return badge("quiet" if text.handled_at else MEANING_KINDS[meaning], meaning.label)
-
-    def has_handle_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("messaging.change_inboundtext")
-
-    @admin.action(description="Mark as read", permissions=["handle"])
-    def mark_as_read(self, request: HttpRequest, queryset: QuerySet[InboundText]) -> None:
-        count = queryset.filter(handled_at=None).update(handled_at=timezone.now())
-        left = queryset.count() - count
-        rest = f" {left} had been read before." if left else ""
-        self.message_user(request, f"{count} text{'s' * (count != 1)} marked as read.{rest}")
+    @admin.display(description="Whose fault")
+    def whose_fault(self, event: ProviderEvent) -> str | SafeString:
+        verdict = Verdict(event.verdict)
+        return badge(VERDICT_KINDS[verdict], verdict.label) if verdict else "—"

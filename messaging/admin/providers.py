@@ -20,8 +20,12 @@ from messaging.services.pacing import provider_name, settings_of
 NAMES = {
     "outbox": "None: files on this machine",
     "smtp": "SMTP",
-    "sendgrid": "SendGrid",
     "ses": "Amazon SES",
+    "mailgun": "Mailgun",
+    "postmark": "Postmark",
+    "brevo": "Brevo",
+    "sendgrid": "SendGrid",
+    "resend": "Resend",
     "twilio": "Twilio",
 }
 MOST_TEXTS_A_DAY = 3  # in 24 hours, by the law of some states
@@ -47,6 +51,7 @@ class ProviderSettingsForm(forms.ModelForm[ProviderSettings]):
         help_text=(
             "As many as your provider allows you: a number, a slash, and s, m, h or d for second, minute, hour or day; "
             "several with commas. “14/s” is 14 a second. “14/s,50000/d” is 14 a second and 50,000 a day. "
+            "Of a text each part counts. "
             "Empty: no limit."
         ),
     )

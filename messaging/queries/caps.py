@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import Count, Q
 
 from campaigns.models import Campaign
-from campaigns.queries import Check, people_of
+from campaigns.queries import PROVIDER_PAGE, Check, people_of
+from contacts.channels import Channel
 from contacts.queries import count_people
 from messaging.models import Message, ProviderSettings
 
 DAY, MONTH = timedelta(days=1), timedelta(days=30)
+FIRST_CAPS = {
+    Channel.EMAIL: {"per_person_day": 0, "per_person_month": 0},
+    Channel.SMS: {"per_person_day": 1, "per_person_month": 6},
+}
+
+
+def provider_name(channel: Channel) -> str:
+    """Return the provider in use, as EMAIL_PROVIDER and SMS_PROVIDER name it."""
+    return str(settings.EMAIL_PROVIDER if channel == Channel.EMAIL else settings.SMS_PROVIDER)
+
+
+def caps_in_use(channel: Channel) -> ProviderSettings:
+    """Return the owner's settings for the provider in use; the first ones where none were saved yet. One query."""
+    key = {"channel": channel, "provider": provider_name(channel)}
+    return ProviderSettings.objects.filter(**key).first() or ProviderSettings(**key, **FIRST_CAPS[channel])
 
 
 def caps_check(campaign: Campaign, caps: ProviderSettings, *, at: datetime) -> Check | None:
@@ -37,4 +54,4 @@ def caps_check(campaign: Campaign, caps: ProviderSettings, *, at: datetime) -> C
         return None
     title = "1 person had" if count == 1 else f"{count:,} people had"
     detail = "Whoever still has when it is sent is left out. The limits are under Provider settings."
-    return Check("warn", f"{title} as many messages lately as one person may get", detail)
+    return Check("warn", f"{title} as many messages lately as one person may get", detail, page=PROVIDER_PAGE)

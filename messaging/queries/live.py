@@ -13,6 +13,7 @@ from contacts.models import Business
 from messaging.models import Message, Tally
 from messaging.queries.counts import Progress, progress
 from messaging.queries.machine import worker_alive
+from messaging.queries.warm_up import Warmth
 from redemptions.models import Offer
 
 TALLY = timedelta(seconds=10)  # of a row of Tally
@@ -24,11 +25,16 @@ Status = Campaign.Status
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """What holds a campaign's provider up: seconds it needs for what is left, and when it is asked again."""
+    """What holds a campaign's provider up: seconds it needs for what is left, and when it is asked again.
+
+    `warm` is the sender's warm-up, and `warm_until` the begin of the day on which the last of what is left may go.
+    """
 
     seconds: float = 0.0
     away_until: datetime | None = None
     full_until: datetime | None = None
+    warm: Warmth | None = None
+    warm_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ def _finish(
 ) -> datetime | None:
     """Return the latest of what the speed, the limits, the spread and the waiting say; None: none of them says."""
     seconds = max(provider.seconds, 60 * left / rate if rate else 0.0, _spread_s(campaign, left))
-    held = [moment for moment in (provider.away_until, provider.full_until) if moment]
+    held = [moment for moment in (provider.away_until, provider.full_until, provider.warm_until) if moment]
     if seconds or held:
         held = [max([at, *held]) + timedelta(seconds=seconds)]
     return max([*held, *([later.last] if later.last else [])], default=None)
@@ -141,6 +147,9 @@ def _waits(campaign: Campaign, provider: Provider, later: _Later, at: datetime) 
         found.append(f"The provider is busy or away: it is asked again at {when(provider.away_until)}.")
     if provider.full_until:
         found.append(f"The provider's limit is reached: it goes on at {when(provider.full_until)}.")
+    if provider.warm:
+        more = "" if provider.warm.left else ". It goes on tomorrow"
+        found.append(f"Warming up {provider.warm.domain}: {provider.warm.words}{more}.")
     if later.held:
         verb = "waits" if later.held == 1 else "wait"
         hours = ", when texts may be sent again" if campaign.channel == "sms" else ""

@@ -9,7 +9,7 @@ from messaging.services.sending import PumpRun, finish_done, pumps_alive, recove
 from messaging.services.settling import leave, retry_failed, send_anyway, settle_unknown
 from messaging.services.starting import next_start, start_due
 from messaging.services.testing import TestRefused, send_test
-from messaging.services.watching import too_often, watch
+from messaging.services.watching import watch
 from messaging.transports import TransportError
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "settle_unknown",
     "start_due",
     "take_back",
-    "too_often",
     "wake",
     "watch",
 ]

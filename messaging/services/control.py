@@ -12,7 +12,8 @@ from django_q.tasks import async_task
 
 from campaigns import services as campaigns
 from campaigns.models import Campaign
-from messaging.models import Heartbeat, Message
+from messaging.models import Click, Heartbeat, Message, ProviderEvent
+from messaging.queries import full_checklist
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -40,8 +41,13 @@ def launch(
     spread_minutes: int = 0,
     by: User | None = None,
 ) -> Campaign:
-    """Freeze a campaign and schedule it. Raises campaigns.services.Blocked and NotPossible."""
-    campaign = campaigns.launch(campaign, at=at, starts_at=starts_at, spread_minutes=spread_minutes, by=by)
+    """Freeze a campaign and schedule it, where nothing on the whole checklist blocks it.
+
+    Raises campaigns.services.Blocked and NotPossible.
+    """
+    campaign = campaigns.launch(
+        campaign, at=at, starts_at=starts_at, spread_minutes=spread_minutes, by=by, checklist=full_checklist
+    )
     wake()
     return campaign
 
@@ -99,6 +105,8 @@ def _free(messages: QuerySet[Message]) -> QuerySet[Message]:
 
 
 def remove_demo() -> None:
-    """Delete the demo campaigns with their messages. The shop's own campaigns keep their counts."""
+    """Delete the demo campaigns with their messages, and what was reported of them. Others keep their counts."""
+    Click.objects.filter(message__campaign__is_demo=True).delete()
+    ProviderEvent.objects.filter(message__campaign__is_demo=True).delete()
     Message.objects.filter(campaign__is_demo=True).delete()
     campaigns.remove_demo_campaigns()

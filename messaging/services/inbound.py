@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -12,10 +12,14 @@ from contacts.fields import keyed_hash
 from contacts.models import Business, ChannelStatus, ConsentEvent, SignupForm, Suppression
 from contacts.queries import derive_states
 from contacts.services import signup, start_again, unsubscribe
+from contacts.services.pausing import pause, resume
 from contacts.texts import Meaning, meaning_of, meaningful_words
 from messaging.models import InboundText
+from messaging.services.reviewing import read_doubts
 
 MAX_BODY = 1600  # Twilio joins parts up to this length
+# To one number: two machines that answer each other would never end. Twilio cuts off at 15 (error 14107).
+MOST_ANSWERS, ANSWERS_WITHIN = 5, timedelta(seconds=30)
 
 
 def receive_text(
@@ -24,7 +28,8 @@ def receive_text(
     """Store a text and do what it asks for; return the answer to send, or nothing.
 
     The same text again, which providers send when they missed our answer, gets the same answer and does nothing.
-    `provider_says` is what the provider itself took it for (`STOP`, `START`, `HELP`) and answered already.
+    `provider_says` is what the provider itself took it for (`STOP`, `START`, `HELP`) and answered already. The words
+    are read all the same: a stop that it did not hear is one.
     """
     index = _index_of(sender)
     with transaction.atomic():
@@ -35,11 +40,11 @@ def receive_text(
         )
         if not is_new:
             return text.answer or ""
-        keywords = _keywords()
-        meaning = _meaning(body, provider_says, keywords)
-        answer, is_done = _act(meaning, text, index, at)
+        meaning = _meaning(body[:MAX_BODY], provider_says, _keywords())
         text.meaning = InboundText.Meaning(meaning.value)
-        text.answer = None if provider_says else (answer or None)
+        answer, is_done = _act(meaning, text, index, at)
+        is_answered = answer and not provider_says and not _is_a_loop(index, at)
+        text.answer = answer if is_answered else None
         text.handled_at = at if is_done else None
         text.save(update_fields=["meaning", "answer", "handled_at"])
     return text.answer or ""
@@ -60,8 +65,14 @@ def _index_of(sender: str) -> bytes:
 
 
 def _meaning(body: str, provider_says: str, keywords: frozenset[str]) -> Meaning:
-    said = provider_says.lower()
-    return Meaning(said) if said in {"stop", "start", "help"} else meaning_of(body, keywords=keywords)
+    said, heard = provider_says.lower(), meaning_of(body, keywords=keywords)
+    return Meaning(said) if said in {"stop", "start", "help"} and heard != Meaning.STOP else heard
+
+
+def _is_a_loop(index: bytes, at: datetime) -> bool:
+    """Whether this number got as many answers in the last half minute as no person asks for."""
+    lately = InboundText.objects.filter(sender_index=index, answer__isnull=False, received_at__gt=at - ANSWERS_WITHIN)
+    return lately.count() >= MOST_ANSWERS
 
 
 def _act(meaning: Meaning, text: InboundText, index: bytes, at: datetime) -> tuple[str, bool]:
@@ -74,6 +85,8 @@ def _act(meaning: Meaning, text: InboundText, index: bytes, at: datetime) -> tup
         return _join(text, index, at)
     if meaning == Meaning.HELP:
         return _help(), True
+    if meaning == Meaning.DOUBT:
+        pause(channel=Channel.SMS, address_index=index, because=f"text {text.pk}", at=at)
     return "", False
 
 
@@ -87,17 +100,27 @@ def _stop(text: InboundText, index: bytes, at: datetime) -> str:
         reason=Suppression.Reason.STOPPED,
         reference=f"text {text.pk}",
     )
+    resume(channel=Channel.SMS, address_index=index, because=f"text {text.pk}: stop", at=at)  # the stop is clearer
+    read_doubts(index, at=at)
     return ""
 
 
 def _start(text: InboundText, index: bytes, at: datetime) -> tuple[str, bool]:
-    """Confirm what the number was asked, or take back its own STOP. Otherwise somebody should read it."""
+    """Confirm what the number was asked, or take back its own STOP. Otherwise somebody should read it.
+
+    START is clearer than what the person wrote before, and ends the pause for that. YES may answer anything.
+    """
+    resumed = "yes" not in meaningful_words(text.body) and resume(
+        channel=Channel.SMS, address_index=index, because=f"text {text.pk}: start", at=at
+    )
+    if resumed:
+        read_doubts(index, at=at)
     if joined := signup.confirm_by_text(address_index=index, at=at):
         gift = signup.welcome(joined, at=at)
         present = f" {sms.fold(gift.title)}: {gift.url}" if gift else ""
         return f"{_shop()}: Thanks, you are on the list.{present} Reply STOP to end, HELP for help.", True
     lifted = start_again(address_index=index, at=at, wording=f"Texted: {text.body[:40]}")
-    return "", lifted and derive_states(Channel.SMS, [index])[index].state == ChannelStatus.SUBSCRIBED
+    return "", (lifted or resumed) and derive_states(Channel.SMS, [index])[index].state == ChannelStatus.SUBSCRIBED
 
 
 def _join(text: InboundText, index: bytes, at: datetime) -> tuple[str, bool]:

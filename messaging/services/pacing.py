@@ -19,17 +19,14 @@ from campaigns.models import Campaign
 from contacts.channels import Channel
 from messaging import rates
 from messaging.models import Pace, ProviderSettings
+from messaging.queries.caps import FIRST_CAPS
+from messaging.queries.caps import provider_name as provider_name
 from messaging.rates import Limits, Slots, State
 
 T = TypeVar("T")
 
 AHEAD_S = 0.5  # how far ahead slots are given, and so the longest a message waits between hand-over and call
 SPREAD_CATCH_UP_S = 60.0  # the worker calls once a minute where nothing else wakes it
-
-FIRST_CAPS = {
-    Channel.EMAIL: {"per_person_day": 0, "per_person_month": 0},
-    Channel.SMS: {"per_person_day": 1, "per_person_month": 6},
-}
 
 
 class Pause(NamedTuple):
@@ -48,11 +45,6 @@ class Reading(NamedTuple):
 
 
 # --- Which provider, and what it allows -------------------------------------------------------------------------------
-
-
-def provider_name(channel: Channel) -> str:
-    """Return the provider in use, as EMAIL_PROVIDER and SMS_PROVIDER name it."""
-    return str(settings.EMAIL_PROVIDER if channel == Channel.EMAIL else settings.SMS_PROVIDER)
 
 
 def provider_key(channel: Channel) -> str:

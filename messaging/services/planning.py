@@ -31,7 +31,7 @@ from campaigns.services import NotPossible
 from contacts.models import Contact
 from contacts.stopping import asked_to_stop
 from messaging.models import Message
-from messaging.services import control
+from messaging.services import control, warming
 from messaging.services.starting import start_due
 from redemptions.services import issue_codes
 
@@ -113,6 +113,7 @@ def _plan_chunk(campaign_id: int, at: datetime) -> int:
         chosen = list(people.order_by("pk").values_list("pk", flat=True))
         if chosen:
             _make_rows(campaign, chosen, at)
+            warming.put_in_order(campaign, chosen, start=campaign.starts_at or at)
         if last is None:
             campaign.planned_at = at
         campaign.plan_position = last or max([campaign.plan_position, *chosen])

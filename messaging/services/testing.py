@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Variant
 from campaigns.queries import SAMPLE, person_of, variant_of
 from contacts.channels import Channel, deliverable, normalise
 from contacts.fields import keyed_hash
@@ -16,6 +16,8 @@ from messaging.transports import transport_for
 from redemptions.services import issue_test_code
 
 TURN_S = 5.0  # somebody waits for the page
+PLAIN_SUBJECT = "This is how your messages arrive"
+PLAIN_WORDS = "It works: this came the way your campaigns will."
 
 
 class TestRefused(Exception):
@@ -29,16 +31,29 @@ def send_test(campaign: Campaign, *, to: str) -> str:
 
     Raises AddressError, TestRefused, campaigns.rendering.ContentError, messaging.transports.TransportError.
     """
+    return _send(campaign, variant_of(campaign), to)
+
+
+def send_plain_test(channel: Channel, *, to: str) -> str:
+    """Send a few words of the product's own to one address, as a campaign's would travel. As `send_test`."""
+    campaign = Campaign(name="Test", channel=channel)
+    return _send(campaign, Variant(campaign=campaign, subject=PLAIN_SUBJECT, body=PLAIN_WORDS), to)
+
+
+def _send(campaign: Campaign, variant: Variant, to: str) -> str:
     channel = Channel(campaign.channel)
     normal = normalise(channel, to)
     index = keyed_hash(channel.value, normal)
     if derive_states(channel, [index])[index].state in KEPT_AWAY:
         raise TestRefused("This address has unsubscribed or cannot be reached; tests do not go there either.")
+    business = Business.load()
+    if channel == Channel.EMAIL and not business.from_email:
+        raise TestRefused("There is no sender address yet. Set it under Business.")
     contact = Contact.objects.with_address(channel, index).first()
     reference = uuid.uuid4()
-    outbound = Composer(Business.load()).compose(
+    outbound = Composer(business).compose(
         campaign=campaign,
-        variant=variant_of(campaign),
+        variant=variant,
         person=person_of(contact) if contact else SAMPLE,
         to=deliverable(to) if channel == Channel.EMAIL else normal,
         address_index=index,

@@ -63,11 +63,18 @@ class OutboundEmail:
 
 @dataclass(frozen=True, slots=True)
 class OutboundText:
-    """One text to one person; `to` in E.164."""
+    """One text to one person; `to` in E.164.
+
+    `open_until_s`, of `time.monotonic`, is when the hours end in which this person may be texted: the provider is asked
+    to give up before. None: there are no such hours, since the person asked for it. `is_tracked`: there is a row in
+    which to note what becomes of it, so the provider is asked to report that.
+    """
 
     reference: str
     to: str
     text: str
+    open_until_s: float | None = None
+    is_tracked: bool = False
 
 
 Outbound = OutboundEmail | OutboundText

@@ -13,8 +13,10 @@ from messaging.transports import sendgrid
 from messaging.transports.base import MergedEmail, OneByOne, Outbound, OutboundEmail, Outcome, TransportError
 
 QR_CID = "coupon-qr@inline"
-API_PROVIDERS = frozenset({"sendgrid", "ses"})  # they keep our reference as metadata, and name the mail themselves
-SWITCHES_TRACKING = frozenset({"sendgrid"})  # with SES, links and opens are tracked by the account's own settings
+# They keep our reference as metadata, and name the mail themselves.
+API_PROVIDERS = frozenset({"brevo", "mailgun", "postmark", "resend", "sendgrid", "ses"})
+# With the others, links and opens are tracked by the settings of the account or the domain.
+SWITCHES_TRACKING = frozenset({"mailgun", "postmark", "sendgrid"})
 BATCH_LIMITS = {"sendgrid": sendgrid.BATCH_LIMIT}
 
 

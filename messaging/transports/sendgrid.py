@@ -24,7 +24,7 @@ Payload = with_quick_addresses(sendgrid.SendGridPayload)
 
 
 class Backend(sendgrid.EmailBackend):  # type: ignore[misc]  # Anymail carries no types
-    """Anymail's backend; what is sent is Anymail's to the byte, and our connection takes a fraction of the time of requests."""
+    """Anymail's backend; what is sent is Anymail's to the byte, over a connection that costs a fraction of requests."""
 
     session: KeptOpen | None
 

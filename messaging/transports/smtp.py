@@ -12,6 +12,8 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend
 
+from messaging.bounces import judge
+from messaging.incoming import Verdict
 from messaging.transports.base import Outcome, TransportError
 from messaging.transports.http import not_connected
 
@@ -74,6 +76,10 @@ class Backend(EmailBackend):
             self.connection = self._partial_connection = None
 
     def _send(self, email_message: EmailMessage) -> bool:
+        if settings.BOUNCE_ADDRESS:
+            # The envelope's sender alone, to which bounces go; the reader sees the other.
+            email_message.extra_headers.setdefault("From", email_message.from_email)
+            email_message.from_email = settings.BOUNCE_ADDRESS
         was_used, self.connection.is_used, self.connection.content_begun = self.connection.is_used, True, False
         try:
             return bool(super()._send(email_message))  # type: ignore[misc]  # Django's only place for it
@@ -116,13 +122,22 @@ def from_opening(error: Exception) -> TransportError:
 def from_smtp_error(error: Exception, *, content_begun: bool = True) -> TransportError:
     """Sort what an SMTP server said, or that it hung up."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        code = min((code for code, _ in error.recipients.values()), default=550)
-        return TransportError(_milder(code, Outcome.RETRY, Outcome.REFUSED), f"smtp {code}")
+        code, said = min(error.recipients.values(), default=(550, b""))
+        return _refused(code, said)
     if isinstance(error, FOR_EVERYBODY):
         return TransportError(_milder(error.smtp_code, Outcome.BUSY, Outcome.STOP), _code(error))
     if isinstance(error, smtplib.SMTPDataError) and 400 <= error.smtp_code < 600:
-        return TransportError(_milder(error.smtp_code, Outcome.RETRY, Outcome.REFUSED), _code(error))
+        return _refused(error.smtp_code, error.smtp_error)
     return TransportError(Outcome.UNKNOWN if content_begun else Outcome.BUSY, _code(error))
+
+
+def _refused(code: int, said: bytes | str) -> TransportError:
+    """Return what a server's word about this one person means; one who does not exist is not tried again, ever."""
+    text = said.decode(errors="replace") if isinstance(said, bytes) else said
+    is_hard = code >= 500 and judge(reply=code, diagnostic=text).verdict == Verdict.HARD
+    return TransportError(
+        _milder(code, Outcome.RETRY, Outcome.REFUSED), f"smtp {code}", suppress="bounced" if is_hard else ""
+    )
 
 
 def _milder(code: int, for_now: Outcome, for_good: Outcome) -> Outcome:

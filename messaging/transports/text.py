@@ -3,31 +3,47 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.conf import settings
+from django.urls import reverse
 from twilio.base.exceptions import TwilioException
 from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 from urllib3.util import make_headers
 
+from messaging.incoming import Incoming
+from messaging.texts import Fault, fault_of
 from messaging.transports.base import OneByOne, Outbound, OutboundText, Outcome, Transport, TransportError
 from messaging.transports.http import TOO_MANY, KeptOpen, refusal
 from messaging.transports.outbox import OutboxTextTransport
+from messaging.transports.twilio_reports import report
 
 TWILIO_BASE = "https://api.twilio.com"
 
-# https://www.twilio.com/docs/api/errors
-OPTED_OUT_CODE = 21610  # the person texted STOP to Twilio, which keeps a list of its own
-INVALID_CODES = frozenset({21211, 21214, 21217, 21401, 21604, 21614, 21635})
-REFUSED_CODES = frozenset({21408, 21612})
-STOP_CODES = frozenset({20003, 20404, 21603, 21606, 21602, 21617, 21618, 21620, 21703, 21704, 21705})
-BUSY_CODES = frozenset({20429, 21611})  # too many requests; too many texts that wait for this sender
+# What a refused hand-over means: the outcome, and why the number is not tried again.
+REFUSALS = {
+    Fault.OPTED_OUT: (Outcome.REFUSED, "stopped"),
+    Fault.INVALID: (Outcome.REFUSED, "invalid"),
+    Fault.UNREACHABLE: (Outcome.REFUSED, ""),
+    Fault.BLOCKED: (Outcome.REFUSED, ""),
+    Fault.ELSEWHERE: (Outcome.REFUSED, ""),
+    Fault.CONTENT: (Outcome.STOP, ""),
+    Fault.ACCOUNT: (Outcome.STOP, ""),
+    Fault.SENDER: (Outcome.STOP, ""),
+    Fault.BUSY: (Outcome.BUSY, ""),
+    Fault.EXPIRED: (Outcome.RETRY, ""),
+}
 
+LONGEST_VALIDITY_S = 36_000  # Twilio's own limit, and how long it lets a text wait at most
+ARRIVES_WITHIN_S = 60  # after Twilio lets go of it
+NOT_FOUND = "twilio 404"
 LOOK_UP_LIMIT = 20  # texts to one number, the newest first
 CLOCKS_DIFFER = timedelta(minutes=1)
 CREATED_WITHIN = timedelta(minutes=5)  # of the hand-over; longer than any request may take
@@ -97,10 +113,9 @@ class TwilioTransport(OneByOne):
     def send(self, outbound: Outbound) -> str:
         """Hand one text over; return its SID."""
         assert isinstance(outbound, OutboundText)
+        asked = {**self._sender, **_validity(outbound), **_report(outbound)}
         try:
-            message = self._client.messages.create(
-                to=outbound.to, body=outbound.text, smart_encoded=True, **self._sender
-            )
+            message = self._client.messages.create(to=outbound.to, body=outbound.text, smart_encoded=True, **asked)
         except TwilioException as error:
             raise from_twilio_error(error) from None  # its text may hold the number
         except json.JSONDecodeError as error:
@@ -122,6 +137,19 @@ class TwilioTransport(OneByOne):
                     return str(message.sid)
         return None
 
+    def ask(self, provider_id: str, *, reference: UUID, at: datetime) -> Incoming | None:
+        """Ask what became of a text by its SID; None: Twilio does not know it any more. Raises TransportError."""
+        try:
+            message = self._client.messages(provider_id).fetch()
+        except TransportError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+        except (TwilioException, json.JSONDecodeError) as error:
+            raise TransportError(Outcome.UNKNOWN, type(error).__name__) from None
+        known = {"status": str(message.status or ""), "code": str(message.error_code or "")}
+        return report(sid=provider_id, to=message.to or "", reference=reference, at=at, payload=known, **known)
+
     def _listed(self, to: str, narrowed: dict[str, datetime]) -> list[Any]:
         try:
             return list(self._client.messages.list(to=to, limit=LOOK_UP_LIMIT, page_size=LOOK_UP_LIMIT, **narrowed))
@@ -138,21 +166,43 @@ def _is_it(message: Any, outbound: OutboundText, since: datetime) -> bool:
     )
 
 
+def _validity(outbound: OutboundText) -> dict[str, int]:
+    """Let the text die in Twilio's queue before quiet hours begin. Raises TransportError where they are upon us.
+
+    How long is measured here, right before the call: the way from composing may have been long.
+    """
+    if outbound.open_until_s is None:
+        return {}
+    left_s = int(outbound.open_until_s - time.monotonic()) - ARRIVES_WITHIN_S
+    if left_s < 1:
+        raise TransportError(Outcome.RETRY, "quiet hours begin")
+    return {"validity_period": min(LONGEST_VALIDITY_S, left_s)}
+
+
+def _report(outbound: OutboundText) -> dict[str, str]:
+    """Say where to report to; the address names the message, which the report finds though no answer came.
+
+    Twilio refuses the whole text for an address it cannot reach, and over plain http others could read the number in
+    the report: without https there are no reports. A server that plays Twilio reaches this machine.
+    """
+    if not outbound.is_tracked or not (settings.IS_HTTPS or settings.TWILIO_API_URL):
+        return {}
+    path = reverse("twilio-status", args=[outbound.reference])
+    return {"status_callback": f"{settings.PUBLIC_BASE_URL}{path}"}
+
+
 def from_twilio_error(error: TwilioException) -> TransportError:
     """Sort a refusal by its code; `TwilioServiceException` is no `TwilioRestException`, but both carry these two."""
     code, status = getattr(error, "code", None) or 0, getattr(error, "status", None) or 0
-    if code == OPTED_OUT_CODE:
-        return TransportError(Outcome.REFUSED, f"twilio {code}", suppress="stopped")
-    if code in INVALID_CODES:
-        return TransportError(Outcome.REFUSED, f"twilio {code}", suppress="invalid")
-    if code in REFUSED_CODES:
-        return TransportError(Outcome.REFUSED, f"twilio {code}")
-    return TransportError(_outcome_of(code, status), f"twilio {code or status}")
+    fault = fault_of(code)
+    outcome, suppress = REFUSALS[fault] if fault else (_outcome_of(status), "")
+    return TransportError(outcome, f"twilio {code or status}", suppress=suppress)
 
 
-def _outcome_of(code: int, status: int) -> Outcome:
-    if code in STOP_CODES or status in {401, 403, 404}:
+def _outcome_of(status: int) -> Outcome:
+    """Sort a refusal whose code says nothing."""
+    if status in {401, 403, 404}:
         return Outcome.STOP
-    if code in BUSY_CODES or status == TOO_MANY:
+    if status == TOO_MANY:
         return Outcome.BUSY
     return Outcome.REFUSED if 400 <= status < 500 else Outcome.UNKNOWN

@@ -19,6 +19,7 @@ from contacts.channels import Channel
 from contacts.models import ConsentEvent, Contact
 from contacts.services import unsubscribe
 from messaging.models import Heartbeat, Message, ProviderSettings
+from messaging.services import facts
 from messaging.services.settling import settle_unknown
 from messaging.services.starting import start_due
 from tests.admin.conftest import add_contact, staff_client, write_draft
@@ -384,3 +385,15 @@ def test_says_how_many_had_enough_already(going, people, admin_client):
     # accepted, handed over, unknown; the one that failed got nothing
     assert "3 people had as many messages lately as one person may get" in page
     assert Contact.objects.count() == 6
+
+
+def test_the_page_says_what_guests_and_providers_hold_against_a_campaign(admin_client, going):
+    facts.note(f"alarm.campaign.{going.pk}", False, {"words": "12 of 200 mails came back."}, at=timezone.now())
+    page = reverse("admin:campaigns_campaign_change", args=[going.pk])
+
+    assert "12 of 200 mails came back." in admin_client.get(page).content.decode()
+    Campaign.objects.filter(pk=going.pk).update(status="paused", pause_reason="15 of 200 mails came back.")
+
+    text = admin_client.get(page).content.decode()
+    assert "15 of 200 mails came back." in text
+    assert "12 of 200" not in text

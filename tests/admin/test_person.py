@@ -16,7 +16,7 @@ from contacts.channels import Channel
 from contacts.fields import keyed_hash
 from contacts.models import AuditEvent, ChannelStatus, ConsentEvent, Contact, Import, ImportEntry, Suppression
 from contacts.services import note_redeemed, suppress
-from messaging.models import InboundText, Message, ProviderEvent
+from messaging.models import Click, InboundText, Message
 from redemptions.models import Scan
 from tests.admin.conftest import LAUNCHED, add_contact, staff_client
 
@@ -130,14 +130,7 @@ def test_tells_everything_that_happened_newest_first(shop, admin_client):
         reason=Message.Reason.UNSUBSCRIBED,
         status_at=LAUNCHED + timedelta(days=1),
     )
-    ProviderEvent.objects.create(
-        provider="sendgrid",
-        event_key="c",
-        event_type="clicked",
-        message=message,
-        payload="{}",
-        occurred_at=LAUNCHED + timedelta(hours=1),
-    )
+    Click.objects.create(message=message, at=LAUNCHED + timedelta(hours=1))
     InboundText.objects.update(sender_index=shop.maria.phone_index, received_at=LAUNCHED + timedelta(hours=3))
     scan = Scan.objects.get()
     Scan.objects.create(
@@ -192,14 +185,7 @@ def test_asks_as_many_questions_for_a_long_story_as_for_a_short_one(shop, admin_
         message = Message.objects.create(
             campaign=campaign, variant=variant, contact=shop.maria, channel=Channel.EMAIL, status="accepted"
         )
-        ProviderEvent.objects.create(
-            provider="x",
-            event_key=str(number),
-            event_type="clicked",
-            message=message,
-            payload="{}",
-            occurred_at=LAUNCHED,
-        )
+        Click.objects.create(message=message, at=LAUNCHED)
         record = Import.objects.create(file_name="x.csv", file_sha256="0")
         ImportEntry.objects.create(run=record, contact=shop.maria, kind="unchanged")
 

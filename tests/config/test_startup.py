@@ -7,7 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from encrypted_model_fields import fields as library
 
-from config.checks import rates_are_those_of_the_environment, refuse_wrong_keys
+from config.checks import rates_are_those_of_the_environment, refuse_wrong_keys, webhook_can_be_believed
 from messaging.models import Heartbeat, ProviderSettings
 from messaging.services.control import beat
 
@@ -91,3 +91,25 @@ def test_warns_where_a_rate_of_the_environment_does_not_count_any_more(settings,
     warnings = rates_are_those_of_the_environment()
 
     assert [warning.id for warning in warnings] == ["config.W002"] * warned
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("provider", "known", "warned"),
+    [
+        ("outbox", {}, False),
+        ("smtp", {}, False),
+        ("sendgrid", {}, True),
+        ("sendgrid", {"WEBHOOK_SECRET": ["regulars:word"]}, False),
+        ("sendgrid", {"SENDGRID_TRACKING_WEBHOOK_VERIFICATION_KEY": ["key"]}, False),
+        ("ses", {"WEBHOOK_SECRET": ["regulars:word"]}, True),
+        ("ses", {"AWS_SNS_TOPIC_ARNS": ["arn:aws:sns:us-east-1:123456789012:name"]}, False),
+        ("brevo", {"MAILGUN_WEBHOOK_SIGNING_KEY": ["key"]}, True),
+    ],
+)
+def test_warns_where_the_webhook_of_the_provider_refuses_everybody(settings, provider, known, warned):
+    settings.EMAIL_PROVIDER = provider
+    for name, value in known.items():
+        setattr(settings, name, value)
+
+    assert [warning.id for warning in webhook_can_be_believed()] == ["config.W003"] * warned

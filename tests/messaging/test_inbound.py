@@ -6,17 +6,15 @@ from urllib.parse import urlencode
 import pytest
 from django.http import QueryDict
 from django.test import RequestFactory
-from hypothesis import given
-from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
 from contacts.channels import Channel
 from contacts.fields import keyed_hash
 from contacts.models import ChannelStatus, Confirmation, ConsentEvent, Contact, SignupForm, Suppression
-from contacts.services import record_consent, suppress, unsubscribe
-from contacts.texts import Meaning, meaning_of
-from messaging.models import InboundText
+from contacts.services import block, record_consent, suppress, unsubscribe
+from messaging.models import Fact, InboundText
 from messaging.services import confirm_due, receive_text
+from messaging.services.inbound import MOST_ANSWERS
 from messaging.webhooks.twilio import MAX_BYTES, is_signed
 from redemptions.models import WelcomeDeal
 from tests.messaging.conftest import NOON
@@ -173,56 +171,14 @@ def test_counts_fields_that_come_twice(twilio):
     assert is_signed(request)
 
 
-# --- What a text means ---
+def test_notes_good_calls_and_bad_ones(client, twilio, maria):
+    post(client, "Hello", signature="x")
+    assert Fact.objects.get(pk="webhook.twilio").is_good is False
 
-STOPS = [
-    "STOP",
-    "stop",
-    "Stop.",
-    " STOP please",
-    "stop!!!",
-    "Please stop",
-    "quit",
-    "End",
-    "revoke",
-    "opt out",
-    "OPT-OUT",
-    "cancel",
-    "Unsubscribe me",
-    "STOPALL",
-    "stop all",
-    "Stop texting me",
-    "“Stop”",
-    "stop\n",
-    "STOP 🙏",
-    "ok stop thanks",
-]
+    post(client, "Hello")
 
-
-@pytest.mark.parametrize("body", STOPS)
-def test_hears_a_stop_however_it_is_written(body):
-    assert meaning_of(body) == Meaning.STOP
-
-
-@pytest.mark.parametrize(
-    "body",
-    ["Can I stop by at 5?", "don't stop", "yes, stop", "The end is near", "", "👍", "thanks", "join us", "stopping"],
-)
-def test_leaves_the_rest_to_a_person(body):
-    assert meaning_of(body, keywords=frozenset({"join"})) == Meaning.REVIEW
-
-
-@pytest.mark.parametrize(
-    ("body", "meaning"),
-    [("Yes!", "start"), ("START", "start"), ("Help", "help"), ("info please", "help"), (" join. ", "join")],
-)
-def test_hears_the_other_words(body, meaning):
-    assert meaning_of(body, keywords=frozenset({"join"})) == meaning
-
-
-@given(st.text())
-def test_never_fails_to_read_a_text(body):
-    assert meaning_of(body) in Meaning
+    fact = Fact.objects.get(pk="webhook.twilio")
+    assert (fact.is_good, fact.detail) == (True, {})
 
 
 # --- What is done ---
@@ -250,6 +206,102 @@ def test_hears_what_twilio_took_it_for(maria):
     receive("no mas", provider_says="STOP")
 
     assert status() == ChannelStatus.UNSUBSCRIBED
+
+
+def test_hears_a_stop_that_twilio_took_for_something_else(maria):
+    receive("please stop texting me", provider_says="HELP")
+
+    assert status() == ChannelStatus.UNSUBSCRIBED
+
+
+@pytest.mark.parametrize("body", ["Please stop texting me", "wrong number", "no me manden más mensajes", "no more"])
+def test_hears_a_stop_in_plain_words_at_once(client, twilio, maria, body):
+    answer = post(client, body)
+
+    assert answer.content.decode().endswith("<Response />")
+    assert status() == ChannelStatus.UNSUBSCRIBED
+    text = InboundText.objects.get()
+    assert (text.meaning, text.handled_at is None) == (InboundText.Meaning.STOP, False)
+    assert maria.consent_events.get(action=ConsentEvent.Action.REVOKED).reference == f"text {text.pk}"
+
+
+def test_an_unknown_number_may_say_it_in_plain_words_too(db):
+    receive("Remove me from your list!")
+
+    (suppression,) = Suppression.objects.filter(lifted_at=None)
+    assert (suppression.address_index, suppression.reason) == (INDEX, Suppression.Reason.STOPPED)
+
+
+def pauses():
+    return Suppression.objects.filter(reason=Suppression.Reason.MANUAL, lifted_at=None)
+
+
+def test_a_doubtful_text_pauses_the_person_until_it_is_read(maria):
+    assert receive("Can I stop by at 5?") == ""
+
+    text = InboundText.objects.get()
+    assert (text.meaning, text.handled_at) == (InboundText.Meaning.DOUBT, None)
+    assert status() == ChannelStatus.SUPPRESSED
+    assert pauses().get().source == f"text {text.pk} waits to be read"
+    assert not maria.consent_events.filter(action=ConsentEvent.Action.REVOKED).exists()
+
+
+def test_a_doubtful_text_of_an_unknown_number_pauses_it_too(db):
+    receive("How do I cancel my reservation?")
+
+    assert pauses().get().address_index == INDEX
+
+
+def test_a_second_doubt_adds_no_second_pause(maria):
+    receive("Can I stop by at 5?")
+    receive("Or at the end of the day?", sid="SM2")
+
+    assert pauses().count() == 1
+
+
+def test_start_ends_the_pause(maria):
+    receive("When does this end?")
+    receive("START", sid="SM2", at=NOON + timedelta(minutes=1))
+
+    assert status() == ChannelStatus.SUBSCRIBED
+    assert not InboundText.objects.filter(handled_at=None).exists()
+
+
+def test_yes_ends_no_pause_as_it_may_answer_anything(maria):
+    receive("too many texts")
+    receive("Yes", sid="SM2", at=NOON + timedelta(minutes=1))
+
+    assert status() == ChannelStatus.SUPPRESSED
+    assert InboundText.objects.filter(handled_at=None).count() == 2
+
+
+def test_start_ends_no_block_of_the_shop(maria):
+    block(channel=Channel.SMS, address_index=INDEX, reason="Rude to the staff.", at=NOON - timedelta(days=1))
+    receive("When does this end?")
+    receive("START", sid="SM2", at=NOON + timedelta(minutes=1))
+
+    assert status() == ChannelStatus.SUPPRESSED
+
+
+def test_start_ends_the_pause_of_nobody_who_had_not_agreed(db):
+    contact = Contact.objects.create(phone=NUMBER)
+    receive("When does this end?")
+    receive("START", sid="SM2", at=NOON + timedelta(minutes=1))
+
+    contact.refresh_from_db()
+    assert contact.sms_status == ChannelStatus.NONE
+    assert InboundText.objects.get(provider_id="SM2").handled_at is None
+
+
+def test_a_stop_takes_the_place_of_a_pause(maria):
+    receive("Can I stop by at 5?")
+    receive("STOP", sid="SM2", at=NOON + timedelta(minutes=1))
+
+    assert [block.reason for block in Suppression.objects.filter(lifted_at=None)] == [Suppression.Reason.STOPPED]
+    assert not InboundText.objects.filter(handled_at=None).exists()
+
+    receive("START", sid="SM3", at=NOON + timedelta(minutes=2))
+    assert status() == ChannelStatus.SUBSCRIBED
 
 
 def test_start_lifts_the_persons_own_stop(maria):
@@ -346,6 +398,14 @@ def test_says_who_it_is_and_how_to_stop(db):
     assert "STOP" in answer
     assert "hello@corner-bar.example" in answer
     assert receive("HELP", sid="SM2", provider_says="HELP") == ""
+
+
+def test_answers_one_number_so_often_and_no_more(db):
+    answers = [receive("HELP", sid=f"SM{number}", at=NOON + timedelta(seconds=number)) for number in range(20)]
+
+    assert [bool(answer) for answer in answers] == [True] * MOST_ANSWERS + [False] * (20 - MOST_ANSWERS)
+    assert receive("HELP", sid="other", sender="+12175550124", at=NOON + timedelta(seconds=20))
+    assert receive("HELP", sid="later", at=NOON + timedelta(minutes=1))
 
 
 def test_the_same_text_twice_is_answered_the_same_and_done_once(client, twilio, form, outbox):

@@ -7,10 +7,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from campaigns.models import Campaign
+from contacts.channels import Channel
 from messaging import rates
 from messaging.models import Heartbeat, Pace, ProviderSettings, Tally
-from messaging.queries import Provider, caps_check, live
-from messaging.services.watching import too_often, watch
+from messaging.queries import Provider, caps_check, caps_in_use, live
+from messaging.services.watching import watch
 from redemptions.services import pause_offer
 from tests.messaging.ledger import add, begun
 
@@ -190,7 +191,7 @@ def test_tells_of_a_limit_that_is_used_up(campaign, at):
 def test_texts_have_a_limit_of_their_own_by_default(guests, sms_campaign, at):
     add(begun(sms_campaign, at=at - HOUR), guests[0], "accepted", at=at - HOUR)
 
-    assert too_often(sms_campaign, at=at).title.startswith("1 person had")
+    assert caps_check(sms_campaign, caps_in_use(Channel.SMS), at=at).title.startswith("1 person had")
 
 
 # --- Caps ---

@@ -1,13 +1,17 @@
 """The real transports against a real server on this machine that behaves, and misbehaves, like the provider."""
 
+import gzip
 import json
 import smtplib
 import socket
+import socketserver
 import ssl
 import threading
 import uuid
+import zlib
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -307,6 +311,63 @@ class TestConnection:
         assert asked[0].startswith(b"CONNECT provider.example:443 ")
         assert b"SG.key" not in asked[0]
 
+    def test_keeps_a_tunnel_open_and_digs_a_new_one_where_it_was_closed(self, sendgrid, certificate, monkeypatch):
+        context, path = certificate
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+        with provider(tls=context) as server, tunnels() as (proxy_url, asked):
+            monkeypatch.setenv("HTTPS_PROXY", proxy_url.replace("//", "//user:pass@"))
+            monkeypatch.setenv("NO_PROXY", "elsewhere.example")
+            sendgrid(server.url)
+            with transport_for(Channel.EMAIL) as transport:
+                transport.send(MAIL)
+                transport.send(MAIL)
+                session_of(transport).close()
+                transport.send(MAIL)
+
+        assert (len(server.received), server.connections, len(asked)) == (3, 2, 2)
+        for head in asked:
+            assert head.startswith(f"CONNECT {server.url.removeprefix('https://')} ".encode())
+            assert b"basic dxnlcjpwyxnz" in head.lower()
+        assert not any("proxy-authorization" in {name.lower() for name in one.headers} for one in server.received)
+
+    def test_writes_head_and_body_at_once(self, sendgrid):
+        with provider() as server:
+            sendgrid(server.url)
+            with transport_for(Channel.EMAIL) as transport:
+                transport.send(MAIL)
+                connection = session_of(transport)._connection
+                connection.sock = watched = Watched(connection.sock)
+                transport.send(MAIL)
+
+        head, _, body = watched.writes[0].partition(b"\r\n\r\n")
+        assert len(watched.writes) == 1
+        assert head.startswith(b"POST /v3/mail/send HTTP/1.1\r\n")
+        assert len(body) == len(server.received[1].body) > 0
+
+    def test_says_who_asks(self, sendgrid):
+        with provider() as server:
+            sendgrid(server.url)
+            with transport_for(Channel.EMAIL) as transport:
+                transport.send(MAIL)
+
+        assert {name.lower(): value for name, value in server.received[0].headers.items()}["user-agent"] == "regulars"
+
+    @pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+    def test_reads_an_answer_that_is_compressed_though_nobody_asked_for_it(self, twilio, coding, pack):
+        status, headers, body = CREATED
+        with provider((status, headers | {"Content-Encoding": coding}, pack(body))) as server:
+            twilio(server.url)
+            with transport_for(Channel.SMS) as transport:
+                assert transport.send(TEXT) == "SM123"
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+    def test_an_answer_that_cannot_be_unpacked_leaves_it_open(self, twilio, coding):
+        status, headers, body = CREATED
+        with provider((status, headers | {"Content-Encoding": coding}, body)) as server:
+            twilio(server.url)
+
+            assert outcome_of(Channel.SMS, TEXT) == Outcome.UNKNOWN
+
     def test_threads_have_a_connection_each(self, sendgrid):
         def send() -> None:
             with transport_for(Channel.EMAIL) as transport:
@@ -345,11 +406,59 @@ class TestConnection:
         assert 85 <= retry_after_s({"Retry-After": header}) <= 91
 
 
+def session_of(transport):
+    return transport._backend.session
+
+
 def wait_until_closed(transport) -> None:
     """Wait for the server's goodbye, which comes a moment after its answer."""
-    connection = transport._backend.session._connection
+    connection = session_of(transport)._connection
     connection.sock.settimeout(5)
     assert connection.sock.recv(1, socket.MSG_PEEK) == b""
+
+
+class Watched:
+    """A socket that remembers what is written."""
+
+    def __init__(self, sock):
+        self._sock, self.writes = sock, []
+
+    def __getattr__(self, name):
+        return getattr(self._sock, name)
+
+    def sendall(self, data):
+        self.writes.append(bytes(data))
+        self._sock.sendall(data)
+
+
+@contextmanager
+def tunnels() -> Iterator[tuple[str, list[bytes]]]:
+    """A proxy that lets through whatever CONNECT asks for; yield its address, and what it was asked."""
+    asked: list[bytes] = []
+
+    class Tunnel(socketserver.BaseRequestHandler):
+        def handle(self):
+            asked.append(self.request.recv(4096))
+            host, port = asked[-1].split()[1].decode().split(":")
+            with socket.create_connection((host, int(port)), timeout=5) as there:
+                self.request.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                back = threading.Thread(target=self.pass_on, args=(there, self.request))
+                back.start()
+                self.pass_on(self.request, there)
+                back.join(5)
+
+        def pass_on(self, source, target):
+            with suppress(OSError):
+                while data := source.recv(65536):
+                    target.sendall(data)
+                target.shutdown(socket.SHUT_WR)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{proxy.server_address[1]}", asked
+        proxy.shutdown()
+        thread.join()
 
 
 class TestSendGrid:
@@ -372,13 +481,30 @@ class TestSendGrid:
         assert payload["custom_args"]["message"] == MAIL.reference
         assert payload["tracking_settings"] == {"click_tracking": {"enable": False}, "open_tracking": {"enable": False}}
 
-    def test_sends_anymails_bytes(self, sendgrid, monkeypatch):
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {},
+            {"to": "Maria.O-Neil+lunch_1@Mail.Example.ORG"},
+            {"to": "o'neil@example.org"},
+            {"to": '"maria kim"@example.org'},
+            {"to": "maria@xn--bcher-kva.example"},
+            {"to": "maría@example.org"},
+            {"to": "Maria Kim <maria@example.org>"},
+            {"to": "maria@localhost"},
+            {"reply_to": "boss@corner-bar.example"},
+            {"from_email": '"Bar, The \\"Corner\\"" <hello@corner-bar.example>'},
+        ],
+        ids=str,
+    )
+    def test_sends_anymails_bytes(self, sendgrid, monkeypatch, changes):
+        mail = replace(MAIL, **changes)
         monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=7))
         with provider() as server:
             sendgrid(server.url)
             with transport_for(Channel.EMAIL) as transport:
-                assert transport.send(MAIL) == str(uuid.UUID(int=7))
-            AnymailSendGrid().send_messages([build(MAIL, provider="sendgrid")])
+                assert transport.send(mail) == str(uuid.UUID(int=7))
+            AnymailSendGrid().send_messages([build(mail, provider="sendgrid")])
 
         ours, anymails = server.received
         assert ours.body == anymails.body

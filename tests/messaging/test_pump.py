@@ -1,5 +1,8 @@
 """The run of a pump, where its answers come late."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from messaging.services.sending.pump import PumpRun
@@ -11,6 +14,7 @@ class Lane:
     def __init__(self):
         self.steps = 0
         self.paused = True
+        self.stock = SimpleNamespace(taken=0, look_again=lambda: None)
 
     @property
     def is_worth_waiting(self):
@@ -24,14 +28,11 @@ class Lane:
     def let_go_of_what_must_wait(self):
         return None
 
-    def look_again(self):
-        return None
-
 
 @pytest.mark.django_db
 def test_a_pause_that_ends_during_a_step_is_looked_at_once_more(at):
-    pump, lane = PumpRun(clock=lambda: at), Lane()
-    lane.stock = type("Stock", (), {"taken": 0, "look_again": lane.look_again})()
+    pump: Any = PumpRun(clock=lambda: at)
+    lane = Lane()
     pump._lanes = [lane]
 
     pump.run(until=float("inf"))

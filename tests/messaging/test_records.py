@@ -7,13 +7,13 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from campaigns.models import Campaign, Variant
+from campaigns.models import Campaign, Link, Variant
 from contacts.channels import Channel
 from contacts.models import AuditEvent, ConsentEvent, Contact, Import, ImportEntry, SignupForm, Suppression, Tag
 from contacts.queries import export_person, timeline
 from contacts.records import all_records
 from contacts.services import note_redeemed, record_consent, save_contact, signup, suppress
-from messaging.models import InboundText, Message, ProviderEvent
+from messaging.models import Click, InboundText, Message, ProviderEvent
 from messaging.records import MessagingRecords
 from messaging.services import receive_text
 from redemptions.models import Code, Device, Location, Offer, Redemption, Scan
@@ -64,11 +64,14 @@ def give(contact: Contact) -> Code:
     ProviderEvent.objects.create(
         provider="sendgrid",
         event_key="1",
-        event_type="clicked",
+        event_type="delivered",
         message=message,
-        payload='{"url": "https://x.example"}',
-        occurred_at=AT + timedelta(hours=1),
+        payload='{"email": "maria@example.org"}',
+        occurred_at=AT,
     )
+    link = Link.objects.create(variant=variant, position=1, url="https://x.example")
+    Click.objects.create(message=message, link=link, at=AT + timedelta(hours=1))
+    Click.objects.create(message=message, link=link, at=AT, machine=Click.Machine.FAST)
     device = Device.objects.create(name="Till", location=Location.objects.create(name="Main"))
     redemption = Redemption.objects.create(
         entry_no=1,
@@ -190,7 +193,11 @@ def test_exports_everything_about_a_person(maria):
     assert [block["reason"] for block in data["suppressions"]] == ["bounced"]
     assert data["imports"] == [{"import": record.pk, "at": AT, "did": "created", "before": None}]
     assert [(line["campaign"], line["status"]) for line in data["messages"]] == [("Lunch", "delivered")]
-    assert data["provider_events"][0]["payload"] == '{"url": "https://x.example"}'
+    assert data["provider_events"][0]["payload"] == '{"email": "maria@example.org"}'
+    assert [(click["link"], click["machine"]) for click in data["clicks"]] == [
+        ("https://x.example", ""),
+        ("https://x.example", "fast"),
+    ]
     assert [text["body"] for text in data["texts"]] == ["See you at 7"]
     assert [(line["receipt"], line["location"]) for line in data["redemptions"]] == [("R-000001", "Main")]
     assert [line["reason"] for line in data["refused_scans"]] == ["already_redeemed"]

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Variant
 from campaigns.services import Draft, NotPossible, save_draft
 from contacts.channels import Channel
 from contacts.models import Business, ConsentEvent, Contact, Suppression
@@ -551,6 +551,15 @@ class TestManyAtOnce:
         assert crowd.handed_over <= {1, 2, 3}
         assert statuses(planned) == {"accepted": 5}
 
+    def test_senders_wait_for_each_other_only_while_processor_time_is_short(self):
+        load = lanes.Load(100.0, 5.0)
+        seen = []
+        for now, used_s in [(100.1, 5.0), (100.3, 5.1), (100.6, 5.4), (100.7, 5.4), (101.0, 5.4)]:
+            load.look(now, used_s)
+            seen.append(load.is_high)
+
+        assert seen == [True, False, True, True, False]
+
     def test_each_campaign_gets_its_share(self, guests, planned, offer, outbox, at):
         second = save_draft(Draft(name="Dinner", channel=Channel.EMAIL, subject="Hi", body="Come", offer=offer))
         services.launch(second, at=at)
@@ -750,3 +759,15 @@ class TestOneTroubleIsNotEverybodys:
 
         assert statuses(planned) == {"accepted": 2, "queued": 3}
         assert not Pump.objects.exists()
+
+    def test_of_a_limit_a_text_takes_a_slot_for_each_part(self, guests, sms_campaign, outbox, at):
+        Variant.objects.update(body="Come, {{ first_name }}. " + "Lunch is on us today, or nearly so. " * 4)
+        services.launch(sms_campaign, at=at)
+        services.plan_due(at=at)
+        pacing.settings_of(Channel.SMS)
+        ProviderSettings.objects.update(rate="5/d")
+
+        services.send_due(clock=lambda: at)
+
+        assert statuses(sms_campaign) == {"accepted": 3, "queued": 2}  # two parts each, the last one on credit
+        assert {len(list(outbox.glob("sms/*.txt")))} == {3}

@@ -1,4 +1,4 @@
-"""A real HTTP server that plays SendGrid, Amazon SES and Twilio: it records what it gets, and answers as it is told.
+"""A real HTTP server that plays the providers of mail and texts: it records what it gets, and answers as it is told.
 
 In a test: `with provider("ok") as server`. As a process of its own: `python -m tests.wire.provider --port 0` prints its
 port; `POST /control/faults` and `GET /control/arrived` are for whoever drives it (see `Control`).
@@ -17,15 +17,17 @@ import threading
 import time
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import Message
 from email.utils import format_datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 JSON = {"Content-Type": "application/json"}
 METADATA = re.compile(r'X-Metadata: \{"message": "([^"]+)"\}')
@@ -35,7 +37,7 @@ HANG_S = 3.0
 
 # What can be answered: (status, headers, body), or a word.
 #   ok                      as the provider does
-#   400  400:21610  400:MessageRejected  429@17  429:20429@3
+#   400  400:21610  400:MessageRejected  422:406  402:not_enough_credits  429@17  429:20429@3
 #                           refused: status, the provider's own code, Retry-After (seconds, or a date)
 #   hang, drop              taken, then never an answer, or the connection is closed
 #   bad-json                taken, then rubbish
@@ -46,6 +48,7 @@ HANG_S = 3.0
 Response = tuple[int, dict[str, str], bytes]
 Answer = Response | str
 TAKEN = ("ok", "hang", "drop", "bad-json", "slow", "bye")
+KINDS = {"/smtp/email": "brevo", "/email": "postmark", "/emails": "resend", "/messages": "mailgun"}  # by a path's end
 
 
 @dataclass
@@ -67,11 +70,23 @@ class Received:
 
     @property
     def form(self) -> dict[str, str]:
+        if "multipart" in self.headers.get("Content-Type", ""):
+            return {n: part.get_payload(decode=True).decode() for n, part in self.parts if not part.get_filename()}
         return {name: values[0] for name, values in parse_qs(self.body.decode()).items()}
 
     @property
+    def parts(self) -> list[tuple[str, Any]]:
+        """The parts of a form by their names, which may come more than once."""
+        form: Message = message_from_bytes(f"Content-Type: {self.headers['Content-Type']}\n\n".encode() + self.body)
+        return [(str(part.get_param("name", header="Content-Disposition")), part) for part in form.walk()][1:]
+
+    @property
     def kind(self) -> str:
-        return "ses" if "/email/" in self.path else "twilio" if "/Messages" in self.path else "sendgrid"
+        if "/email/" in self.path:
+            return "ses"
+        if "/Messages" in self.path:
+            return "twilio"
+        return next((kind for end, kind in KINDS.items() if self.path.endswith(end)), "sendgrid")
 
     @cached_property
     def mime(self) -> bytes:
@@ -86,11 +101,21 @@ class Received:
         if self.kind == "ses":
             found = METADATA.search(self.mime.decode())
             return [(found[1] if found else "", self.json["Destination"]["ToAddresses"][0])]
+        if self.kind in KINDS.values():
+            return [PEOPLE[self.kind](self)]
         common = self.json.get("custom_args", {}).get("message", "")
         return [
             (person.get("custom_args", {}).get("message", common), person["to"][0]["email"])
             for person in self.json["personalizations"]
         ]
+
+
+PEOPLE: dict[str, Callable[[Received], tuple[str, str]]] = {
+    "brevo": lambda mail: (json.loads(mail.json["headers"]["X-Mailin-custom"])["message"], mail.json["to"][0]["email"]),
+    "mailgun": lambda mail: (mail.form["v:message"], mail.form["to"]),
+    "postmark": lambda mail: (mail.json["Metadata"]["message"], mail.json["To"]),
+    "resend": lambda mail: (json.loads(mail.json["headers"]["X-Metadata"])["message"], mail.json["to"][0]),
+}
 
 
 @dataclass
@@ -214,7 +239,7 @@ class _Handler(socketserver.StreamRequestHandler):
             raise _Gone
         if word == "slow":
             time.sleep(float(str(answer).partition(":")[2]) / 1000)
-        self.reply(*(good(state, request) if word in TAKEN else refusal(str(answer)) if word else answer), word=word)
+        self.reply(*response_to(state, request, answer), word=word)
 
     def reply(self, status: int, headers: dict[str, str], content: bytes, *, word: str = "") -> None:
         content = b"<html>not json" if word == "bad-json" else content
@@ -225,15 +250,41 @@ class _Handler(socketserver.StreamRequestHandler):
             raise _Gone
 
 
+def response_to(state: Provider, request: Received, answer: Answer) -> Response:
+    if not isinstance(answer, str):
+        return answer
+    return good(state, request) if answer.partition(":")[0] in TAKEN else refusal(answer, request.kind)
+
+
 def good(state: Provider, request: Received) -> Response:
     """Answer as each provider does when all is well."""
     if request.kind == "ses":
         return 200, JSON, json.dumps({"MessageId": f"0100{request.sid[2:]}-000000"}).encode()
     if request.kind == "sendgrid":
         return 202, {"X-Message-Id": request.sid}, b""
+    if request.kind in GOOD:
+        status, body = GOOD[request.kind](request)
+        return status, JSON, json.dumps(body).encode()
     if request.method == "GET":
         return 200, JSON, json.dumps(listed(state, request.path)).encode()
     return 201, JSON, json.dumps(as_listed(request) | {"status": "accepted", "date_sent": None}).encode()
+
+
+GOOD: dict[str, Callable[[Received], tuple[int, dict[str, Any]]]] = {
+    "brevo": lambda mail: (201, {"messageId": f"<2026.{mail.sid}@smtp-relay.mailin.example>"}),
+    "mailgun": lambda mail: (200, {"id": f"<2026.{mail.sid}@mg.example.com>", "message": "Queued. Thank you."}),
+    "postmark": lambda mail: (
+        200,
+        {
+            "To": mail.json["To"],
+            "SubmittedAt": mail.at.isoformat(),
+            "MessageID": str(UUID(mail.sid[2:])),
+            "ErrorCode": 0,
+            "Message": "OK",
+        },
+    ),
+    "resend": lambda mail: (200, {"id": str(UUID(mail.sid[2:]))}),
+}
 
 
 def listed(state: Provider, path: str) -> dict[str, Any]:
@@ -262,18 +313,31 @@ def as_listed(request: Received) -> dict[str, Any]:
     }
 
 
-def refusal(word: str) -> Response:
-    """Turn `429:20429@3` into an answer with all that any of the providers would put there."""
+def refusal(word: str, kind: str) -> Response:
+    """Turn `429:20429@3` into an answer of this provider's shape."""
     match = WORD.fullmatch(word)
     assert match, f"{word} is no answer"
     status, code, wait = int(match[1]), match[2] or "", match[3]
     headers = dict(JSON)
     if wait:
         headers["Retry-After"] = wait
-    if code and not code.isdigit():
+    if kind == "ses" and code:
         headers["x-amzn-ErrorType"] = f"{code}:http://internal.amazon.com/coral/"
-    body = {"code": int(code) if code.isdigit() else status, "message": "no", "status": status}
-    return status, headers, json.dumps(body).encode()
+    return status, headers, json.dumps(refused(kind, status, code)).encode()
+
+
+def refused(kind: str, status: int, code: str) -> dict[str, Any]:
+    number = int(code) if code.isdigit() else 0
+    shapes: dict[str, dict[str, Any]] = {
+        "brevo": {"code": code or "bad_request", "message": "no"},
+        "mailgun": {"message": "no"},
+        "postmark": {"ErrorCode": number or {401: 10, 429: 429}.get(status, 0), "Message": "no"},
+        "resend": {"statusCode": status, "name": code or "application_error", "message": "no"},
+        "sendgrid": {"errors": [{"field": None, "help": None, "message": "no"}]},
+        "ses": {"message": "no"},
+        "twilio": {"code": number or status, "message": "no", "more_info": "", "status": status},
+    }
+    return shapes[kind]
 
 
 def control(state: Provider, method: str, path: str, body: bytes) -> Response:
@@ -304,7 +368,7 @@ def control(state: Provider, method: str, path: str, body: bytes) -> Response:
                 "answered": request.answered,
                 "is_taken": request.is_taken,
                 "at": request.at.isoformat(),
-                "body": request.body.decode(),
+                "body": request.body.decode(errors="replace"),
             }
             for request in requests
             if any(reference in person for person in request.people)

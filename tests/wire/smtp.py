@@ -28,6 +28,7 @@ class SmtpServer:
     port: int = 0
     connections: int = 0
     received: list[bytes] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)  # of the envelopes
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def said(self, stage: str) -> str:
@@ -83,6 +84,8 @@ class _Handler(socketserver.StreamRequestHandler):
     def answer(self, verb: str, line: str) -> bool:
         """Answer one command; return whether the connection goes on."""
         state = self.server_state
+        if verb == "MAIL FROM":
+            state.senders.append(line.partition("<")[2].partition(">")[0])
         if verb == "MAIL FROM" and self.taken >= state.mails_per_connection:
             if not state.hang_up_silently:
                 self.say("421 Too many mails on this connection")

@@ -43,6 +43,9 @@
     show();
   }
 
+  // What is there to be copied is marked at a click.
+  document.querySelectorAll("[data-select]").forEach((field) => field.addEventListener("focus", () => field.select()));
+
   // A filter closes at a click beside it, or with Escape.
   const filters = document.querySelectorAll("details.filter");
   document.addEventListener("click", (event) => {

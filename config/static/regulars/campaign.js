@@ -143,6 +143,11 @@ document.addEventListener("DOMContentLoaded", () => {
           target.focus();
         });
         body.append(" ", fix);
+      } else if (check.level !== "ok" && check.url) {
+        const page = document.createElement("a");
+        page.href = check.url;
+        page.textContent = check.label;
+        body.append(" ", page);
       }
       if (check.detail) {
         const detail = document.createElement("span");

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from campaigns.models import Campaign
-from campaigns.queries import audience_size, checklist, content_of, variant_of
+from campaigns.queries import audience_size, content_of, variant_of
 from campaigns.rendering import ContentError
 from campaigns.services import MAX_SPREAD_HOURS, Blocked, Draft, NotPossible, save_draft
 from contacts.channels import AddressError, Channel
@@ -20,7 +20,7 @@ from contacts.management.console import ConsoleCommand, decimal, instant
 from contacts.models import Business, Segment, Tag
 from messaging import services
 from messaging.models import Message
-from messaging.queries import unknown_page, worker_alive
+from messaging.queries import full_checklist, unknown_page, worker_alive
 from messaging.transports import TransportError
 from redemptions.models import Offer
 
@@ -69,6 +69,7 @@ class Command(ConsoleCommand):
         create.add_argument("--preheader", default="")
         create.add_argument("--body-file", type=Path, required=True, help="Simple text with merge fields.")
         create.add_argument("--html-file", type=Path, help="Own HTML; the body file is its text part.")
+        create.add_argument("--utm", metavar="NAME", default="", help="Added to links to web sites as utm_campaign.")
         create.add_argument("--offer", metavar="ID", help="The deal everyone gets a code for: its id or name.")
         audience = create.add_mutually_exclusive_group(required=True)
         audience.add_argument("--all", action="store_true", help="Everyone who is subscribed.")
@@ -98,6 +99,7 @@ class Command(ConsoleCommand):
             tag=_named(Tag, options["tag"]),
             exclude_segment=_named(Segment, options["exclude_segment"]),
             exclude_tag=_named(Tag, options["exclude_tag"]),
+            utm_campaign=options["utm"],
         )
         campaign = save_draft(draft)
         data = {"id": campaign.pk, "name": campaign.name, "status": campaign.status}
@@ -109,12 +111,12 @@ class Command(ConsoleCommand):
 
     def _check(self, options: dict[str, Any]) -> None:
         campaign, at = _campaign(options), timezone.now()
-        checks = checklist(campaign, content_of(campaign, variant_of(campaign)), Business.load(), at=at)
-        if check := services.too_often(campaign, at=at):
-            checks.append(check)
+        checks = full_checklist(campaign, content_of(campaign, variant_of(campaign)), at=at)
         blocked = any(check.level == "block" for check in checks)
         lines = [f"{check.level:5} {check.title}. {check.detail}".rstrip() for check in checks]
-        data = [{"level": c.level, "title": c.title, "detail": c.detail, "field": c.field} for c in checks]
+        data = [
+            {"level": c.level, "title": c.title, "detail": c.detail, "field": c.field, "url": c.url} for c in checks
+        ]
         self.answer(options, {"id": campaign.pk, "blocked": blocked, "checks": data}, "\n".join(lines))
         if blocked:
             raise CommandError("This campaign cannot be sent yet.")

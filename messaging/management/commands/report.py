@@ -13,7 +13,9 @@ from contacts.management.console import ConsoleCommand
 from contacts.queries import totals
 from messaging.models import Message
 from messaging.queries import (
+    Clicks,
     Progress,
+    clicks_of,
     latest_results,
     progress,
     redemptions_by_day,
@@ -40,7 +42,7 @@ class Command(ConsoleCommand):
         campaign = Campaign.objects.filter(pk=options["id"]).first()
         if campaign is None:
             raise CommandError(f"There is no campaign {options['id']}.")
-        now = progress(campaign)
+        now, clicks = progress(campaign), clicks_of(campaign)
         data = {
             "id": campaign.pk,
             "name": campaign.name,
@@ -50,19 +52,28 @@ class Command(ConsoleCommand):
             "sent": now.sent,
             **now.counts,
             "unsubscribed": unsubscribed_after(campaign),
+            "clicked": clicks.people,
+            "machine_clicks": clicks.machine_clicks,
+            "links": [asdict(link) for link in clicks.links],
             "redeemed": now.redeemed,
             "redeemed_percent": round(100 * now.redeemed / now.sent, 1) if now.sent else 0.0,
             "left_out": [{"status": status, "reason": reason, "count": n} for status, reason, n in now.by_reason],
             "redeemed_by_day": dict(redemptions_by_day(campaign)),
             "redeemed_by_location": dict(redemptions_by_location(campaign)),
         }
-        self.answer(options, data, _words(campaign, now))
+        self.answer(options, data, _words(campaign, now, clicks))
 
     def _summary(self, options: dict[str, Any]) -> None:
         people = totals()
         redeemed = Redemption.objects.filter(kind=Redemption.Kind.REDEEMED, reversal=None).count()
         results = [
-            {"id": r.campaign.pk, "name": r.campaign.name, "sent": r.sent, "redeemed": r.redeemed}
+            {
+                "id": r.campaign.pk,
+                "name": r.campaign.name,
+                "sent": r.sent,
+                "clicked": r.clicked,
+                "redeemed": r.redeemed,
+            }
             for r in latest_results()
         ]
         words = (
@@ -74,8 +85,10 @@ class Command(ConsoleCommand):
         self.answer(options, {**asdict(people), "redeemed": redeemed, "campaigns": results}, "\n".join([words, *lines]))
 
 
-def _words(campaign: Campaign, now: Progress) -> str:
-    lines = [f"{campaign.name}: {now.audience} people, {now.sent} sent, {now.redeemed} redeemed."]
+def _words(campaign: Campaign, now: Progress, clicks: Clicks) -> str:
+    clicked = f"{clicks.people} clicked a link, " if clicks.links else ""
+    lines = [f"{campaign.name}: {now.audience} people, {now.sent} sent, {clicked}{now.redeemed} redeemed."]
     lines += [f"{count} {Message.Status(status).label.lower()}" for status, count in now.counts.items() if count]
     lines += [f"{count} {status}: {reason}" for status, reason, count in now.by_reason]
+    lines += [f"{link.people} people, {link.clicks} clicks: {link.url}" for link in clicks.links]
     return "\n".join(lines)

@@ -15,6 +15,8 @@ from campaigns.models import Campaign, Variant
 from contacts.channels import Channel
 from contacts.fields import DecryptionError
 from messaging.models import Message
+from messaging.services import warming
+from messaging.services.composing import Claimed, Coupon, Guest
 from messaging.services.pacing import reserve_spread
 from redemptions.models import Offer
 
@@ -25,9 +27,11 @@ SPREAD_AHEAD_S = 60.0  # of a campaign that is spread over hours; what calls the
 Status, Reason = Message.Status, Message.Reason
 BACK_IN_THE_QUEUE: dict[str, Any] = {"status": Status.QUEUED, "claim": None, "claimed_at": None, "handed_at": None}
 
-PERSON = ("id", "first_name", "last_name", "fewer_messages")
+# What is read, in the order in which Guest and Coupon take it.
+MESSAGE = ("pk", "reference", "campaign_id", "variant_id", "attempts", "contact_id", "code_id")
+PERSON = ("first_name", "last_name", "fewer_messages")
 ADDRESS = {Channel.EMAIL: ("email", "email_index"), Channel.SMS: ("phone", "phone_index", "postal_code")}
-CODE = ("id", "token", "typed", "image_reference")
+CODE = ("token", "typed", "image_reference")
 
 
 def going(channel: Channel) -> QuerySet[Campaign]:
@@ -36,8 +40,17 @@ def going(channel: Channel) -> QuerySet[Campaign]:
     return Campaign.objects.filter(unpaused, channel=channel, status=Campaign.Status.SENDING).select_related("offer")
 
 
-def claim(campaigns: Sequence[Campaign], *, pump: UUID, at: datetime, limit: int) -> list[int]:
+def claim(
+    campaigns: Sequence[Campaign],
+    *,
+    pump: UUID,
+    at: datetime,
+    limit: int,
+    allowed: warming.Allowance | None = None,
+) -> list[int]:
     """Take up to `limit` due messages, each campaign its share, oldest first; return their ids, campaigns in turn.
+
+    `allowed` is today's number of a domain that warms up: no more are taken than it has left.
 
     PostgreSQL skips the rows another pump is claiming; SQLite lets one writer in at a time (BEGIN IMMEDIATE).
     """
@@ -48,12 +61,16 @@ def claim(campaigns: Sequence[Campaign], *, pump: UUID, at: datetime, limit: int
             share = _due(campaign, at)[:share].count()
             share = reserve_spread(campaign, share, horizon_s=SPREAD_AHEAD_S) if share else 0
         if share > 0:
-            taken.append(_claim_of(campaign, pump=pump, at=at, limit=share))
+            taken.append(_claim_of(campaign, pump=pump, at=at, limit=share, allowed=allowed))
     return _in_turn(taken)
 
 
-def _claim_of(campaign: Campaign, *, pump: UUID, at: datetime, limit: int) -> list[int]:
+def _claim_of(
+    campaign: Campaign, *, pump: UUID, at: datetime, limit: int, allowed: warming.Allowance | None
+) -> list[int]:
     with transaction.atomic():
+        if allowed and not (limit := warming.room(allowed, limit, at=at)):
+            return []
         due = _due(campaign, at).select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)
         pks = list(due[:limit])
         mine = Message.objects.filter(pk__in=pks, status=Status.QUEUED)
@@ -71,30 +88,33 @@ def _in_turn(lists: Sequence[list[int]]) -> list[int]:
     return [items[position] for position in range(longest) for items in lists if position < len(items)]
 
 
-def load(pks: Sequence[int], *, pump: UUID, channel: Channel, at: datetime) -> list[Message]:
+def load(pks: Sequence[int], *, pump: UUID, channel: Channel, at: datetime) -> list[Claimed]:
     """Return claimed messages in this order, with what is needed to compose them: person and code.
 
     What cannot be decrypted is settled as failed, and costs nobody else.
     """
-    fields = [f"contact__{name}" for name in (*PERSON, *ADDRESS[channel])] + [f"code__{name}" for name in CODE]
-    plain = ("reference", "campaign_id", "variant_id", "channel", "status", "attempts", "claim")
-    full = (
-        Message.objects.filter(pk__in=pks, claim=pump, status=Status.SENDING, handed_at=None)
-        .select_related("contact", "code")
-        .only(*plain, *fields)
-        .order_by()
-    )
+    person = (*PERSON, *ADDRESS[channel])
+    joined = [f"contact__{name}" for name in person] + [f"code__{name}" for name in CODE]
+    mine = Message.objects.filter(pk__in=pks, claim=pump, status=Status.SENDING, handed_at=None)
+    rows = mine.order_by().values_list(*MESSAGE, *joined)
     try:
-        found = list(full)
+        found = list(rows)
     except DecryptionError:
-        found = [message for pk in pks for message in _load_one(full, pk, pump, at)]
-    by_pk = {message.pk: message for message in found}
+        found = [row for pk in pks for row in _load_one(rows, pk, pump, at)]
+    by_pk = {message.pk: message for message in map(_claimed, found)}
     return [by_pk[pk] for pk in pks if pk in by_pk]
 
 
-def _load_one(full: QuerySet[Message], pk: int, pump: UUID, at: datetime) -> list[Message]:
+def _claimed(row: tuple[Any, ...]) -> Claimed:
+    pk, reference, campaign_id, variant_id, attempts, contact_id, code_id = row[: len(MESSAGE)]
+    contact = Guest(*row[len(MESSAGE) : -len(CODE)]) if contact_id else None
+    code = Coupon(*row[-len(CODE) :]) if code_id else None
+    return Claimed(pk, reference, campaign_id, variant_id, attempts, contact_id, contact, code)
+
+
+def _load_one(rows: QuerySet[Message, tuple[Any, ...]], pk: int, pump: UUID, at: datetime) -> list[tuple[Any, ...]]:
     try:
-        return list(full.filter(pk=pk))
+        return list(rows.filter(pk=pk))
     except DecryptionError:
         logger.error("message %s: its contact or code cannot be decrypted", pk)
         mine = Message.objects.filter(pk=pk, claim=pump, status=Status.SENDING)

@@ -19,6 +19,7 @@ from contacts.models import Suppression
 from contacts.services import suppress
 from messaging.models import Message
 from messaging.services import control, pacing
+from messaging.services.composing import Claimed
 from messaging.services.sending import claiming
 from messaging.services.sending.claiming import BACK_IN_THE_QUEUE
 from messaging.services.sending.handing import Row
@@ -64,7 +65,7 @@ def _sort_good(answer: Answer, result: Sorted) -> None:
         result.rows.append(Row(message.pk, Status.ACCEPTED, "", answer.provider, provider_id.replace("\0", "")))
 
 
-def _sort_unsent(message: Message, job: Job, error: TransportError, result: Sorted, at: datetime) -> None:
+def _sort_unsent(message: Claimed, job: Job, error: TransportError, result: Sorted, at: datetime) -> None:
     """Sort a message that was not sent for sure."""
     if error.outcome in {Outcome.BUSY, Outcome.STOP}:
         result.untried.append(message.pk)
@@ -109,7 +110,7 @@ def _name(answer: Answer) -> str:
 
 def _suppress(answer: Answer, channel: Channel, error: TransportError, at: datetime) -> None:
     for message in answer.job.messages:
-        if message.contact and (index := message.contact.address_index(channel)):
+        if message.contact and (index := message.contact.index):
             reason = Suppression.Reason(error.suppress)
             suppress(channel=channel, address_index=index, reason=reason, at=at, source=error.code)
 

@@ -19,9 +19,9 @@ from django.conf import settings
 from django.db import transaction
 
 from contacts.channels import Channel
-from messaging.models import Message
 from messaging.rates import Slots
 from messaging.services import pacing
+from messaging.services.composing import Claimed
 from messaging.services.sending import failing, handing
 from messaging.services.sending.steadily import steadily
 from messaging.services.sending.stock import BATCH_CALLS, Clock, Ready, Stock
@@ -33,7 +33,24 @@ logger = logging.getLogger(__name__)
 WAIT_S = 35.0  # for a slot that comes later than this, a worker does not stay: two a minute are waited for
 SHORTEST_WAIT_S = 0.005  # between two questions for a slot
 FREE_S = 0.25  # between two looks whether the provider asked everybody to wait, where nothing else limits it
+LOAD_S = 0.2  # between two looks at how busy this process is
+HIGH_LOAD = 0.6  # of a processor
 PRAISE_S = 1.0  # between two notes that the provider is well
+
+
+class Load:
+    """Whether this process lately used most of a processor: one is all that its threads get."""
+
+    def __init__(self, now: float, used_s: float) -> None:
+        """`now` in seconds of time.monotonic, `used_s` in seconds of processor time."""
+        self.is_high = True
+        self._seen = now, used_s
+
+    def look(self, now: float, used_s: float) -> None:
+        passed_s = now - self._seen[0]
+        if passed_s >= LOAD_S:
+            self.is_high = used_s - self._seen[1] > HIGH_LOAD * passed_s
+            self._seen = now, used_s
 
 
 class Lane:
@@ -48,14 +65,16 @@ class Lane:
         self._clock = clock
         self._answers: SimpleQueue[Answer] = SimpleQueue()
         self._senders = Senders(lambda: transport_for(channel), answers=self._answers, arrived=arrived)
+        self._load = Load(time.monotonic(), time.process_time())
         self._batches = 0  # batch calls in flight
         self._late: deque[Job] = deque()
         self._finished: list[Answer] = []
         self._failures: Counter[int] = Counter()  # one after the other, by campaign
-        self._sent: list[Message] = []  # accepted, and not yet noted
+        self._sent: list[Claimed] = []  # accepted, and not yet noted
         self._asks_again_at = 0.0  # in seconds of time.monotonic: no slot is free, or the provider away, until then
         self._free_until = 0.0
         self._late_asks_at = 0.0
+        self._owed = 0  # slots for further parts of a text that left: the next one waits for them
         self._praised_at = 0.0
         self._tolerance_s = 0.0
 
@@ -77,10 +96,22 @@ class Lane:
 
     def step(self, *, may_claim: bool, limit: int) -> bool:
         """Do what can be done now, without waiting for a provider; return whether anything was done."""
+        self._load.look(time.monotonic(), time.process_time())
         self._collect()
+        if self._has_next and self._exchange():  # senders first: while they are idle, nothing is under way
+            return True
         did = may_claim and self.stock.wants_more and not self._is_blocked() and self.stock.claim(limit)
-        did = self.stock.compose() or did
+        did = self.stock.compose(is_enough=self._may_go_on) or did
         return self._exchange() or did
+
+    @property
+    def _has_next(self) -> bool:
+        """Whether enough calls are composed to be handed over together."""
+        return len(self.stock.ready) >= self._group
+
+    def _may_go_on(self) -> bool:
+        """Whether so many calls have ended that the next ones may be handed over."""
+        return self._has_next and self._answers.qsize() + len(self._finished) >= self._group
 
     def _collect(self) -> None:
         while not self._answers.empty():
@@ -133,8 +164,11 @@ class Lane:
 
     @property
     def _group(self) -> int:
-        """As many calls are handed over at a time where there are more to come: each turn costs a transaction."""
-        return int(max(1, settings.SEND_CONCURRENCY // 4))
+        """As many calls are handed over at a time where there are more to come: each turn costs a transaction.
+
+        While there is processor time to spare, no sender waits for others.
+        """
+        return int(max(1, settings.SEND_CONCURRENCY // 4)) if self._load.is_high else 1
 
     def _should_record(self) -> bool:
         """Whether finished calls are to be written down now, and not together with the next hand-over."""
@@ -149,35 +183,38 @@ class Lane:
         if free < 1 or self._waits_s > 0 or (free < self._group and waits_for_others):
             return []
         next_ones = self._up_to(free)
-        wanted = sum(len(call.messages) for call in next_ones)
+        wanted = sum(len(call.messages) + call.more_parts for call in next_ones)
         if not wanted:
             return []
-        slots = self._reserve(wanted)
+        slots = self._reserve(wanted + self._owed)
         now = time.monotonic()  # the hand-over that follows takes its time, and moves no slot
+        paid = min(self._owed, len(slots.waits))
+        self._owed, waits = self._owed - paid, slots.waits[paid:]
         calls: list[tuple[Ready, float]] = []
         used = 0
         for call in next_ones:
-            room = min(len(call.messages), len(slots.waits) - used)
+            room = min(len(call.messages), len(waits) - used)
             if not room:
                 break
-            used += room
+            slot = now + waits[used + room - 1]
+            used += room + call.more_parts  # of its further parts, those without a slot are owed
             ready.popleft()
-            calls.append((call.only(call.messages[:room]), now + slots.waits[used - 1]))
+            calls.append((call.only(call.messages[:room]), slot))
             if room < len(call.messages):  # of a batch, so many as there are slots
                 ready.appendleft(call.only(call.messages[room:]))
                 break
         if not calls:
             self._asks_again_at = now + max(SHORTEST_WAIT_S, slots.retry_in_s)
         self._tolerance_s = slots.tolerance_s
+        self._owed += max(0, used - len(waits))
         return calls
 
     def _reserve(self, wanted: int) -> Slots:
         """Take slots. Where there are no limits, it is only looked now and then whether everybody is to wait."""
-        limits = self.stock.limits
-        if not limits and time.monotonic() < self._free_until:
+        if not self.stock.is_limited and time.monotonic() < self._free_until:
             return Slots((0.0,) * wanted)
-        slots = pacing.reserve(self.channel, wanted, limits=limits)
-        if slots.waits and not limits:
+        slots = pacing.reserve(self.channel, wanted, limits=self.stock.limits)
+        if slots.waits and not self.stock.is_limited:
             self._free_until = time.monotonic() + FREE_S
         return slots
 
@@ -191,24 +228,24 @@ class Lane:
             calls.append(ready)
         return calls
 
-    def _hand_over(self, messages: Collection[Message], at: datetime) -> set[int]:
+    def _hand_over(self, messages: Collection[Claimed], at: datetime) -> set[int]:
         """Hand over what may be. Who gets two messages at once is counted one by one: the second sees the first."""
         handed: set[int] = set()
         caps = self.stock.caps
         waiting = list(messages)
         while waiting:
             seen: set[int | None] = set()
-            now: list[Message] = []
-            later: list[Message] = []
+            now: list[Claimed] = []
+            later: list[Claimed] = []
             for message in waiting:
                 (later if message.contact_id in seen else now).append(message)
                 seen.add(message.contact_id)
-            wanted = [(m.pk, index) for m in now if m.contact and (index := m.contact.address_index(self.channel))]
+            wanted = [(m.pk, m.contact.index) for m in now if m.contact and m.contact.index]
             handed |= handing.hand_over(self.channel, wanted, pump=self._pump, caps=caps, at=at)
             waiting = later
         return handed
 
-    def _lock_counted(self, messages: Collection[Message]) -> None:
+    def _lock_counted(self, messages: Collection[Claimed]) -> None:
         """Lock the people whose messages are counted."""
         counted = {m.contact_id for m in messages if m.contact and (self.stock.caps or m.contact.fewer_messages)}
         if counted:
@@ -216,13 +253,13 @@ class Lane:
 
     def _submit(self, calls: Iterable[tuple[Ready, float]], handed: set[int]) -> None:
         """Give the senders what was handed over, each message once."""
-        refused: list[Message] = []
+        refused: list[Claimed] = []
         for ready, slot in calls:
             refused += [message for message in ready.messages if message.pk not in handed]
             kept = [message for message in ready.messages if message.pk in handed]
             handed -= {message.pk for message in kept}
             if kept:
-                not_after = slot + self._tolerance_s if self.stock.limits else NEVER_LATE
+                not_after = slot + self._tolerance_s if self.stock.is_limited else NEVER_LATE
                 self._send(Job(kept, ready.only(kept).outbound, slot, not_after))
         if refused:
             self.stock.leave_out(refused)
@@ -301,11 +338,11 @@ class Lane:
             self.let_go()
 
     @property
-    def sent(self) -> tuple[Message, ...]:
+    def sent(self) -> tuple[Claimed, ...]:
         """The messages that were accepted, and not yet told of."""
         return tuple(self._sent)
 
-    def told_of(self, sent: Collection[Message]) -> None:
+    def told_of(self, sent: Collection[Claimed]) -> None:
         """Forget these: the first that were accepted."""
         del self._sent[: len(sent)]
 

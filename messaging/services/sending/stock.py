@@ -7,25 +7,25 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError
 
+from campaigns import sms
 from campaigns.models import Campaign, Variant
-from campaigns.queries import person_of
 from campaigns.rendering import ContentError
 from contacts.channels import Channel, deliverable
 from contacts.models import Business
 from messaging import rates, windows
 from messaging.models import Message
-from messaging.services import pacing
-from messaging.services.composing import Composer
+from messaging.services import pacing, warming
+from messaging.services.composing import Claimed, Composer, Guest, addressed
 from messaging.services.sending import claiming, failing
 from messaging.services.sending.handing import Caps, Row
 from messaging.services.sending.leaving_out import leave_out
-from messaging.transports import MergedEmail, Outbound, batch_limit
+from messaging.transports import MergedEmail, Outbound, OutboundText, batch_limit
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ LOAD = 32  # messages loaded at a time
 COMPOSE_S = 0.01  # then finished calls are looked at again
 BATCHES_ABOVE = 100_000  # people; smaller audiences are sent one by one, whatever is set
 BATCH_CALLS = 4  # batch calls in flight
+LAST_MINUTES = timedelta(minutes=2)  # of the hours for texts: too short for the way to the phone
 
 Status, Reason = Message.Status, Message.Reason
 Clock = Callable[[], datetime]
@@ -46,14 +47,19 @@ Clock = Callable[[], datetime]
 class Ready:
     """A composed call that waits to be handed over."""
 
-    messages: list[Message]
+    messages: list[Claimed]
     outbound: Outbound | MergedEmail
 
     @property
     def is_batch(self) -> bool:
         return isinstance(self.outbound, MergedEmail)
 
-    def only(self, messages: Collection[Message]) -> Ready:
+    @property
+    def more_parts(self) -> int:
+        """How many parts a text has beyond the first: providers count and limit parts."""
+        return sms.measure(self.outbound.text).parts - 1 if isinstance(self.outbound, OutboundText) else 0
+
+    def only(self, messages: Collection[Claimed]) -> Ready:
         """Return this call for some of its messages."""
         if not isinstance(self.outbound, MergedEmail) or len(messages) == len(self.messages):
             return Ready(list(messages), self.outbound)
@@ -75,7 +81,7 @@ class Stock:
         self._clock = clock
         self._register = register  # called before anything is claimed
         self._unread: deque[int] = deque()  # claimed, and not loaded yet
-        self._claimed: deque[Message] = deque()
+        self._claimed: deque[Claimed] = deque()
         self._put_off: dict[datetime, list[int]] = defaultdict(list)  # by when their hours begin
         self._campaigns: dict[int, Campaign] = {}
         self._variants: dict[int, Variant] = {}
@@ -89,6 +95,8 @@ class Stock:
         provider = pacing.settings_of(self.channel)
         self.caps = Caps.of(provider)
         self.limits = rates.parse(provider.rate)
+        self._allowed = warming.allowance(self.channel, self._business, at=self._clock())
+        self.is_limited = bool(self.limits)
         # A batch takes as many slots at once: with limits by the second or minute it would never get them.
         is_even = bool(self.limits.s or self.limits.m)
         self._batch = batch_limit(self.channel) if provider.uses_batches and not is_even else 0
@@ -123,7 +131,7 @@ class Stock:
         pks: list[int] = []
         if turns := self._turns():
             self._register()
-            pks = claiming.claim(turns, pump=self._pump, at=at, limit=size)
+            pks = claiming.claim(turns, pump=self._pump, at=at, limit=size, allowed=self._allowed)
         self.is_empty = not pks
         if not pks:
             self._claims_again_at = time.monotonic() + LOOK_AGAIN_S
@@ -151,19 +159,25 @@ class Stock:
         return size
 
     def _turns(self) -> list[Campaign]:
-        """Return the campaigns, another one first each time: the one who comes last gets what is left."""
-        campaigns = list(self._campaigns.values())
+        """Return the campaigns, another one first each time: the one who comes last gets what is left.
+
+        While a domain warms up, those wholly planned: who agreed last goes first, and may be planned last.
+        """
+        campaigns = [campaign for campaign in self._campaigns.values() if campaign.planned_at or not self._allowed]
         first = (self._pump.int + self.taken) % len(campaigns) if campaigns else 0
         return campaigns[first:] + campaigns[:first]
 
     # --- Compose ---
 
-    def compose(self) -> bool:
-        """Compose some messages; return whether there were any."""
-        until, did = time.monotonic() + COMPOSE_S, False
+    def compose(self, *, is_enough: Callable[[], bool] = lambda: False) -> bool:
+        """Compose some messages, until it is enough; return whether there were any."""
+        did = False
         if self._unread and not self._claimed:
             self._load()
-        while self._claimed and len(self.ready) < settings.SEND_CONCURRENCY and time.monotonic() < until:
+        until = time.monotonic() + COMPOSE_S
+        while self._claimed and len(self.ready) < settings.SEND_CONCURRENCY:
+            if did and (time.monotonic() > until or is_enough()):
+                break
             did = True
             campaign = self._campaigns.get(self._claimed[0].campaign_id)
             if campaign is not None and self._goes_in_batches(self._claimed[0], campaign):
@@ -189,11 +203,11 @@ class Stock:
             self._variants |= claiming.variants_of(missing)
         self._claimed.extend(loaded)
 
-    def _goes_in_batches(self, message: Message, campaign: Campaign) -> bool:
+    def _goes_in_batches(self, message: Claimed, campaign: Campaign) -> bool:
         """Whether a message shares its call with others. One that was tried before goes alone: it may be to blame."""
         return self._batch > 0 and (campaign.size_at_launch or 0) > BATCHES_ABOVE and not message.attempts
 
-    def _compose_one(self, message: Message, campaign: Campaign | None) -> None:
+    def _compose_one(self, message: Claimed, campaign: Campaign | None) -> None:
         try:
             if not self._may_be_composed(message, campaign):
                 return
@@ -208,22 +222,24 @@ class Stock:
         else:
             self.ready.append(Ready([message], outbound))
 
-    def _may_be_composed(self, message: Message, campaign: Campaign | None) -> bool:
+    def _may_be_composed(self, message: Claimed, campaign: Campaign | None) -> bool:
         if campaign is None:  # it stopped since the claim
             self.leave_out([message])
             return False
         contact = message.contact
-        if contact is None or not contact.address(self.channel):
+        if contact is None or not contact.to:
             self.settled.append(Row(message.pk, Status.SKIPPED, Reason.ERASED))
             return False
         return self.channel != Channel.SMS or self._is_open(message, campaign)
 
-    def _is_open(self, message: Message, campaign: Campaign) -> bool:
+    def _is_open(self, message: Claimed, campaign: Campaign) -> bool:
         """Whether this person may be texted at this hour; where not, put the message off to when they may."""
         at, contact = self._clock(), message.contact
         assert contact is not None
-        places = windows.places_of(contact.phone or "", contact.postal_code, self._business.timezone)
+        places = windows.places_of(contact.to or "", contact.postal_code, self._business.timezone)
         opens = windows.next_open(places, at)
+        if opens <= at and windows.closes_at(places, at) - at < LAST_MINUTES:
+            opens = windows.next_open(places, windows.closes_at(places, at))
         if opens <= at:
             return True
         ends = campaign.offer.ends_at if campaign.offer else None
@@ -233,26 +249,34 @@ class Stock:
             self._put_off[opens].append(message.pk)
         return False
 
-    def _outbound(self, message: Message) -> Outbound:
+    def _outbound(self, message: Claimed) -> Outbound:
         contact = message.contact
         assert contact is not None
-        to, index = contact.address(self.channel), contact.address_index(self.channel)
+        to, index = contact.to, contact.index
         assert to is not None
         assert index is not None
-        return self._composer.compose(
+        outbound = self._composer.compose(
             campaign=self._campaigns[message.campaign_id],
             variant=self._variants[message.variant_id],
-            person=person_of(contact),
+            person=addressed(contact),
             to=deliverable(to) if self.channel == Channel.EMAIL else to,
             address_index=index,
             code=message.code,
             reference=message.reference,
             message_id=message.pk,
         )
+        return self._timed(outbound, contact) if isinstance(outbound, OutboundText) else outbound
+
+    def _timed(self, outbound: OutboundText, contact: Guest) -> OutboundText:
+        """Say until when this person may be texted, and that it is to be known what becomes of the text."""
+        at = self._clock()
+        places = windows.places_of(outbound.to, contact.postal_code, self._business.timezone)
+        left = windows.closes_at(places, at) - at
+        return replace(outbound, open_until_s=time.monotonic() + left.total_seconds(), is_tracked=True)
 
     def _compose_batch(self, campaign: Campaign) -> None:
         """Compose one call for the next people of this campaign, all of one variant; who fits into none goes alone."""
-        group: list[Message] = []
+        group: list[Claimed] = []
         variant = self._claimed[0].variant_id
         for message in list(self._claimed):
             if len(group) == self._batch:
@@ -274,7 +298,7 @@ class Stock:
 
     # --- Put back ---
 
-    def leave_out(self, messages: Iterable[Message]) -> None:
+    def leave_out(self, messages: Iterable[Claimed]) -> None:
         """Record why these are not sent, or put them back."""
         leave_out([message.pk for message in messages], pump=self._pump, caps=self.caps, at=self._clock())
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from messaging.models import Message
+from messaging.services.composing import Claimed
 from messaging.transports import MergedEmail, Outbound, Outcome, Transport, TransportError
 
 NEVER_LATE = float("inf")
@@ -21,7 +21,7 @@ class Job:
     It is made between `not_before` and `not_after`, in seconds of `time.monotonic`, or not at all.
     """
 
-    messages: list[Message]
+    messages: list[Claimed]
     outbound: Outbound | MergedEmail
     not_before: float = 0.0
     not_after: float = NEVER_LATE

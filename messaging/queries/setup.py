@@ -1,0 +1,279 @@
+"""How the set-up stands, line by line, from what was found out: nobody is asked here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import formats, timezone
+
+from campaigns.queries import SETUP_PAGE, Check, sender_checks
+from contacts.channels import Channel
+from contacts.models import Business
+from contacts.queries import links_stay_here, sender_domain
+from messaging.models import Fact
+from messaging.queries.facts import facts_of
+from messaging.transports.dns import ALIGNED, SIGNERS
+
+SETUP_PERMISSION = "messaging.change_providersettings"
+
+TEST_FACTS = {Channel.EMAIL: "test.email", Channel.SMS: "test.sms"}
+DNS_FACTS = {"dns.spf": "SPF", "dns.dkim": "DKIM", "dns.dmarc": "DMARC"}
+NUMBER_FACTS = {
+    "twilio.number": "The number",
+    "twilio.registration": "Registration with the carriers",
+    "twilio.inbound": "Where answers go",
+}
+OLD = timedelta(days=90)  # then what was found out is looked at anew
+
+PROVIDER_NAMES = {
+    "smtp": "SMTP",
+    "ses": "Amazon SES",
+    "mailgun": "Mailgun",
+    "postmark": "Postmark",
+    "brevo": "Brevo",
+    "sendgrid": "SendGrid",
+    "resend": "Resend",
+    "twilio": "Twilio",
+}
+NO_EVENTS = {"outbox", "smtp"}  # nothing is reported back
+WITH_PASSWORD = {"postmark", "brevo"}  # they carry the user name and password of WEBHOOK_SECRET
+
+
+@dataclass(frozen=True, slots=True)
+class Line(Check):
+    """A line of the set-up page; `found` is a record in short, `paste` is text to copy somewhere else."""
+
+    found: str = ""
+    paste: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """The set-up page's lines. A part that does not apply is empty."""
+
+    email: list[Line]
+    dns: list[Line]
+    sms: list[Line]
+    webhooks: list[Line]
+    domain: str
+    aligned: str = ALIGNED
+    expected: str = ""
+    selectors: tuple[str, ...] = field(default=())
+    has_mail_provider: bool = False
+    has_text_provider: bool = False
+
+    @property
+    def lines(self) -> list[Line]:
+        return [*self.email, *self.dns, *self.sms, *self.webhooks]
+
+
+def set_up(*, at: datetime) -> SetUp:
+    """Return how the set-up stands. Three queries."""
+    business = Business.load()
+    tests = list(TEST_FACTS.values())
+    facts = facts_of(*DNS_FACTS, *NUMBER_FACTS, *tests, *_webhook_names(), "mailbox")
+    domain = sender_domain(business)
+    mails, texts = settings.EMAIL_PROVIDER != "outbox", settings.SMS_PROVIDER != "outbox"
+    return SetUp(
+        email=[*_provider_lines(Channel.EMAIL), *_sender_lines(business), *_test_lines(facts, Channel.EMAIL)],
+        dns=[_dns_line(facts, name, domain, at) for name in DNS_FACTS] if domain else [],
+        sms=[*_provider_lines(Channel.SMS), *(_number_lines(facts) if texts else []), *_test_lines(facts, Channel.SMS)],
+        webhooks=_webhook_lines(facts),
+        domain=domain,
+        expected=_expected(),
+        selectors=_selectors(facts.get("dns.dkim"), domain),
+        has_mail_provider=mails,
+        has_text_provider=texts,
+    )
+
+
+# --- Addresses to paste -----------------------------------------------------------------------------------------------
+
+
+def inbound_url() -> str:
+    """Return where Twilio brings answers."""
+    return f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/inbound/"
+
+
+def tracking_url() -> str:
+    """Return where the e-mail provider reports bounces and the like; empty: it does not."""
+    provider = settings.EMAIL_PROVIDER
+    return "" if provider in NO_EVENTS else f"{settings.PUBLIC_BASE_URL}/webhooks/{provider}/tracking/"
+
+
+# --- E-mail -----------------------------------------------------------------------------------------------------------
+
+
+def _provider_lines(channel: Channel) -> list[Line]:
+    is_mail = channel == Channel.EMAIL
+    provider = settings.EMAIL_PROVIDER if is_mail else settings.SMS_PROVIDER
+    if provider == "outbox":
+        what, name = ("mails", "EMAIL_PROVIDER") if is_mail else ("texts", "SMS_PROVIDER")
+        detail = f"They are written to files on this machine. The person who looks after the server sets {name}."
+        return [Line("warn", f"No provider: {what} reach nobody", detail)]
+    return [Line("ok", f"Sent by {PROVIDER_NAMES.get(provider, provider)}")]
+
+
+def _sender_lines(business: Business) -> list[Line]:
+    fine = f"From {business.from_name or business.name}, {business.from_email}."
+    return [
+        Line(check.level, check.title, fine if check.level == "ok" else check.detail, page=check.page)
+        for check in sender_checks(business)
+    ]
+
+
+def _test_lines(facts: dict[str, Fact], channel: Channel) -> list[Line]:
+    provider = settings.EMAIL_PROVIDER if channel == Channel.EMAIL else settings.SMS_PROVIDER
+    fact = facts.get(TEST_FACTS[channel])
+    if fact is None or fact.is_good is None or fact.detail.get("provider") != provider:
+        return [Line("warn", "No test was sent yet", "Send one to yourself, and see how it arrives.")]
+    says = str(fact.detail.get("says", ""))
+    title = "A test was sent" if fact.is_good else "The last test was not taken"
+    return [Line("ok" if fact.is_good else "block", title, f"{when(fact.at)}. {says}")]
+
+
+# --- DNS --------------------------------------------------------------------------------------------------------------
+
+
+def _dns_line(facts: dict[str, Fact], name: str, domain: str, at: datetime) -> Line:
+    title, fact = DNS_FACTS[name], facts.get(name)
+    if fact is None or fact.detail.get("domain") != domain or fact.at < at - OLD:
+        return Line("warn", f"{title} was not looked at yet", "Press “Check now”.", page=SETUP_PAGE)
+    return _found_line(fact, title)
+
+
+def _found_line(fact: Fact, title: str, *, bad: str = "warn") -> Line:
+    verdict = {True: "is fine", False: "is not right", None: "is not known"}[fact.is_good]
+    return Line(
+        "ok" if fact.is_good else "warn" if fact.is_good is None else bad,
+        f"{title} {verdict}",
+        f"{fact.detail.get('says', '')} Looked at {when(fact.at)}.".strip(),
+        page="" if fact.is_good else SETUP_PAGE,
+        found=str(fact.detail.get("found", "")),
+        paste=str(fact.detail.get("fix", "")),
+    )
+
+
+def dns_checks(business: Business, *, at: datetime) -> list[Check]:
+    """Return the checklist's lines about the records of the From domain; none where nothing leaves the machine.
+
+    Records that nobody looked at are one line.
+    """
+    domain = sender_domain(business)
+    if settings.EMAIL_PROVIDER == "outbox" or not domain:
+        return []
+    facts = facts_of(*DNS_FACTS)
+    known = [fact for name in DNS_FACTS if (fact := facts.get(name)) and fact.detail.get("domain") == domain]
+    if not known:
+        detail = f"Mail providers want SPF, DKIM and DMARC for {domain}. Nobody has looked yet whether they are there."
+        return [Check("warn", "The records of your domain were not checked", detail, page=SETUP_PAGE)]
+    lines = [_dns_line(facts, name, domain, at) for name in DNS_FACTS]
+    bad = [Check(line.level, line.title, line.detail, page=line.page) for line in lines if line.level != "ok"]
+    return bad or [Check("ok", "SPF, DKIM and DMARC", f"They are there for {domain}.")]
+
+
+def selectors_of(domain: str) -> tuple[str, ...]:
+    """Return the names of DKIM keys the owner gave for this domain."""
+    return _selectors(Fact.objects.filter(pk="dns.dkim").first(), domain)
+
+
+def _selectors(fact: Fact | None, domain: str) -> tuple[str, ...]:
+    return tuple(fact.detail.get("selectors", ())) if fact and fact.detail.get("domain") == domain else ()
+
+
+def _expected() -> str:
+    """Say what is expected for the provider in use."""
+    signer = SIGNERS.get(settings.EMAIL_PROVIDER)
+    if signer is None:
+        return ""
+    name = PROVIDER_NAMES[settings.EMAIL_PROVIDER]
+    spf = f"SPF with include:{signer.include}" if signer.include else "SPF that names your mail server"
+    keys = f"a DKIM key ({', '.join(signer.selectors[:3])})" if signer.selectors else "a DKIM key"
+    return f"For {name}: {spf}, {keys}, and a DMARC policy. The records are shown under {signer.place}."
+
+
+# --- SMS --------------------------------------------------------------------------------------------------------------
+
+
+def _number_lines(facts: dict[str, Fact]) -> list[Line]:
+    if "twilio.number" not in facts:
+        return [Line("warn", "The number was not looked at yet", "Press “Check now”.", page=SETUP_PAGE)]
+    bad = {"twilio.inbound": "warn"}
+    return [
+        _found_line(facts[name], title, bad=bad.get(name, "block"))
+        for name, title in NUMBER_FACTS.items()
+        if name in facts
+    ]
+
+
+def registration_check() -> Check | None:
+    """Return the checklist's line about the registration with the carriers; None: nothing leaves the machine."""
+    if settings.SMS_PROVIDER != "twilio":
+        return None
+    fact = facts_of("twilio.registration").get("twilio.registration")
+    if fact is None:
+        detail = "Carriers block texts of numbers that are not registered. Nobody has looked yet whether yours is."
+        return Check("warn", "The number's registration was not checked", detail, page=SETUP_PAGE)
+    if fact.is_good:
+        return Check("ok", "The number is registered", str(fact.detail.get("says", "")))
+    level = "warn" if fact.is_good is None else "block"
+    title = "The number's registration is not known" if fact.is_good is None else "The number is not registered"
+    return Check(level, title, str(fact.detail.get("says", "")), page=SETUP_PAGE)
+
+
+# --- Webhooks ---------------------------------------------------------------------------------------------------------
+
+
+def _webhook_names() -> list[str]:
+    return [f"webhook.{name}" for name in (settings.EMAIL_PROVIDER, settings.SMS_PROVIDER)]
+
+
+def _webhook_lines(facts: dict[str, Fact]) -> list[Line]:
+    lines = []
+    if links_stay_here():
+        detail = f"PUBLIC_BASE_URL is {settings.PUBLIC_BASE_URL}: no provider can reach it, and no guest."
+        lines.append(Line("block", "Reports and answers cannot arrive", detail))
+    if url := tracking_url():
+        lines += _address_lines(facts, settings.EMAIL_PROVIDER, "Bounces and complaints", url)
+    if settings.EMAIL_PROVIDER == "smtp":
+        lines.append(_mailbox_line(facts.get("mailbox")))
+    if settings.SMS_PROVIDER == "twilio":
+        lines += _address_lines(facts, "twilio", "Answers by text", inbound_url())
+    return lines
+
+
+def _address_lines(facts: dict[str, Fact], provider: str, what: str, url: str) -> Iterable[Line]:
+    name = PROVIDER_NAMES.get(provider, provider)
+    how = f"Paste this address at {name}."
+    if provider in WITH_PASSWORD:
+        how += " Put the user name and password of WEBHOOK_SECRET before the host: https://user:password@…"
+    fact = facts.get(f"webhook.{provider}")
+    refused = int(fact.detail.get("refused") or 0) if fact else 0
+    if fact is None or fact.is_good is None:
+        title, level = f"{what}: nothing came from {name} yet", "warn"
+    elif fact.is_good:
+        title, level = f"{what}: {name} reports", "ok"
+        how = f"Last heard {when(fact.at)}. {how}"
+    else:
+        title, level = f"{what}: calls of {name} are refused", "block"
+    yield Line(level, title, how, paste=url)
+    if refused:
+        title = "1 call was refused" if refused == 1 else f"{refused:,} calls were refused"
+        detail = "They had no valid signature or secret. Compare the signing key, or WEBHOOK_SECRET, with the server's."
+        yield Line("warn", title, detail)
+
+
+def _mailbox_line(fact: Fact | None) -> Line:
+    if fact is None:
+        detail = "SMTP reports nothing. A mailbox that bounces come back to can be read: see BOUNCE_… in .env.example."
+        return Line("warn", "Nobody reads the bounces", detail)
+    title = "The bounce mailbox is read" if fact.is_good else "The bounce mailbox cannot be read"
+    return Line("ok" if fact.is_good else "block", title, f"Last {when(fact.at)}.")
+
+
+def when(moment: datetime) -> str:
+    """`Nov 21, 2026, 6:05 p.m.` without the last dot, in the shop's time zone."""
+    return formats.date_format(timezone.localtime(moment), "N j, Y, P").rstrip(".")
