@@ -30,10 +30,13 @@ from contacts.channels import Channel, deliverable
 from contacts.fields import decrypt
 from contacts.links import Unsubscribe, unsubscribe_url
 from contacts.models import Business
+from messaging.links import redirects_of
+from messaging.services.composing import list_id_of
 from messaging.transports.base import OutboundEmail
 from messaging.transports.email import QR_CID, build
 from messaging.transports.ses import PATH as SES_PATH
 from messaging.transports.ses import signed
+from messaging.transports.text import LONGEST_VALIDITY_S
 from redemptions import links, qr
 from redemptions.codes import display
 
@@ -50,13 +53,18 @@ class Note:
     reference: str
     to: str
     link: str
+    list_id: str
     rendered: Rendered
     png: bytes | None
     business: Business
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"List-Unsubscribe": f"<{self.link}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+        return {
+            "List-Unsubscribe": f"<{self.link}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            "List-Id": self.list_id,
+        }
 
     @property
     def sender(self) -> str:
@@ -69,7 +77,10 @@ class Writer:
     def __init__(self, campaign: Campaign) -> None:
         assert campaign.offer is not None
         self.channel, self.offer, self.business = Channel(campaign.channel), campaign.offer, Business.load()
-        self.compiled = Compiled(content_of(campaign, variant_of(campaign)), has_deal=True)
+        variant = variant_of(campaign)
+        self.compiled = Compiled(content_of(campaign, variant), has_deal=True, utm=campaign.utm_campaign)
+        self.positions = {link.url: link.position for link in variant.links.all()}
+        self.list_id = list_id_of(self.business)
         self.inline = settings.QR_IMAGES == "inline" and self.channel == Channel.EMAIL
 
     def note(self, row: Sequence[Any]) -> Note:
@@ -90,10 +101,11 @@ class Writer:
                 qr_src=f"cid:{QR_CID}" if self.inline else links.qr_image_url(image),
             ),
             unsubscribe_url=link,
+            redirects=redirects_of(number, self.positions) if self.positions else None,
         )
         to = deliverable(decrypt(address)) if by_mail else decrypt(address)
         png = qr.png(links.qr_payload(code)) if self.inline else None
-        return Note(str(uuid.UUID(str(reference))), to, link, rendered, png, self.business)
+        return Note(str(uuid.UUID(str(reference))), to, link, self.list_id, rendered, png, self.business)
 
 
 Send = Callable[[Note], None]
@@ -232,7 +244,14 @@ def raw_twilio() -> Send:
     }
 
     def make(note: Note) -> tuple[bytes, dict[str, str]]:
-        form = {"To": note.to, "Body": note.rendered.text, "From": settings.TWILIO_PHONE_NUMBER, "SmartEncoded": "true"}
+        form = {
+            "To": note.to,
+            "Body": note.rendered.text,
+            "From": settings.TWILIO_PHONE_NUMBER,
+            "SmartEncoded": "true",
+            "StatusCallback": f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/status/{note.reference}/",
+            "ValidityPeriod": LONGEST_VALIDITY_S,  # the product's ends with the hours for texts, and so changes
+        }
         return urlencode(form).encode(), headers
 
     return raw_http(url, make, b"201")

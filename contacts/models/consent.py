@@ -74,6 +74,7 @@ class Suppression(models.Model):
         STOPPED = "stopped", "Texted STOP"
         BOUNCED = "bounced", "Bounced"
         COMPLAINED = "complained", "Complained of spam"
+        PAUSED = "paused", "Waits until somebody has read their text"
         INVALID = "invalid", "Not a working address"
         MANUAL = "manual", "Blocked by the shop"
         ERASED = "erased", "Erased"
@@ -81,7 +82,15 @@ class Suppression(models.Model):
     OPT_OUTS = (Reason.UNSUBSCRIBED, Reason.STOPPED)
     # What a fresh word of the person ends. A bounce, a complaint or the shop's own block stays.
     THEIR_WORD = (*OPT_OUTS, Reason.ERASED)
-    WEAKEST_FIRST = (*OPT_OUTS, Reason.INVALID, Reason.BOUNCED, Reason.COMPLAINED, Reason.MANUAL, Reason.ERASED)
+    WEAKEST_FIRST = (
+        Reason.PAUSED,
+        *OPT_OUTS,
+        Reason.INVALID,
+        Reason.BOUNCED,
+        Reason.COMPLAINED,
+        Reason.MANUAL,
+        Reason.ERASED,
+    )
 
     channel = models.CharField(max_length=5, choices=Channel)
     address_index = DigestField()

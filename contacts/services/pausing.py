@@ -15,16 +15,11 @@ from contacts.services.people import lock_contact
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-WAITS = " waits to be read"  # how the source of such a block ends; blocks by the shop's own hand say otherwise
-
 
 def pause(*, channel: Channel, address_index: bytes, because: str, at: datetime) -> bool:
-    """Write nothing to an address until `resume`; return whether it was written to before. `because`: `text 55`.
-
-    Where the shop blocked the address by hand already, its block stays, and nothing is added.
-    """
-    reason = Suppression.Reason.MANUAL
-    return suppress(channel=channel, address_index=address_index, reason=reason, at=at, source=f"{because}{WAITS}")
+    """Write nothing to an address until `resume`; return whether it was written to before. `because`: `text 55`."""
+    reason = Suppression.Reason.PAUSED
+    return suppress(channel=channel, address_index=address_index, reason=reason, at=at, source=because)
 
 
 def resume(*, channel: Channel, address_index: bytes, because: str, at: datetime, by: User | None = None) -> bool:
@@ -34,8 +29,7 @@ def resume(*, channel: Channel, address_index: bytes, because: str, at: datetime
         pauses = Suppression.objects.filter(
             channel=channel,
             address_index=address_index,
-            reason=Suppression.Reason.MANUAL,
-            source__endswith=WAITS,
+            reason=Suppression.Reason.PAUSED,
             lifted_at=None,
         )
         ended = pauses.update(lifted_at=at, lifted_by=by, lifted_because=because)

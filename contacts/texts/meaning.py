@@ -11,6 +11,7 @@ from contacts.texts.phrases import (
     DOUBTS,
     HELP,
     JOINED,
+    LOOK_ALIKES,
     PHRASES,
     POLITE,
     SIGNS,
@@ -42,7 +43,7 @@ SENTENCE_ENDS = re.compile(r"[.!?,;:\n\u2026]+")
 REACTION = re.compile(
     r"\s*(?:(?P<dislike>disliked|no le gust[oó]|no me gust[oó])"
     r"|liked|loved|laughed at|emphasi[sz]ed|questioned|reacted\b.{0,40}|removed an?\b.{0,40}"
-    r"|(?:le|me) (?:gust[oó]|encant[oó])|\W{1,8}to)\s*[“\"«].*",
+    r"|(?:le|me) (?:gust[oó]|encant[oó])|\W{1,8}to)\s*[“\"«][^”\"»]*[”\"»]?\s*(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 QUOTED = re.compile(r"[“\"«][^”\"»]*\breply stop\b[^”\"»]*(?:[”\"»]|$)", re.IGNORECASE)
@@ -55,7 +56,9 @@ DOUBTFUL = re.compile(f"(?:{'|'.join(DOUBTS)})")
 def meaning_of(body: str, *, keywords: frozenset[str] = frozenset()) -> Meaning:
     """Return what a text says; `keywords` are those that join, in small letters."""
     if reaction := REACTION.fullmatch(body):
-        return Meaning.DOUBT if reaction["dislike"] else Meaning.REVIEW
+        if not WORD.search(reaction["rest"]):
+            return Meaning.DOUBT if reaction["dislike"] else Meaning.REVIEW
+        body = reaction["rest"]  # they wrote something of their own behind the quoted text
     body = QUOTED.sub(" ", body)
     words = meaningful_words(body)
     if _is_stop(words):
@@ -89,7 +92,8 @@ def plain(body: str) -> str:
 
 def _spelled(word: str) -> str:
     """Return the word for a stop where this is a way to misspell one."""
-    for shorter in (word, DRAWN_OUT.sub(r"\1", word)):
+    latin = word.translate(LOOK_ALIKES)
+    for shorter in (word, DRAWN_OUT.sub(r"\1", word), latin):
         if shorter in STOP or shorter in SPELLINGS:
             return SPELLINGS.get(shorter, shorter)
     return word

@@ -28,7 +28,9 @@ BESIDE_STOP = frozenset({"no", "yes", "yeah", "yep", "si", "nope", "already", "r
 # A sentence of its own, whatever stands before and after it.
 UNMISTAKABLE = frozenset({"stop", "stopall", "unsubscribe", "optout", "nomore"})
 
-SIGNS = {"\N{OCTAGONAL SIGN}": "stop"}
+SIGNS = {"\N{OCTAGONAL SIGN}": "stop", "$top": "stop"}
+# Letters that look like others, in words that are otherwise Latin or all of such: Cyrillic and Greek for Latin.
+LOOK_ALIKES = str.maketrans("аеорсухѕіјтпмнкαορντικ", "aeopcyxsijtnmhkaopvtik")
 SPELLINGS = {
     **dict.fromkeys(("st0p", "stopp", "stpo", "sotp", "stoop", "stp", "stops", "stopt", "5top"), "stop"),
     **dict.fromkeys(("unsub", "unsubcribe", "unsuscribe", "unsubscibe", "unsubscrib"), "unsubscribe"),
@@ -72,7 +74,7 @@ ENGLISH = (
     r"\bcease and desist\b|\bplease (?:discontinue|desist|cease)\b|\bcut it out\b|\bknock it off\b",
     # No more.
     rf"^(?:please |pls |ok |hey |hi )*no more(?: (?:of )?(?:this|these|those|from you|for me))?{_END}",
-    r"\b(?:no|not|without) (?:more |any |any more |anymore |further |other )+(?:of )?(?:your |these |those |the )?"
+    r"\b(?:no|not|without) (?:more |any |anymore |further |other )+(?:of )?(?:your |these |those |the )?"
     rf"{_TEXTS}\b",
     rf"^(?:please |pls )*no (?:{_TEXTS}|texting me){_END}",
     rf"\benough (?:with |of )?(?:all )?(?:the |these |your )?{_TEXTS}\b",
@@ -178,4 +180,10 @@ DOUBTS = (
     r"\b(?:no mas|ya no|quite(?:n|nme|me)|saque(?:n|nme|me)|borre(?:n|nme|me)|paren|harto|harta)\b"
     r"|\b(?:elimin|desuscri|molest)",
     r"\b(?:dejen|deje) de\b|\bno me (?:mand|envi|escrib|llam)",
+    # Less usual ways to say it, and what may be one.
+    r"\bstop\w|\b(?:refrain|cease|discontinue|withdraw|exclude me|leave me off|want out|wrong|solicit\w*|dnc)\b",
+    r"\bun ?enroll|\boff (?:of )?(?:your|this|the|ur) (?:\w+ )?list|\bturn off\b",
+    r"\b(?:rather|prefer|like|want)(?: to)? not\b|\bnot (?:to )?(?:get|receive|be)\b",
+    r"\b(?:never|didnt|did not|dont remember) (?:sign|signing|signed|opt|opted|subscrib)",
+    r"\bequivocad|\bno soy\b|\bquitar\b|\bretir(?:ar|en|eme|enme)\b|\bno (?:quisiera|deseo|quiero)\b",
 )

@@ -145,12 +145,17 @@ _REFERENCE = re.compile(rb"<([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-
 
 
 def _reference(mail: bytes, parts: list[Message]) -> UUID | None:
-    """Return the reference in the Message-ID we gave: the returned headers show it, or the bounce refers to it."""
-    found = _REFERENCE.search(mail)
-    if found is None:  # perhaps in a part that is encoded
-        texts = (_text(part).encode(errors="replace") for part in parts if not part.is_multipart())
-        found = next(filter(None, map(_REFERENCE.search, texts)), None)
-    return UUID(found[1].decode()) if found else None
+    """Return the reference in the Message-ID we gave: the returned headers show it, or the bounce refers to it.
+
+    Exchange gives its own reports such a Message-ID too: that of the report itself is left out.
+    """
+    own = {found[1].lower() for found in _REFERENCE.finditer(_header(parts[0], "Message-ID").encode(errors="replace"))}
+    texts = (_text(part).encode(errors="replace") for part in parts if not part.is_multipart())  # may be encoded
+    for text in (mail, *texts):
+        for found in _REFERENCE.finditer(text):
+            if found[1].lower() not in own:
+                return UUID(found[1].decode())
+    return None
 
 
 def _address(field: str) -> str:
@@ -268,7 +273,8 @@ def _from_words(message: Message, parts: list[Message]) -> list[_Found]:
         words.FAILED_SUBJECT.search(_header(message, "Subject")),
         words.FAILURE.search(notice),
     )
-    if not named and sum(map(bool, signs)) < 2:
+    # People write of failures too, and their answers come to the same mailbox: the words alone are no bounce.
+    if not named and not (signs[0] and any(signs[1:])):
         return []
     is_delayed = words.WARNING.search(notice) and not words.GAVE_UP.search(notice)
     kind = EventType.DEFERRED if is_delayed else EventType.BOUNCED

@@ -42,7 +42,7 @@ def full_checklist(campaign: Campaign, content: Content, *, at: datetime) -> lis
     if channel == Channel.EMAIL:
         checks += [*dns_checks(business, at=at), _warm_up_check(campaign, business, size, at)]
     else:
-        checks += [registration_check(), *text_checks(campaign, content, at=at)]
+        checks += [registration_check(at=at), *text_checks(campaign, content, at=at)]
     return [check for check in checks if check is not None]
 
 

@@ -209,11 +209,22 @@ def _number_lines(facts: dict[str, Fact]) -> list[Line]:
     ]
 
 
-def registration_check() -> Check | None:
+def text_sender() -> str:
+    """Return what texts come from: what was found out of another number says nothing of this one."""
+    return str(settings.TWILIO_MESSAGING_SERVICE_SID or settings.TWILIO_PHONE_NUMBER)
+
+
+def registration_check(*, at: datetime) -> Check | None:
     """Return the checklist's line about the registration with the carriers; None: nothing leaves the machine."""
     if settings.SMS_PROVIDER != "twilio":
         return None
-    fact = facts_of("twilio.registration").get("twilio.registration")
+    known = facts_of("twilio.number", "twilio.registration")
+    here = {
+        name: fact for name, fact in known.items() if fact.detail.get("sender") == text_sender() and fact.at >= at - OLD
+    }
+    if (number := here.get("twilio.number")) and number.is_good is False:
+        return Check("block", "Texts have no number to come from", str(number.detail.get("says", "")), page=SETUP_PAGE)
+    fact = here.get("twilio.registration")
     if fact is None:
         detail = "Carriers block texts of numbers that are not registered. Nobody has looked yet whether yours is."
         return Check("warn", "The number's registration was not checked", detail, page=SETUP_PAGE)

@@ -148,7 +148,10 @@ def _longer(one: sms.Size | None, other: sms.Size) -> sms.Size:
 def _spread(people: ContactQuerySet, count: int) -> ContactQuerySet:
     """Return everybody, or 2,000 at most from all over the list: whoever joined last has other names."""
     step = -(-count // MEASURED)
-    return people if step == 1 else people.annotate(slot=Mod(F("pk"), Value(step))).filter(slot=0)[:MEASURED]
+    if step == 1:
+        return people
+    spread = people.annotate(slot=Mod(F("pk"), Value(step))).filter(slot=0)[:MEASURED]
+    return spread if spread.exists() else people[:MEASURED]  # people whose numbers have a step of their own
 
 
 def _names(people: ContactQuerySet) -> Iterable[Name]:
@@ -166,8 +169,10 @@ def text_checks(campaign: Campaign, content: Content | None = None, *, at: datet
         return []  # said by the check of the words
     if not sizes.measured:
         return []
-    if not sizes.parts:
+    if not sizes.parts and not sizes.is_sample:
         return [Check("block", "The text is too long for everybody", "Shorten it to two parts at most.", "body")]
+    if not sizes.parts:
+        return [_too_long_check(sizes)]
     return [_cost_check(sizes), *([_too_long_check(sizes)] if sizes.too_long else [])]
 
 

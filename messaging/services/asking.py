@@ -51,10 +51,10 @@ def ask_about_silent(*, clock: Clock) -> int:
                 if error.outcome != Outcome.REFUSED:  # it is away; nobody's question is spent
                     break
                 found = None
-            Message.objects.filter(pk=message.pk).update(look_ups=ASKED)
-            asked += 1
             if found:
                 events.take_in(ANSWERS, [found], at=clock())
+            Message.objects.filter(pk=message.pk).update(look_ups=ASKED)
+            asked += 1
     return asked
 
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.core.cache import cache
 from django.db import transaction
 
 from messaging.models import Fact
 
 AGAIN = timedelta(minutes=1)  # a webhook that is called all the time is noted so often
+REFUSALS_S = 10
 
 
 def note(name: str, is_good: bool | None, detail: Mapping[str, Any] | None = None, *, at: datetime) -> None:
@@ -31,13 +33,18 @@ def note_call(provider: str, *, at: datetime) -> None:
         note(name, True, at=at)
 
 
-@transaction.atomic
 def note_refusal(provider: str, *, at: datetime) -> None:
     """Count a refused call of a provider's webhook: `refused` since the last good one, and `refused_at`.
 
-    What was green stays so: anybody may call. `at` stays the time of the last good call, where there was one.
+    What was green stays so: anybody may call, and as often as they like, so that those of ten seconds count once.
+    `at` stays the time of the last good call, where there was one.
     """
-    name = f"webhook.{provider}"
+    if cache.add(f"webhook/refused/{provider}", True, REFUSALS_S):
+        _count_refusal(f"webhook.{provider}", at)
+
+
+@transaction.atomic
+def _count_refusal(name: str, at: datetime) -> None:
     Fact.objects.bulk_create([Fact(name=name, is_good=False, at=at)], ignore_conflicts=True)
     fact = Fact.objects.select_for_update().get(pk=name)
     fact.detail = {"refused": fact.detail.get("refused", 0) + 1, "refused_at": at.isoformat()}

@@ -205,14 +205,18 @@ class _Mailbox:
         asked = f"UID {number + 1}:*" if number else f"SINCE {since:%d-%b-%Y}"
         with _speaking():
             kind, found = self._imap.uid("SEARCH", asked)
+            if kind != "OK":
+                raise Unreadable(BROKEN)
         # `n:*` names the last mail even where its number is below n.
         numbers = sorted(map(int, _NUMBER.findall(_joined(found))))
-        return [each for each in numbers if each > number] if kind == "OK" else []
+        return [each for each in numbers if each > number]
 
     def fetch(self, number: int) -> bytes:
         """Return the beginning of a mail, and leave it unread."""
         with _speaking():
-            _, parts = self._imap.uid("FETCH", str(number), f"(BODY.PEEK[]<0.{MAIL_LIMIT}>)")
+            kind, parts = self._imap.uid("FETCH", str(number), f"(BODY.PEEK[]<0.{MAIL_LIMIT}>)")
+            if kind != "OK":
+                raise Unreadable(BROKEN)
         return next((part[1] for part in parts or [] if isinstance(part, tuple)), b"")
 
     def put_away(self, number: int) -> None:

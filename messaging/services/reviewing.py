@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 from contacts.channels import Channel
 from contacts.models import ConsentEvent, Suppression
 from contacts.services import unsubscribe
-from contacts.services.pausing import resume
+from contacts.services.pausing import pause, resume
+from contacts.services.people import lock_contact
 from messaging.models import InboundText
 
 if TYPE_CHECKING:
@@ -48,10 +49,14 @@ def carry_on(text: InboundText, *, actor: User, at: datetime) -> bool:
     """
     index = bytes(text.sender_index)
     with transaction.atomic():
+        lock_contact(Channel.SMS, index)  # who just stores another text of theirs is waited for
         if not _read(text, at):
             return False
         if not _doubts(index).exists():
             resume(channel=Channel.SMS, address_index=index, because=_because(text), at=at, by=actor)
+    # A number nobody has cannot be locked: once this is committed, a text that came meanwhile is seen, or sees it.
+    if waiting := _doubts(index).order_by("pk").first():
+        pause(channel=Channel.SMS, address_index=index, because=f"text {waiting.pk}", at=at)
     return True
 
 

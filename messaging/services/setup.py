@@ -16,7 +16,7 @@ from contacts.channels import Channel
 from contacts.models import Business
 from contacts.queries import sender_domain
 from messaging.models import Fact
-from messaging.queries.setup import TEST_FACTS, inbound_url, selectors_of
+from messaging.queries.setup import TEST_FACTS, inbound_url, selectors_of, text_sender
 from messaging.services.facts import note
 from messaging.services.testing import TestRefused, send_plain_test
 from messaging.transports import TransportError
@@ -70,7 +70,7 @@ def check_number(*, at: datetime) -> list[Finding]:
         return []
     findings = look_at_number(inbound_url())
     for finding in findings:
-        _write(finding, {}, at)
+        _write(finding, {"sender": text_sender()}, at)
     return findings
 
 

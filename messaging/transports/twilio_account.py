@@ -88,7 +88,7 @@ def look_at_number(inbound_url: str) -> list[Finding]:
     except _Refused:
         says = "Twilio refuses the account. Check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN."
         return [Finding(NUMBER, False, says), *_not_before(REGISTRATION, INBOUND)]
-    except (TransportError, _Unreadable):
+    except (TransportError, _Unreadable, AttributeError, TypeError, ValueError):  # JSON, but of another shape
         return _unknown(NUMBER, REGISTRATION, INBOUND)
     finally:
         account.close()

@@ -21,6 +21,7 @@ from messaging.webhooks.checked import Call, Refused, Unreadable, keys
 
 TOPICS = "AWS_SNS_TOPIC_ARNS"
 HOST = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+CERTIFICATE = re.compile(r"SimpleNotificationService-[0-9A-Za-z]+\.pem")
 HASHES = {"1": SHA1, "2": SHA256}
 SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
@@ -76,10 +77,12 @@ def _is_signed(call: Call, message: dict[str, str]) -> bool:
     return True
 
 
-def _certificate(url: str) -> x509.Certificate:
+def _certificate(url: object) -> x509.Certificate:
     """Return Amazon's certificate: good because it comes from its own host, by https."""
+    if not is_amazons(url) or not CERTIFICATE.fullmatch(str(url).split("/", 3)[-1]):
+        raise Refused("no certificate's address")  # others of this host answer with what any customer wrote
     key = f"sns/certificate/{url}"
-    pem: bytes | None = cache.get(key) if is_amazons(url) else None
+    pem: bytes | None = cache.get(key)
     try:
         certificate = x509.load_pem_x509_certificate(pem or (fetched := fetch(url)))
     except ValueError:

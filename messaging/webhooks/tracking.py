@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import ModuleType
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -42,7 +44,10 @@ def tracking(request: HttpRequest, provider: str) -> HttpResponse:
 def _taken_in(provider: str, call: Call) -> HttpResponse:
     module = PROVIDERS[provider]
     try:
-        module.prove(call)
+        try:
+            module.prove(call)
+        except (TypeError, ValueError, AttributeError):  # a stranger's JSON, of another shape than is read here
+            raise Unreadable from None
         found = module.read(call)
     except Refused as refusal:
         facts.note_refusal(provider, at=call.at)
@@ -50,5 +55,6 @@ def _taken_in(provider: str, call: Call) -> HttpResponse:
         headers = {"WWW-Authenticate": 'Basic realm="webhook"'} if refusal.status == 401 else {}
         return HttpResponse(status=refusal.status, headers=headers)
     events.take_in(provider, found, at=call.at)
-    facts.note_call(provider, at=call.at)
+    with suppress(DatabaseError):  # it is for a page only, and all the rest is stored
+        facts.note_call(provider, at=call.at)
     return HttpResponse()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import wraps
 from typing import Concatenate, ParamSpec
 from uuid import UUID
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -69,7 +71,6 @@ def twilio_inbound(request: HttpRequest) -> HttpResponse:
     if not sender or not provider_id:
         return HttpResponse(status=400)
     at = timezone.now()
-    facts.note_call(PROVIDER, at=at)
     answer = receive_text(
         provider=PROVIDER,
         provider_id=provider_id,
@@ -78,6 +79,8 @@ def twilio_inbound(request: HttpRequest) -> HttpResponse:
         provider_says=request.POST.get("OptOutType", ""),
         at=at,
     )
+    with suppress(DatabaseError):  # it is for a page only; what the text asked for is done
+        facts.note_call(PROVIDER, at=at)
     response = MessagingResponse()
     if answer:
         response.message(answer)

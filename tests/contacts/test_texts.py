@@ -139,3 +139,57 @@ def test_reads_a_long_text_in_no_time():
     """The patterns look at each place once: what would make them try again and again takes no longer."""
     for piece in ("no more ", "stop ", "dont want ", "a ", "s t o p ", "“reply stop ", "liked “"):
         assert meaning_of(piece * 5_000) in Meaning
+
+
+# --- What readers of this found ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("Liked “Sale today, Reply STOP to end” STOP", "stop"),
+        ('Loved "2 for 1" but please stop texting me', "stop"),
+        ("Liked “Sale today, Reply STOP to end”", "review"),
+        ("ѕtор", "stop"),  # Cyrillic letters
+        ("$top", "stop"),
+        *(
+            (text, "doubt")
+            for text in (
+                "STOP2END",
+                "stoptexting",
+                "leave me off your list",
+                "I'd like off this list",
+                "refrain from texting me",
+                "rather not get texts",
+                "I would prefer not to get texts",
+                "I would like to not receive messages",
+                "I never signed up",
+                "I didn't sign up",
+                "do not solicit",
+                "turn off notifications",
+                "cease",
+                "discontinue",
+                "withdraw",
+                "unenroll",
+                "wrong #",
+                "I want out",
+                "exclude me",
+                "I'm on the national DNC registry",
+                "equivocado",
+                "no soy Maria",
+                "quitar",
+                "retirar",
+                "no quisiera más",
+            )
+        ),
+    ],
+)
+def test_a_stop_in_unusual_words_is_at_least_a_doubt(text, meaning):
+    found = meaning_of(text)
+
+    assert found == meaning or (meaning == "doubt" and found == "stop")
+
+
+def test_no_text_takes_long_to_read():
+    """A pattern that can match in many ways takes twice as long for each repetition: this one would take years."""
+    assert meaning_of("no " + "any more " * 170 + "onions") in {"doubt", "review"}

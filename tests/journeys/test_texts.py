@@ -22,6 +22,7 @@ from contacts.models import Business, ConsentEvent, Contact, SignupForm
 from messaging import services
 from messaging.models import InboundText, Message, ProviderEvent
 from messaging.queries.inbox import waiting_texts
+from messaging.queries.setup import text_sender
 from messaging.services import facts
 from messaging.services.reviewing import carry_on
 from redemptions.models import Device, Offer
@@ -90,7 +91,7 @@ def shop(transactional_db: None) -> SignupForm:
     business = Business.load()
     business.postal_address = "1 Elm Street, Springfield, IL 62701"
     business.save()
-    facts.note("twilio.registration", True, at=datetime.now(UTC))
+    facts.note("twilio.registration", True, {"sender": text_sender()}, at=datetime.now(UTC))
     return SignupForm.objects.create(name="Table", slug="table", keyword="LUNCH")
 
 

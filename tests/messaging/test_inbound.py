@@ -4,6 +4,7 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
+from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.test import RequestFactory
 from twilio.request_validator import RequestValidator
@@ -11,10 +12,12 @@ from twilio.request_validator import RequestValidator
 from contacts.channels import Channel
 from contacts.fields import keyed_hash
 from contacts.models import ChannelStatus, Confirmation, ConsentEvent, Contact, SignupForm, Suppression
-from contacts.services import block, record_consent, suppress, unsubscribe
+from contacts.queries import derive_states
+from contacts.services import block, record_consent, suppress, suppress_many, unsubscribe
 from messaging.models import Fact, InboundText
 from messaging.services import confirm_due, receive_text
 from messaging.services.inbound import MOST_ANSWERS
+from messaging.services.reviewing import carry_on
 from messaging.webhooks.twilio import MAX_BYTES, is_signed
 from redemptions.models import WelcomeDeal
 from tests.messaging.conftest import NOON
@@ -233,7 +236,7 @@ def test_an_unknown_number_may_say_it_in_plain_words_too(db):
 
 
 def pauses():
-    return Suppression.objects.filter(reason=Suppression.Reason.MANUAL, lifted_at=None)
+    return Suppression.objects.filter(reason=Suppression.Reason.PAUSED, lifted_at=None)
 
 
 def test_a_doubtful_text_pauses_the_person_until_it_is_read(maria):
@@ -242,7 +245,7 @@ def test_a_doubtful_text_pauses_the_person_until_it_is_read(maria):
     text = InboundText.objects.get()
     assert (text.meaning, text.handled_at) == (InboundText.Meaning.DOUBT, None)
     assert status() == ChannelStatus.SUPPRESSED
-    assert pauses().get().source == f"text {text.pk} waits to be read"
+    assert pauses().get().source == f"text {text.pk}"
     assert not maria.consent_events.filter(action=ConsentEvent.Action.REVOKED).exists()
 
 
@@ -257,6 +260,24 @@ def test_a_second_doubt_adds_no_second_pause(maria):
     receive("Or at the end of the day?", sid="SM2")
 
     assert pauses().count() == 1
+
+
+@pytest.mark.parametrize("how", ["by hand", "by an import"])
+@pytest.mark.parametrize("end", ["read", "start"])
+def test_a_block_of_the_shops_own_outlasts_the_pause(maria, how, end):
+    receive("Can I stop by at 5?")
+    if how == "by hand":
+        assert block(channel=Channel.SMS, address_index=INDEX, reason="Asked at the bar to be left alone", at=NOON)
+    else:
+        suppress_many([(Channel.SMS, INDEX, Suppression.Reason.MANUAL, NOON, "import 7")])
+
+    if end == "read":
+        carry_on(InboundText.objects.get(), actor=User.objects.create(username="owner"), at=NOON)
+    else:
+        receive("START", sid="SM2")
+
+    assert not pauses().exists()
+    assert derive_states(Channel.SMS, [INDEX])[INDEX].state == ChannelStatus.SUPPRESSED
 
 
 def test_start_ends_the_pause(maria):

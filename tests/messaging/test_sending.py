@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
+from campaigns import sms
 from campaigns.models import Campaign, Variant
 from campaigns.services import Draft, NotPossible, save_draft
 from contacts.channels import Channel
@@ -759,6 +760,36 @@ class TestOneTroubleIsNotEverybodys:
 
         assert statuses(planned) == {"accepted": 2, "queued": 3}
         assert not Pump.objects.exists()
+
+    def test_addresses_that_do_not_work_do_not_stop_a_campaign(self, planned, unwilling, monkeypatch, at):
+        monkeypatch.setattr(failing, "BRAKE", 2)
+
+        def refuse(self, outbound):
+            raise TransportError(Outcome.REFUSED, "406", suppress="bounced")
+
+        monkeypatch.setattr(Unwilling, "send", refuse)
+
+        services.send_due(clock=lambda: at)
+
+        planned.refresh_from_db()
+        assert (planned.status, statuses(planned)) == ("sending", {"failed": 5})
+        assert Suppression.objects.filter(reason="bounced").count() == 5
+
+    def test_of_texts_long_and_short_no_part_goes_without_a_slot(self, guests, sms_campaign, outbox, at):
+        Variant.objects.update(body="Come, {{ first_name }}. " + "Lunch is on us.")
+        longer = [guest for number, guest in enumerate(guests) if number % 2 == 0]
+        Contact.objects.filter(pk__in=[guest.pk for guest in longer]).update(first_name="Maximiliana" * 8)
+        services.launch(sms_campaign, at=at)
+        services.plan_due(at=at)
+        pacing.settings_of(Channel.SMS)
+        ProviderSettings.objects.update(rate="5/d")
+
+        services.send_due(clock=lambda: at)
+
+        texts = [path.read_text().partition("\n\n")[2].strip() for path in outbox.glob("sms/*.txt")]
+        parts = [sms.measure(text).parts for text in texts]
+        assert sum(parts) - 5 <= max(parts) - 1  # the last one may be begun on credit
+        assert {1, 2} == set(parts)
 
     def test_of_a_limit_a_text_takes_a_slot_for_each_part(self, guests, sms_campaign, outbox, at):
         Variant.objects.update(body="Come, {{ first_name }}. " + "Lunch is on us today, or nearly so. " * 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +12,8 @@ from campaigns.services import Blocked
 from messaging import services
 from messaging.models import Fact
 from messaging.queries import full_checklist, set_up
-from messaging.services import setup
+from messaging.queries.setup import registration_check
+from messaging.services import facts, setup
 from messaging.transports.finding import Finding
 from messaging.transports.twilio_account import NOT_NOW, look_at_number
 from tests.messaging.conftest import NOON
@@ -264,3 +266,17 @@ def test_an_unregistered_number_sends_no_campaign(guests, sms_campaign, settings
     check(settings, service(LOCAL, campaigns=["VERIFIED"]))
     assert level() == "ok"
     assert services.launch(sms_campaign, at=NOON).size_at_launch
+
+
+def test_what_was_found_of_another_number_says_nothing_of_this_one(settings, at, db):
+    settings.SMS_PROVIDER = "twilio"
+    settings.TWILIO_MESSAGING_SERVICE_SID = "MG1"
+    for name in ("twilio.number", "twilio.registration"):
+        facts.note(name, True, {"says": "Registered.", "sender": "MG1"}, at=at)
+    assert registration_check(at=at).level == "ok"
+    assert registration_check(at=at + timedelta(days=91)).level == "warn"
+
+    settings.TWILIO_MESSAGING_SERVICE_SID = "MG2"
+    assert registration_check(at=at).level == "warn"
+    facts.note("twilio.number", False, {"says": "There is no such service.", "sender": "MG2"}, at=at)
+    assert registration_check(at=at).level == "block"

@@ -12,6 +12,7 @@ EVERY = timedelta(hours=1)
 FACT = "payloads.forgotten"
 EMPTY = "{}"
 ROWS = 5_000  # of a statement
+SLACK = 5_000  # rows that are looked at once more
 
 
 def forget_payloads(*, at: datetime) -> int:
@@ -19,10 +20,13 @@ def forget_payloads(*, at: datetime) -> int:
     last = Fact.objects.filter(pk=FACT).first()
     if last and last.at > at - EVERY:
         return 0
-    done, count = last.detail.get("up_to", 0) if last else 0, 0
+    # What comes at once is numbered in another order than it came.
+    known = last.detail.get("up_to", 0) if last else 0
+    done, count = max(0, known - SLACK), 0
     old = ProviderEvent.objects.filter(received_at__lte=at - KEPT).order_by("pk")
     while pks := list(old.filter(pk__gt=done).values_list("pk", flat=True)[:ROWS]):
-        count += ProviderEvent.objects.filter(pk__in=pks).update(payload=EMPTY)
+        ProviderEvent.objects.filter(pk__in=pks).update(payload=EMPTY)
+        count += sum(pk > known for pk in pks)
         done = pks[-1]
-    facts.note(FACT, True, {"up_to": done}, at=at)
+    facts.note(FACT, True, {"up_to": max(known, done)}, at=at)
     return count

@@ -34,6 +34,7 @@ COLUMNS = (
     "applied_at",
 )
 ROWS = 100  # of a statement
+EMPTY = "{}"  # what is kept of a report on somebody who was erased
 
 Row = tuple[Any, ...]
 
@@ -63,7 +64,7 @@ class _Messages:
     """The messages some reports are about: by our reference, else by the provider's id. Two queries."""
 
     def __init__(self, provider: str, events: Sequence[Incoming]) -> None:
-        few = Message.objects.only("reference", "provider_id", "channel", "address_index").order_by()
+        few = Message.objects.only("reference", "provider_id", "channel", "address_index", "contact_id").order_by()
         references = {event.reference for event in events if event.reference}
         ids = {event.provider_id for event in events if event.provider_id and not event.reference}
         self._by_reference = {row.reference: row for row in few.filter(reference__in=references)}
@@ -89,7 +90,7 @@ def _row(provider: str, event: Incoming, message: Message | None, at: datetime) 
         message.pk if message else None,
         plain(event.provider_id, 200),
         index,
-        json.dumps(event.payload, default=str),
+        EMPTY if message and message.contact_id is None else json.dumps(event.payload, default=str),
         min(event.at, at),
         at,
         at if is_lost else None,

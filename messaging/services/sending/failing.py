@@ -139,7 +139,9 @@ def retry_delay_s(attempts: int, retry_after_s: int) -> float:
 
 def counts(job: Job, error: TransportError) -> bool:
     """Whether a failure says something of the campaign or the account, where it does not stand alone."""
-    return not is_to_be_parted(job, error) and error.outcome in {Outcome.UNKNOWN, Outcome.REFUSED, Outcome.STOP}
+    if is_to_be_parted(job, error) or error.suppress:  # whose own address is at fault says nothing of others
+        return False
+    return error.outcome in {Outcome.UNKNOWN, Outcome.REFUSED, Outcome.STOP}
 
 
 def stops(error: TransportError, in_a_row: int) -> bool:

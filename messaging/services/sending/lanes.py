@@ -194,7 +194,7 @@ class Lane:
         used = 0
         for call in next_ones:
             room = min(len(call.messages), len(waits) - used)
-            if not room:
+            if room < 1:
                 break
             slot = now + waits[used + room - 1]
             used += room + call.more_parts  # of its further parts, those without a slot are owed

@@ -11,6 +11,7 @@ from messaging.bounces import read_returned
 from messaging.models import Fact, Message, ProviderEvent
 from messaging.services import mailbox
 from messaging.services.mailbox import read_due
+from tests.messaging.conftest import NOON
 from tests.messaging.ledger import add, begun
 from tests.wire.imap import ImapServer, imap_server
 
@@ -354,3 +355,19 @@ class TestSays:
 
         assert read(at) == 0
         assert fact().detail["sentence"] == mailbox.BROKEN
+
+
+def test_what_the_server_does_not_hand_out_once_is_asked_for_again(message, settings):
+    state = ImapServer()
+    state.add(bounce(message))
+    with imap_server(state) as server:
+        user, password = quote(server.user, safe=""), quote(server.password, safe="")
+        settings.BOUNCE_MAILBOX_URL = f"imap://{user}:{password}@127.0.0.1:{server.port}/INBOX"
+        state.refuses = {"UID FETCH"}
+        assert read_due(clock=lambda: NOON) == 0
+        assert Fact.objects.get(pk="mailbox").is_good is False
+
+        state.refuses = set()
+        assert read_due(clock=lambda: NOON + timedelta(minutes=10)) == 1
+
+    assert Suppression.objects.count() == 1

@@ -239,3 +239,38 @@ def test_parts_within_parts_without_end():
     )
 
     assert read_returned(mail) == []
+
+
+def test_the_id_of_the_bounce_itself_is_not_that_of_the_mail():
+    """Exchange writes ids of the same form as ours."""
+    own = "Message-ID: <0ae6a7b6-ab7d-4eb0-8a2f-a4d1b8d4e0a0@eur01.prod.example.com>\n"
+    fields = "Final-Recipient: rfc822; ann@example.org\nAction: failed\nStatus: 5.1.1\n"
+
+    (found,) = read_returned(own.encode() + report(fields))
+
+    assert found.reference == REFERENCE
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        ("Re: Lunch - coupon rejected", "The code you sent me was rejected at the till, she said it does not exist."),
+        ("Coupon failure", "Your coupon was rejected. Account does not exist?"),
+        ("Re: Returned to the shop", "I was told it could not be delivered to my address. User unknown at your shop."),
+        ("Fwd: Re: coupon problem: rejected", "The voucher was rejected: no such user"),
+        ("Re: Lunch not delivered", "Your driver did not find us, he said the address does not exist"),
+    ],
+)
+def test_a_guest_who_writes_of_failures_is_no_bounce(subject, text):
+    mail = f"""\
+From: Ann <ann@example.org>
+To: The Corner Bar <hello@corner-bar.example>
+Subject: {subject}
+In-Reply-To: <{REFERENCE}@corner-bar.example>
+Return-Path: <ann@example.org>
+Content-Type: text/plain
+
+{text}
+"""
+
+    assert read_returned(mail.encode()) == []
