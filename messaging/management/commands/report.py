@@ -90,5 +90,8 @@ def _words(campaign: Campaign, now: Progress, clicks: Clicks) -> str:
     lines = [f"{campaign.name}: {now.audience} people, {now.sent} sent, {clicked}{now.redeemed} redeemed."]
     lines += [f"{count} {Message.Status(status).label.lower()}" for status, count in now.counts.items() if count]
     lines += [f"{count} {status}: {reason}" for status, reason, count in now.by_reason]
-    lines += [f"{link.people} people, {link.clicks} clicks: {link.url}" for link in clicks.links]
+    for link in clicks.links:
+        people = "1 person" if link.people == 1 else f"{link.people} people"
+        times = "1 click" if link.clicks == 1 else f"{link.clicks} clicks"
+        lines.append(f"{people}, {times}: {link.url}")
     return "\n".join(lines)
