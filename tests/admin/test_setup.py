@@ -368,3 +368,4 @@ def test_the_command_says_the_same(shop, capsys, settings):
     with pytest.raises(CommandError, match="to be mended"):
         call_command("setup", "--known", "--json")
     assert '"good": false' in capsys.readouterr().out
+    assert timezone.get_current_timezone_name() == "UTC"  # others of this process say times in their own zone

@@ -22,11 +22,11 @@ class Command(ConsoleCommand):
         parser.add_argument("--known", action="store_true", help="Ask nobody; say what was found out last.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        timezone.activate(Business.load().zone)
         if not options["known"]:
             setup.check_dns(at=timezone.now())
             setup.check_number(at=timezone.now())
-        lines = set_up(at=timezone.now()).lines
+        with timezone.override(Business.load().zone):
+            lines = set_up(at=timezone.now()).lines
         data = [
             {"level": line.level, "title": line.title, "detail": line.detail, "found": line.found, "paste": line.paste}
             for line in lines
