@@ -15,19 +15,10 @@ from contacts.admin.base import PlainAdmin
 from contacts.channels import Channel
 from messaging import rates, transports
 from messaging.models import ProviderSettings
+from messaging.queries.setup import PROVIDER_NAMES
 from messaging.services.pacing import provider_name, settings_of
 
-NAMES = {
-    "outbox": "None: files on this machine",
-    "smtp": "SMTP",
-    "ses": "Amazon SES",
-    "mailgun": "Mailgun",
-    "postmark": "Postmark",
-    "brevo": "Brevo",
-    "sendgrid": "SendGrid",
-    "resend": "Resend",
-    "twilio": "Twilio",
-}
+NAMES = {"outbox": "None: files on this machine", **PROVIDER_NAMES}
 MOST_TEXTS_A_DAY = 3  # in 24 hours, by the law of some states
 
 

@@ -89,4 +89,5 @@ def send_test(channel: Channel, *, to: str, at: datetime) -> None:
     except BaseException:
         note(name, fact.is_good, fact.detail, at=fact.at)  # nothing was tried
         raise
-    note(name, True, {"provider": provider, "says": "The provider took it."}, at=at)
+    says = "It lies in the outbox; nobody got it." if provider == "outbox" else "The provider took it."
+    note(name, True, {"provider": provider, "says": says}, at=at)

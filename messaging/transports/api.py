@@ -17,18 +17,9 @@ CODE = re.compile(r"\w{1,40}", re.ASCII)  # no address looks like that
 BAD_REQUESTS = frozenset({400, 422})
 
 
-class OneRequest:
-    """Goes before a backend of Anymail's: asks once, and says itself what the answer means."""
+class KeepsOpen:
+    """Goes before a backend of Anymail's: one connection of our own, until it is closed."""
 
-    payload: ClassVar[type[Any]]
-    id_field: ClassVar[str]  # of a good answer; of a refusal, the next two
-    code_field: ClassVar[str]
-    message_field: ClassVar[str] = "message"
-    stop_codes: ClassVar[frozenset[str]] = frozenset()
-    the_address: ClassVar[re.Pattern[str]]  # how a message begins that finds fault with the address
-    the_sender: ClassVar[re.Pattern[str]]
-
-    esp_name: str
     api_url: str
     session: KeptOpen | None
 
@@ -43,6 +34,20 @@ class OneRequest:
         if self.session is not None:
             self.session.close()
             self.session = None
+
+
+class OneRequest(KeepsOpen):
+    """Goes before a backend of Anymail's: asks once, and says itself what the answer means."""
+
+    payload: ClassVar[type[Any]]
+    id_field: ClassVar[str]  # of a good answer; of a refusal, the next two
+    code_field: ClassVar[str]
+    message_field: ClassVar[str] = "message"
+    stop_codes: ClassVar[frozenset[str]] = frozenset()
+    the_address: ClassVar[re.Pattern[str]]  # how a message begins that finds fault with the address
+    the_sender: ClassVar[re.Pattern[str]]
+
+    esp_name: str
 
     def build_message_payload(self, message: EmailMessage, defaults: Any) -> Any:
         return self.payload(message, defaults, self)

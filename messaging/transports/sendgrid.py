@@ -10,8 +10,9 @@ from anymail.exceptions import AnymailNotSupportedWarning
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 
 from messaging.transports.addresses import with_quick_addresses
+from messaging.transports.api import KeepsOpen
 from messaging.transports.base import MergedEmail, MergedRecipient, NotForBatch
-from messaging.transports.http import Answer, KeptOpen, refusal
+from messaging.transports.http import Answer, refusal
 
 # Anymail's authors no longer test SendGrid and say so at every use. Its tests here are our own.
 warnings.filterwarnings("ignore", category=AnymailNotSupportedWarning)
@@ -23,22 +24,8 @@ REQUEST_BYTES = 30_000_000
 Payload = with_quick_addresses(sendgrid.SendGridPayload)
 
 
-class Backend(sendgrid.EmailBackend):  # type: ignore[misc]  # Anymail carries no types
+class Backend(KeepsOpen, sendgrid.EmailBackend):  # type: ignore[misc]  # Anymail carries no types
     """Anymail's backend; what is sent is Anymail's to the byte, over a connection that costs a fraction of requests."""
-
-    session: KeptOpen | None
-
-    def open(self) -> bool:
-        """Get ready to connect; return whether that was new, in which case the caller closes."""
-        if self.session is not None:
-            return False
-        self.session = KeptOpen(self.api_url)
-        return True
-
-    def close(self) -> None:
-        if self.session is not None:
-            self.session.close()
-            self.session = None
 
     def build_message_payload(self, message: EmailMessage, defaults: Any) -> Any:
         payload = Payload(message, defaults, self)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tests.wire.loopback import serving
+
 
 @dataclass
 class Mail:
@@ -54,18 +56,8 @@ class ImapServer:
 @contextmanager
 def imap_server(state: ImapServer) -> Iterator[ImapServer]:
     """Serve on a free loopback port until the block ends."""
-    with _Server(("127.0.0.1", 0), _handler(state)) as server:
-        state.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+    with serving(_handler(state)) as state.port:
         yield state
-        server.shutdown()
-        thread.join()
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    block_on_close = False
 
 
 def _handler(state: ImapServer) -> type[socketserver.StreamRequestHandler]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tests.wire.loopback import serving
+
 
 @dataclass
 class SmtpServer:
@@ -42,18 +44,8 @@ class SmtpServer:
 @contextmanager
 def smtp_server(state: SmtpServer) -> Iterator[SmtpServer]:
     """Serve on a free loopback port until the block ends."""
-    with _Server(("127.0.0.1", 0), _handler(state)) as server:
-        state.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+    with serving(_handler(state)) as state.port:
         yield state
-        server.shutdown()
-        thread.join()
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    block_on_close = False
 
 
 def _handler(state: SmtpServer) -> type[socketserver.StreamRequestHandler]:
