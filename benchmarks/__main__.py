@@ -172,7 +172,14 @@ def measure_web(quick: bool, people: int | None = None) -> list[Report]:
 
 
 def measure_redeem(quick: bool) -> list[Report]:
-    return [child("redeeming", {"redemptions": 80 if quick else 1_200, "rounds": 2 if quick else 5})]
+    """Measure on SQLite and, where there is a server, on PostgreSQL in the same run."""
+    reports, options = [], {"redemptions": 100 if quick else 1_200, "rounds": 2 if quick else 5}
+    with tempfile.TemporaryDirectory(prefix="regulars-bench-") as scratch:
+        sqlite = f"sqlite:///{scratch}/app.sqlite3"
+        for database_url in [sqlite, *filter(None, [server_url()])]:
+            for clients in (8, 50):
+                reports.append(child("redeeming", options | {"clients": clients}, DATABASE_URL=database_url))
+    return reports
 
 
 def measure_segments(quick: bool, rows: int | None = None) -> list[Report]:

@@ -1,8 +1,8 @@
 """Redemption by hand: a WSGI application without a framework, which leaves the same rows behind as the product.
 
 It knows the device, claims the code with one conditional UPDATE, and writes the line of the ledger and the scan in the
-same transaction. It knows no offer that is paused, over or bound to a place, no guessing, no repeated scan and no
-refusal but one.
+same transaction. It knows no offer that is paused, over, used up or bound to a place, no guessing, no repeated scan and
+no refusal but one, and counts neither what a deal gave away nor what a person had.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ CLAIM = """UPDATE redemptions_code SET used = used + 1
     WHERE token_index = %s AND used < max_uses AND revoked_at IS NULL AND NOT is_test RETURNING id, offer_id"""
 NUMBER = "UPDATE redemptions_entrycounter SET last_entry_no = last_entry_no + 1 WHERE id = 1 RETURNING last_entry_no"
 LINE = """INSERT INTO redemptions_redemption (public_id, entry_no, kind, code_id, offer_id, location_id, device_id, at,
-    currency, receipt_no, reason, note) VALUES (%s, %s, 'redeemed', %s, %s, %s, %s, %s, 'USD', '', '', '')
-    RETURNING id"""
+    recorded_at, currency, receipt_no, reason, note, is_offline, conflict, void_key, is_burned)
+    VALUES (%s, %s, 'redeemed', %s, %s, %s, %s, %s, %s, 'USD', '', '', '', false, '', '', false) RETURNING id"""
 SCAN = """INSERT INTO redemptions_scan (public_id, device_id, location_id, key, fingerprint, code_id, entry, result,
-    reason, redemption_id, at) VALUES (%s, %s, %s, %s, %s, %s, 'qr', 'accepted', '', %s, %s)"""
+    reason, redemption_id, at, is_offline, decision)
+    VALUES (%s, %s, %s, %s, %s, %s, 'qr', 'accepted', '', %s, %s, false, '')"""
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -66,7 +67,7 @@ def write(code: str, claimed: tuple[int, int], device: tuple[int, int], key: str
     (code_id, offer_id), (device_id, location_id) = claimed, device
     moment = database().moment(at)
     entry_no: int = database().rows(NUMBER)[0][0]
-    line = [secrets.token_hex(10), entry_no, code_id, offer_id, location_id, device_id, moment]
+    line = [secrets.token_hex(10), entry_no, code_id, offer_id, location_id, device_id, moment, moment]
     redemption_id = database().rows(LINE, line)[0][0]
     fingerprint = keyed_hash("scan", code)
     scan = [secrets.token_hex(10), device_id, location_id, key, fingerprint, code_id, redemption_id, moment]

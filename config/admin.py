@@ -22,10 +22,14 @@ MENU = (
         (
             "redemptions.offer",
             "redemptions.code",
+            "redemptions.codesheet",
             "redemptions.redemption",
+            "redemptions.report",
+            "redemptions.signals",
             "redemptions.scan",
             "redemptions.location",
             "redemptions.device",
+            "redemptions.staff",
         ),
     ),
     ("Messages", ("messaging.message", "messaging.outbox", "messaging.inboundtext")),
@@ -49,7 +53,15 @@ NAMES = {
     "contacts.job": "Bulk jobs",
     "contacts.suppression": "Blocked addresses",
     "messaging.providerevent": "Delivery events",
+    "redemptions.codesheet": "Printed codes",
 }
+# What is no table: its address is the key's, and its permissions are all needed.
+PAGES = (
+    ("messaging.outbox", "Outbox", OUTBOX_PERMISSIONS),
+    ("messaging.setup", "Sending set-up", (SETUP_PERMISSION,)),
+    ("redemptions.report", "Redemptions report", ("redemptions.view_redemption",)),
+    ("redemptions.signals", "What looks odd", ("redemptions.view_redemption", "redemptions.view_scan")),
+)
 QUEUE = "django_q"
 
 
@@ -82,11 +94,10 @@ class RegularsAdminSite(AdminSite):
         if app_label is not None:
             return apps
         entries = {_key(app, model): model for app in apps for model in app["models"]}
-        if request.user.has_perms(OUTBOX_PERMISSIONS):
-            entries["messaging.outbox"] = _page("Outbox", reverse("admin:messaging_outbox", current_app=self.name))
-        if request.user.has_perm(SETUP_PERMISSION):
-            url = reverse("admin:messaging_setup", current_app=self.name)
-            entries["messaging.setup"] = _page("Sending set-up", url)
+        for key, name, permissions in PAGES:
+            if request.user.has_perms(permissions):
+                url = reverse(f"admin:{key.replace('.', '_')}", current_app=self.name)
+                entries[key] = _page(name, url)
         if not request.user.is_superuser:
             entries = {key: model for key, model in entries.items() if not key.startswith(f"{QUEUE}.")}
         groups = [

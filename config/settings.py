@@ -289,6 +289,29 @@ except (ValueError, OSError, KeyError) as error:
 if FROM_EMAIL and not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", FROM_EMAIL):
     raise ImproperlyConfigured("FROM_EMAIL must be one e-mail address, without a name: hello@example.com")
 
+# Apps that say to be older are sent to update; the scanner page is always as old as the server.
+MIN_APP_VERSION = env.str("MIN_APP_VERSION", default="1.0.0").strip()
+if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6}){0,2}", MIN_APP_VERSION):
+    raise ImproperlyConfigured("MIN_APP_VERSION must be a version of numbers: 1.4.0")
+
+# Where the month's redemptions go on the 1st, as a file; empty: nowhere.
+BOOKKEEPER_EMAIL = env.str("BOOKKEEPER_EMAIL", default="").strip()
+if BOOKKEEPER_EMAIL and not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", BOOKKEEPER_EMAIL):
+    raise ImproperlyConfigured("BOOKKEEPER_EMAIL must be one e-mail address, without a name: books@example.com")
+
+# Apple Wallet passes, where the owner has an Apple developer's certificate for them.
+WALLET_PASS_TYPE_ID = env.str("WALLET_PASS_TYPE_ID", default="").strip()
+WALLET_TEAM_ID = env.str("WALLET_TEAM_ID", default="").strip()
+WALLET_CERTIFICATE = env.str("WALLET_CERTIFICATE", default="").strip()
+WALLET_KEY = env.str("WALLET_KEY", default="").strip()
+WALLET_KEY_PASSWORD = env.str("WALLET_KEY_PASSWORD", default="")
+WALLET_ISSUER_CERTIFICATE = env.str("WALLET_ISSUER_CERTIFICATE", default="").strip()
+if WALLET_PASS_TYPE_ID:
+    required("WALLET_TEAM_ID", "WALLET_PASS_TYPE_ID needs it.")
+    for name in ("WALLET_CERTIFICATE", "WALLET_KEY", "WALLET_ISSUER_CERTIFICATE"):
+        if not Path(required(name, "WALLET_PASS_TYPE_ID needs it.")).is_file():
+            raise ImproperlyConfigured(f"{name} names no file.")
+
 # --- Providers --------------------------------------------------------------------------------------------------------
 
 OUTBOX_DIR = VAR_DIR / "outbox"

@@ -24,6 +24,7 @@ from messaging.services import (
     recover,
     wake,
 )
+from messaging.services.bookkeeping import send_monthly_report
 from messaging.services.control import beat
 
 BUDGET_S = 20.0  # of a run: imports and exports wait in the same queue
@@ -83,6 +84,7 @@ def tick() -> None:
         lambda: mailbox.read_due(clock=timezone.now),
         lambda: asking.ask_about_silent(clock=timezone.now),
         lambda: events.forget_payloads(at=timezone.now()),
+        lambda: send_monthly_report(at=timezone.now()),
     )
     for look in looks:
         if time.monotonic() < until and not asked_to_stop():

@@ -1,14 +1,15 @@
-"""QR codes as small PNG images. Pure: text in, bytes out."""
+"""QR codes, as small PNG images or as their modules. Pure: text in, bytes out."""
 
 import re
 import struct
 import zlib
 from functools import lru_cache
 
-from qrcode.constants import ERROR_CORRECT_M
+from qrcode.constants import ERROR_CORRECT_M, ERROR_CORRECT_Q
 from qrcode.main import QRCode
 from qrcode.util import QRData
 
+SCREEN, PAPER = ERROR_CORRECT_M, ERROR_CORRECT_Q  # paper gets dirty
 QUIET_ZONE = 4  # modules; readers fail on a dark page without it, so it is part of the bitmap
 # Fixed: scoring all eight takes five times as long and reads no better (150 codes, three levels of damage).
 MASK = 2
@@ -25,14 +26,26 @@ def png(text: str, *, scale: int = 8) -> bytes:
 
     The first code of a site takes a tenth of a second more: what the codes of one site share is worked out then.
     """
+    return _png(_bitmap(*_drawn(text, SCREEN), scale))
+
+
+def modules(text: str, *, level: int = SCREEN) -> list[str]:
+    """Return the rows of a QR code without its quiet zone: `1` is a dark module."""
+    width, symbol = _drawn(text, level)
+    bits = f"{symbol:0{width * width}b}"
+    return [bits[at : at + width] for at in range(0, width * width, width)]
+
+
+def _drawn(text: str, level: int) -> tuple[int, int]:
     match = LINK.fullmatch(text)
-    width, symbol = _sheet(match["site"], len(match["token"])).symbol(match["token"]) if match else _symbol(text)
-    return _png(_bitmap(width, symbol, scale))
+    if match is None:
+        return _symbol(text, level)
+    return _sheet(match["site"], len(match["token"]), level).symbol(match["token"])
 
 
-def _symbol(text: str) -> tuple[int, int]:
+def _symbol(text: str, level: int = SCREEN) -> tuple[int, int]:
     """Return a code's width in modules, and its modules as the bits of a number, row by row; a set bit is dark."""
-    code = QRCode(error_correction=ERROR_CORRECT_M, border=0, mask_pattern=MASK)
+    code = QRCode(error_correction=level, border=0, mask_pattern=MASK)
     # Two segments by hand and not by the library's search: digits by chance would part the second one further, and
     # some images would be a size larger than others.
     if match := SMALL_SCHEME.fullmatch(text):
@@ -52,13 +65,16 @@ class _Sheet:
     others are: a code is one exclusive-or for each bit set, a hundredth of the work of drawing it.
     """
 
-    def __init__(self, site: str, token_length: int) -> None:
+    def __init__(self, site: str, token_length: int, level: int) -> None:
         rest = len(site) - site.index(":")
         self.lead = site[-(rest % 2) :] if rest % 2 else ""  # two characters make a group, and sites end in the midst
         start, length = site.removesuffix(self.lead), len(self.lead) + token_length
-        self.width, self.blank = _symbol(start + "0" * length)
+        self.width, self.blank = _symbol(start + "0" * length, level)
         self.groups = [
-            [_symbol(f"{start}{'0' * place}{chars}".ljust(len(start) + length, "0"))[1] ^ self.blank for chars in ones]
+            [
+                _symbol(f"{start}{'0' * place}{chars}".ljust(len(start) + length, "0"), level)[1] ^ self.blank
+                for chars in ones
+            ]
             for place in range(0, length, 2)
             for ones in [PAIRS if place + 1 < length else SINGLES]
         ]

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Q, QuerySet
 
 from contacts.fields import keyed_hash
-from contacts.models import Contact
+from contacts.models import Business, Contact
+from redemptions import hours, rules
 from redemptions.codes import is_token, is_typed
-from redemptions.models import Code, Device, Location, Offer, Redemption, Scan
+from redemptions.models import Code, Device, Location, Offer, OfferTally, Redemption, Scan
 
 GUESSES_ALLOWED = 10
 GUESS_WINDOW = timedelta(minutes=10)
+TAKEN_BACK = Q(kind=Redemption.Kind.VOIDED, reverses__kind=Redemption.Kind.REDEEMED)
 
 
 def find_code(code: str) -> Code | None:
     """Return the code whose token or typed form this is, normalised already, with its offer. One query at most."""
     if is_token(code):
-        return find_by_token(code)
-    if is_typed(code):
-        return _with_offer().filter(typed_index=keyed_hash("typed", code)).first()
-    return None
+        wanted = {"token_index": keyed_hash("code", code)}
+    elif is_typed(code):
+        wanted = {"typed_index": keyed_hash("typed", code)}
+    else:
+        return None
+    return _with_offer().defer("token", "typed").filter(**wanted).first()  # to decrypt them takes longer than to look
 
 
 def find_by_token(token: str) -> Code | None:
@@ -33,44 +39,133 @@ def find_by_token(token: str) -> Code | None:
 
 
 def _with_offer() -> QuerySet[Code]:
-    return Code.objects.select_related("offer").order_by()
+    return Code.objects.select_related("offer__tally").order_by()
 
 
-def refusal(code: Code, *, at: datetime, location_id: int | None = None) -> Scan.Reason | None:
-    """Return the first reason why this code is not good, or None. Without a location, every place is a good one."""
-    if reason := _not_open(code, at):
-        return reason
-    if location_id is not None and not valid_at(code.offer, location_id):
-        return Scan.Reason.WRONG_LOCATION
-    return Scan.Reason.ALREADY_REDEEMED if code.used >= code.max_uses else None
+# --- Rules: what `redemptions.rules` wants to know --------------------------------------------------------------------
 
 
-def _not_open(code: Code, at: datetime) -> Scan.Reason | None:
-    offer = code.offer
-    rules = (
-        (code.is_test, Scan.Reason.TEST_CODE),
-        (code.revoked_at is not None, Scan.Reason.CODE_REVOKED),
-        (offer.status == Offer.Status.PAUSED, Scan.Reason.OFFER_PAUSED),
-        (offer.status == Offer.Status.ENDED, Scan.Reason.OFFER_ENDED),
-        (offer.starts_at is not None and at < offer.starts_at, Scan.Reason.NOT_YET_VALID),
-        (offer.ends_at is not None and at >= offer.ends_at, Scan.Reason.EXPIRED),
+def terms_of(offer: Offer) -> rules.Terms:
+    """Return the rules of an offer. One query, and one more where it has hours."""
+    windows = hours.parse(offer.hours)
+    return rules.Terms(
+        type=offer.type,
+        status=offer.status,
+        zone=Business.load().zone if windows else ZoneInfo("UTC"),  # only hours ask for it
+        value=offer.value,
+        max_discount=offer.max_discount,
+        min_spend=offer.min_spend,
+        starts_at=offer.starts_at,
+        ends_at=offer.ends_at,
+        hours=windows,
+        locations=frozenset(offer.locations.order_by().values_list("pk", flat=True)),
+        max_per_person=offer.max_per_person,
+        max_total=offer.max_total,
+        budget=offer.budget,
     )
-    return next((reason for broken, reason in rules if broken), None)
 
 
-def valid_at(offer: Offer, location_id: int) -> bool:
-    """Say whether the offer is good at a location. One query."""
-    allowed = set(offer.locations.values_list("pk", flat=True))
-    return not allowed or location_id in allowed
+def use_of(code: Code, *, at: datetime) -> rules.Use:
+    """Return what is used up for this code. One query where the offer has a limit for each person, none otherwise."""
+    tally = tally_of(code.offer)
+    return rules.Use(
+        used=code.used,
+        max_uses=code.max_uses,
+        is_test=code.is_test,
+        is_revoked=code.revoked_at is not None and code.revoked_at <= at,
+        used_by_person=0 if code.offer.max_per_person is None else used_by_person(code),
+        used_in_all=tally.used,
+        given_in_all=tally.given,
+    )
+
+
+def tally_of(offer: Offer) -> OfferTally:
+    """Return the tally of an offer, an empty one before its first redemption."""
+    try:
+        return offer.tally
+    except OfferTally.DoesNotExist:
+        return OfferTally(offer=offer)
+
+
+def used_by_person(code: Code) -> int:
+    """Return how often the person of this code had its offer, what was taken back left out. One query.
+
+    Nobody is known of a code without a contact: it counts for itself alone.
+    """
+    whose = {"code__contact": code.contact_id} if code.contact_id else {"code": code.pk}
+    lines = Redemption.objects.filter(offer=code.offer_id, **whose)
+    return _still_given(lines)
+
+
+def _still_given(lines: QuerySet[Redemption], taken_back: Q = TAKEN_BACK) -> int:
+    """Count redemptions less those that were taken back. A conflict is on record, and no use."""
+    counts: dict[str, int] = lines.order_by().aggregate(
+        given=Count("pk", filter=Q(kind=Redemption.Kind.REDEEMED)), back=Count("pk", filter=taken_back)
+    )
+    return counts["given"] - counts["back"]
+
+
+def refusal(
+    code: Code,
+    *,
+    at: datetime,
+    location_id: int | None = None,
+    order_value: Decimal | None = None,
+    asks_order: bool = False,
+    leeway: timedelta = rules.ALWAYS_IN_TIME,
+    terms: rules.Terms | None = None,
+) -> Scan.Reason | None:
+    """Return the first reason why this code is not good, or None; see `rules.refusal`. `terms` saves their queries."""
+    reason = rules.refusal(
+        terms or terms_of(code.offer),
+        use_of(code, at=at),
+        at=at,
+        location=location_id,
+        order_value=order_value,
+        asks_order=asks_order,
+        leeway=leeway,
+    )
+    return Scan.Reason(reason) if reason else None
+
+
+def next_opening(offer: Offer, *, at: datetime) -> datetime:
+    """Return when a deal with hours is good again, from `at` on. One query."""
+    return hours.next_open(hours.parse(offer.hours), at, Business.load().zone)
+
+
+# --- Devices ----------------------------------------------------------------------------------------------------------
 
 
 def is_locked(device: Device, *, at: datetime) -> bool:
     """Say whether a device has named so many unknown codes lately that it must be guessing. One query.
 
-    Refusals for being locked do not count, so the lock ends by itself when the guesses grow old.
+    Refusals for being locked do not count, so the lock ends by itself when the guesses grow old. Neither do scans made
+    without network: many of a whole evening come at once.
     """
-    guesses = Scan.objects.filter(device=device, reason=Scan.Reason.UNKNOWN_CODE, at__gt=at - GUESS_WINDOW)
-    return guesses.count() >= GUESSES_ALLOWED
+    return _guesses(at).filter(device=device, is_offline=False).count() >= GUESSES_ALLOWED
+
+
+def _guesses(at: datetime) -> QuerySet[Scan]:
+    return Scan.objects.filter(reason=Scan.Reason.UNKNOWN_CODE, at__gt=at - GUESS_WINDOW)
+
+
+def locked_devices(*, at: datetime) -> list[tuple[Device, int]]:
+    """Return the devices that are locked for guessing, and how many unknown codes each named. One query."""
+    guesses = Q(
+        scans__reason=Scan.Reason.UNKNOWN_CODE,
+        scans__is_offline=False,
+        scans__at__gt=at - GUESS_WINDOW,
+    )
+    counted = Device.objects.filter(guesses).annotate(named=Count("scans")).filter(named__gte=GUESSES_ALLOWED)
+    return [(device, device.named) for device in counted.order_by("name")]
+
+
+def unknown_uploads(device: Device, *, at: datetime) -> int:
+    """Return how many unknown codes that were scanned without network a device uploaded lately. One query."""
+    return _guesses(at).filter(device=device, is_offline=True).count()
+
+
+# --- Scans and redemptions --------------------------------------------------------------------------------------------
 
 
 def find_scan(*, device: Device, key: str) -> Scan | None:
@@ -83,8 +178,15 @@ def find_redemption_scan(*, device: Device, public_id: str) -> Scan | None:
     return _with_answer().filter(device=device, redemption__public_id=public_id).first()
 
 
+def find_redemption(public_id: str) -> Redemption | None:
+    """Return a line of the ledger by its public id, whichever device made it. One query."""
+    lines = Redemption.objects.select_related("code__offer", "location", "device", "reversal").order_by()
+    return lines.defer("code__token", "code__typed").filter(public_id=public_id).first()
+
+
 def _with_answer() -> QuerySet[Scan]:
-    return Scan.objects.select_related("code__offer", "redemption", "location").order_by()
+    scans = Scan.objects.select_related("code__offer", "redemption", "location").order_by()
+    return scans.defer("code__token", "code__typed")
 
 
 def previous_redemption(code: Code, *, at: datetime) -> Redemption | None:
@@ -103,8 +205,7 @@ def uses_when(redemption: Redemption) -> int:
     taken.
     """
     until = Redemption.objects.filter(code=redemption.code_id, entry_no__lte=redemption.entry_no)
-    kinds = list(until.order_by().values_list("kind", flat=True))
-    return kinds.count(Redemption.Kind.REDEEMED) - kinds.count(Redemption.Kind.VOIDED)
+    return _still_given(until, TAKEN_BACK & Q(is_burned=False))
 
 
 def display_name(code: Code) -> str:

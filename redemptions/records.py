@@ -84,7 +84,7 @@ def _given_entry(redemption: Redemption) -> TimelineEntry:
     return TimelineEntry(
         at=redemption.at,
         kind="warn" if taken_back else "ok",
-        what=f"{'Taken back' if taken_back else 'Redeemed'}: {redemption.offer.name}",
+        what=f"{'Taken back' if taken_back else 'Redeemed'}: {redemption.deal}",
         how=" · ".join(filter(None, [redemption.location.name, redemption.receipt, paid])),
         detail=redemption.note,
         url=reverse("admin:redemptions_redemption_change", args=[redemption.pk]),
@@ -119,7 +119,7 @@ def _redemption(line: Redemption) -> dict[str, Any]:
         "id": f"rd_{line.public_id}",
         "receipt": line.receipt,
         "kind": line.kind,
-        "deal": line.offer.name,
+        "deal": line.deal,
         "location": line.location.name,
         "at": line.at,
         "order_value": line.order_value,

@@ -2,69 +2,114 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
+from csp.constants import NONCE, WASM_UNSAFE_EVAL
+from csp.decorators import csp_update
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
 from django.shortcuts import render
+from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
-from django.utils.formats import date_format
 from django.views.decorators.http import require_safe
 
 from contacts.models import Business
 from redemptions.codes import SAMPLE_TYPED, display, is_token, normalise
-from redemptions.links import qr_payload
+from redemptions.links import coupon_url, qr_payload
 from redemptions.models import Code, Scan
 from redemptions.qr import png
 from redemptions.queries import find_by_token, previous_redemption, refusal
+from redemptions.rendering import Coupon, calendar_file, coupon_of
+from redemptions.rendering.wallet import MIME_TYPE as WALLET_TYPE
+from redemptions.rendering.wallet import Signer, wallet_pass
 
 A_YEAR_S = 365 * 24 * 3600
-
-HEADLINES = {
-    None: "Show this at the till",
-    Scan.Reason.TEST_CODE: "Test, not valid",
-    Scan.Reason.CODE_REVOKED: "Withdrawn",
-    Scan.Reason.ALREADY_REDEEMED: "Already used",
-    Scan.Reason.NOT_YET_VALID: "Not valid yet",
-    Scan.Reason.EXPIRED: "Expired",
-    Scan.Reason.OFFER_PAUSED: "Paused",
-    Scan.Reason.OFFER_ENDED: "This deal is over",
-}
-# A code that may still become good is shown, so that a screenshot taken today works tomorrow.
-SHOWN = {None, Scan.Reason.TEST_CODE, Scan.Reason.NOT_YET_VALID, Scan.Reason.OFFER_PAUSED}
-
-
-@dataclass(frozen=True, slots=True)
-class Coupon:
-    """A code as its owner sees it: words and no rows."""
-
-    business: str
-    deal: str
-    terms: str
-    places: str
-    headline: str
-    explanation: str
-    validity: str
-    uses_left: int
-    max_uses: int
-    is_good: bool
-    image: str
-    typed: str
+ICON = "redemptions/scanner/icon-192.png"
 
 
 @require_safe
 def coupon(request: HttpRequest, token: str) -> HttpResponse:
     """Show a coupon. Mail scanners and previews fetch links, so looking changes nothing."""
-    business = Business.load()
-    normal = normalise(token)
-    code = find_by_token(normal) if is_token(normal) else None
+    business, code = Business.load(), _find(token)
     if code is None:
-        page = render(request, "redemptions/unknown.html", {"business": business.name}, status=404)
-    else:
-        shown = _describe(code, business, timezone.now())
-        page = render(request, "redemptions/coupon.html", {"coupon": shown})
+        return _private(render(request, "redemptions/unknown.html", {"business": business.name}, status=404))
+    shown = _describe(code, business, timezone.now())
+    context = {
+        "coupon": shown,
+        "calendar_url": reverse("coupon_calendar", args=[token]) if shown.day else "",
+        "wallet_url": reverse("coupon_wallet", args=[token]) if shown.image and has_wallet() else "",
+    }
+    return _private(render(request, "redemptions/coupon.html", context))
+
+
+@require_safe
+def coupon_calendar(request: HttpRequest, token: str) -> HttpResponse:
+    """Return the coupon's day as a file for a calendar: the shop, the deal and the link, and nobody's name."""
+    business, at, code = Business.load(), timezone.now(), _find(token)
+    shown = _describe(code, business, at) if code else None
+    if code is None or shown is None or shown.day is None:
+        return _private(HttpResponseNotFound("There is no such day.", content_type="text/plain"))
+    content = calendar_file(
+        title=f"{shown.deal} · {business.name}",
+        details="\n".join((*shown.facts, shown.terms)),
+        url=coupon_url(code.token),
+        day=shown.day,
+        uid=f"{code.image_reference}@regulars",
+        at=at,
+    )
+    file = HttpResponse(content, content_type="text/calendar; charset=utf-8")
+    file.headers["Content-Disposition"] = 'attachment; filename="coupon.ics"'
+    return _private(file)
+
+
+@require_safe
+def coupon_wallet(request: HttpRequest, token: str) -> HttpResponse:
+    """Return the coupon as an Apple Wallet pass, where the shop has a certificate for them."""
+    code = _find(token) if has_wallet() else None
+    shown = _describe(code, Business.load(), timezone.now()) if code else None
+    if code is None or shown is None or not shown.image:
+        return _private(HttpResponseNotFound("There is no such pass.", content_type="text/plain"))
+    content = wallet_pass(
+        shown,
+        serial=code.image_reference,
+        payload=qr_payload(code.token),
+        expires_at=code.offer.ends_at,
+        icons={name: (Path(__file__).parent / "static" / ICON).read_bytes() for name in ("icon.png", "icon@2x.png")},
+        signer=_signer(),
+    )
+    file = HttpResponse(content, content_type=WALLET_TYPE)
+    file.headers["Content-Disposition"] = 'attachment; filename="coupon.pkpass"'
+    return _private(file)
+
+
+def has_wallet() -> bool:
+    """Say whether passes can be signed."""
+    return bool(settings.WALLET_PASS_TYPE_ID)
+
+
+def _signer() -> Signer:
+    return Signer.load(
+        pass_type_id=settings.WALLET_PASS_TYPE_ID,
+        team_id=settings.WALLET_TEAM_ID,
+        certificate=Path(settings.WALLET_CERTIFICATE),
+        key=Path(settings.WALLET_KEY),
+        issuer=Path(settings.WALLET_ISSUER_CERTIFICATE),
+        password=settings.WALLET_KEY_PASSWORD,
+    )
+
+
+def _find(token: str) -> Code | None:
+    normal = normalise(token)
+    return find_by_token(normal) if is_token(normal) else None
+
+
+def _private(page: HttpResponse) -> HttpResponse:
+    """Keep what a token opens out of search engines, caches, and the logs of other sites."""
     page.headers["X-Robots-Tag"] = "noindex, nofollow"
     page.headers["Referrer-Policy"] = "no-referrer"
     page.headers["Cache-Control"] = "no-store"
@@ -72,46 +117,20 @@ def coupon(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _describe(code: Code, business: Business, at: datetime) -> Coupon:
-    offer, reason = code.offer, refusal(code, at=at)
-    return Coupon(
+    reason = refusal(code, at=at)
+    return coupon_of(
+        code.offer,
+        reason=reason,
         business=business.name,
-        deal=offer.name,
-        terms=offer.terms,
-        places=", ".join(offer.locations.values_list("name", flat=True)),
-        headline=HEADLINES[reason],
-        explanation=_explain(code, reason, at, business.zone),
-        validity=f"Valid until {offer.valid_until(business.zone)}" if offer.ends_at else "",
-        uses_left=code.max_uses - code.used,
+        zone=business.zone,
+        at=at,
+        places=list(code.offer.locations.values_list("name", flat=True)),
+        used=code.used,
         max_uses=code.max_uses,
-        is_good=reason is None,
-        image=f"/q/{code.image_reference}.png" if reason in SHOWN else "",
-        typed=code.typed_display if reason in SHOWN else "",
+        image=f"/q/{code.image_reference}.png",
+        typed=code.typed_display,
+        previous=previous_redemption(code, at=at) if reason == Scan.Reason.ALREADY_REDEEMED else None,
     )
-
-
-def _explain(code: Code, reason: Scan.Reason | None, at: datetime, zone: ZoneInfo) -> str:
-    offer = code.offer
-    if reason == Scan.Reason.ALREADY_REDEEMED and (previous := previous_redemption(code, at=at)):
-        return f"Used on {_moment(previous.at, zone)} at {previous.location.name}."
-    if reason == Scan.Reason.NOT_YET_VALID and offer.starts_at:
-        return f"Valid from {_moment(offer.starts_at, zone)}. Keep this page."
-    if reason == Scan.Reason.EXPIRED and offer.ends_at:
-        return f"It was valid until {offer.valid_until(zone)}."
-    return (
-        {
-            Scan.Reason.TEST_CODE: "This coupon came with a test message. The till will refuse it.",
-            Scan.Reason.CODE_REVOKED: "This coupon can no longer be used.",
-            Scan.Reason.OFFER_PAUSED: "This deal is paused at the moment. Keep this page and try again later.",
-            Scan.Reason.OFFER_ENDED: "Thank you for your interest. Watch out for the next one.",
-        }.get(reason, "")
-        if reason
-        else ""
-    )
-
-
-def _moment(moment: datetime, zone: ZoneInfo) -> str:
-    local = moment.astimezone(zone)
-    return date_format(local, "l, F j, Y, g:i A ") + (local.tzname() or "")
 
 
 @require_safe
@@ -127,11 +146,81 @@ def qr_image(request: HttpRequest, reference: str) -> HttpResponse:
     return get_conditional_response(request, etag=image.headers["ETag"], response=image) or image
 
 
+# The page's own modules, and the reader they load where the browser has none.
+SCANNER_FILES = "redemptions/scanner", "redemptions/vendor"
+SCANNER_TYPES = ".js", ".css", ".png", ".wasm"
+SCANNER_CSP = {"script-src": [NONCE, WASM_UNSAFE_EVAL]}
+
+
 @require_safe
+@csp_update(SCANNER_CSP)
 def scanner(request: HttpRequest) -> HttpResponse:
     """The web scanner. It knows nobody: the device's token lives in the browser."""
-    shown = {"business": Business.load().name, "sample": display(SAMPLE_TYPED)}
+    scripts = [name for name in scanner_files() if name.endswith(".js")]
+    shown = {
+        "business": Business.load().name,
+        "sample": display(SAMPLE_TYPED),
+        "nonce": str(getattr(request, "csp_nonce", "")),
+        # Modules name each other plainly; the map leads to the versioned files. A browser that knows no such maps
+        # finds the plain ones.
+        "modules": {f"{settings.STATIC_URL}{name}": static(name) for name in scripts},
+    }
     page = render(request, "redemptions/scanner.html", shown)
     page.headers["Referrer-Policy"] = "no-referrer"
+    page.headers["Permissions-Policy"] = "camera=(self), microphone=(), geolocation=()"
     page.headers["Cache-Control"] = "no-cache"
     return page
+
+
+@require_safe
+def scanner_worker(request: HttpRequest) -> HttpResponse:
+    """The scanner's service worker. It is served beside the page, the only part of the site it may look after."""
+    names = scanner_files()
+    shown = {"page": reverse("scanner"), "files": [static(name) for name in names], "version": scanner_version(names)}
+    worker = render(request, "redemptions/scanner_worker.js", shown, content_type="text/javascript")
+    worker.headers["Cache-Control"] = "no-cache"
+    return worker
+
+
+@require_safe
+def scanner_manifest(request: HttpRequest) -> JsonResponse:
+    """What a phone needs to know to put the scanner on its home screen."""
+    icons = [
+        {"src": static(f"redemptions/scanner/{name}.png"), "sizes": f"{size}x{size}", "type": "image/png"} | purpose
+        for name, size, purpose in (
+            ("icon-192", 192, {}),
+            ("icon-512", 512, {}),
+            ("icon-maskable-512", 512, {"purpose": "maskable"}),
+        )
+    ]
+    shown = {
+        "id": reverse("scanner"),
+        "name": f"Scanner · {Business.load().name}",
+        "short_name": "Scanner",
+        "start_url": reverse("scanner"),
+        "scope": reverse("scanner"),
+        "display": "standalone",
+        "background_color": "#12110f",
+        "theme_color": "#12110f",
+        "icons": icons,
+    }
+    return JsonResponse(shown, content_type="application/manifest+json")
+
+
+@cache
+def scanner_files() -> list[str]:
+    """Return the names of all static files of the scanner."""
+    folders = [Path(__file__).parent / "static" / name for name in SCANNER_FILES]
+    root = folders[0].parent.parent
+    return sorted(
+        str(path.relative_to(root)) for folder in folders for path in folder.iterdir() if path.suffix in SCANNER_TYPES
+    )
+
+
+def scanner_version(names: list[str]) -> str:
+    """Return what changes with any of these files, or the page."""
+    digest = sha256()
+    root = Path(__file__).parent / "static"
+    for path in [*(root / name for name in names), settings.BASE_DIR / "templates" / "redemptions" / "scanner.html"]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -68,7 +68,7 @@ class ReportPages(CampaignPages):
                     line.entry_no,
                     f"{at:%Y-%m-%d}",
                     f"{at:%H:%M}",
-                    guard(line.offer.name),
+                    guard(line.deal),
                     guard(line.location.name),
                     line.order_value if line.order_value is not None else "",
                     line.discount if line.discount is not None else "",

@@ -6,7 +6,14 @@ confirmations, jobs, and what the apps above keep. A job locks its own row befor
 of an export only, and an export locks nobody.
 """
 
-from contacts.services.activity import note_clicked, note_nobody_clicked, note_redeemed, note_sent
+from contacts.services.activity import (
+    note_clicked,
+    note_nobody_clicked,
+    note_order_value,
+    note_redeemed,
+    note_sent,
+    note_taken_back,
+)
 from contacts.services.audit import audit
 from contacts.services.consent import record_consent, resubscribe, suppress, suppress_many, unsubscribe
 from contacts.services.demo import add_demo_contacts, remove_demo_contacts
@@ -53,8 +60,10 @@ __all__ = [
     "note_clicked",
     "note_former_addresses",
     "note_nobody_clicked",
+    "note_order_value",
     "note_redeemed",
     "note_sent",
+    "note_taken_back",
     "read_file",
     "record_consent",
     "refresh_statuses",

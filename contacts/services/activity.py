@@ -44,6 +44,20 @@ def note_redeemed(contact_id: int, *, at: datetime, order_value: Decimal | None)
         known.update(**changes)
 
 
+def note_order_value(contact_id: int, *, change: Decimal) -> None:
+    """What an order of a contact cost was learnt or mended later; `change` is how much more it is."""
+    Activity.objects.filter(pk=contact_id).update(spend=Greatest(F("spend") + change, Decimal(0)))
+
+
+def note_taken_back(contact_id: int, *, order_value: Decimal | None, last_redeemed_at: datetime | None) -> None:
+    """A redemption of a contact was taken back; `last_redeemed_at` is of the last one that still holds."""
+    Activity.objects.filter(pk=contact_id, redemptions__gt=0).update(
+        redemptions=F("redemptions") - 1,
+        spend=Greatest(F("spend") - (order_value or 0), Decimal(0)),
+        last_redeemed_at=last_redeemed_at,
+    )
+
+
 @transaction.atomic
 def _note(field: str, contact_ids: Collection[int], at: datetime) -> None:
     """Note the last time of something. Contacts are locked in their order: who is being erased gets no row."""

@@ -43,7 +43,7 @@ class TestFilter(admin.SimpleListFilter):
 @admin.register(Code)
 class CodeAdmin(ReadOnly, PlainAdmin[Code]):
     list_display = ("number", "deal", "contact_number", "uses", "created")
-    list_filter = (TestFilter, DEAL_FILTER)
+    list_filter = (TestFilter, DEAL_FILTER, ("sheet", admin.RelatedOnlyFieldListFilter))
     sortable_by = ()
     empty_title = "No codes yet"
     empty_text = "When a campaign with a deal is sent, each person's code has a line here."
@@ -51,7 +51,7 @@ class CodeAdmin(ReadOnly, PlainAdmin[Code]):
     show_full_result_count = False
     search_fields = ("pk",)
     search_help_text = "A whole code as it was read or typed, or its number here."
-    fields = ("number", "deal", "contact", "typed_code", "uses", "revoked_at", "created_at")
+    fields = ("number", "deal", "contact", "sheet", "typed_code", "uses", "revoked_at", "created_at")
     readonly_fields = ("number", "deal", "typed_code", "uses")
     actions = ("revoke",)
 

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Count, Q, QuerySet
 from django.forms import CheckboxSelectMultiple, ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -23,7 +24,10 @@ from redemptions.admin.base import (
     local_date,
     valid_until,
 )
-from redemptions.models import Code, Location, Offer, Redemption
+from redemptions.admin.deal_form import OFFLINE_WARNINGS, OfferForm
+from redemptions.admin.preview import preview_page
+from redemptions.models import Code, Location, Offer, OfferTally, Redemption
+from redemptions.rendering import money, worth
 from redemptions.services import end_offer, pause_offer, resume_offer
 
 
@@ -88,12 +92,27 @@ class OfferAdmin(PlainAdmin[Offer]):
     empty_title = "No deals yet"
     empty_text = "A deal is what a campaign carries: “20 % off lunch”. Each guest gets a code of their own for it."
     formfield_overrides = {models.ManyToManyField: {"widget": CheckboxSelectMultiple}}
+    form = OfferForm
     fieldsets = (
-        (None, {"fields": ("name", ("type", "value", "currency"), "terms", "instructions")}),
-        ("When and how often", {"fields": ("starts_at", "ends_at", "max_uses", "status")}),
+        (None, {"fields": ("name", ("type", "value", "currency"), "max_discount", "terms", "instructions", "status")}),
+        ("When", {"fields": ("starts_at", "ends_at", "hours")}),
         ("Where", {"fields": ("locations",)}),
+        ("How often, and how much", {"fields": ("max_uses", "max_per_person", "max_total", "min_spend", "budget")}),
+        (
+            "Without network",
+            {
+                "fields": ("offline", "offline_per_day", "offline_max_value"),
+                "description": (
+                    "What is given without network is recorded when the phone is back. Where that was once too often, "
+                    "it shows as a conflict; nobody can prevent it then."
+                ),
+            },
+        ),
     )
     actions = ("pause", "resume", "end")
+
+    class Media:
+        css = {"all": ("redemptions/deals.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Offer]:
         # Counted apart: two joins in one query would multiply.
@@ -110,9 +129,7 @@ class OfferAdmin(PlainAdmin[Offer]):
 
     @admin.display(description="Kind")
     def worth(self, offer: Offer) -> str:
-        if offer.type == Offer.Type.PERCENT:
-            return f"{offer.value:f}".rstrip("0").rstrip(".") + " % off"
-        return f"{offer.value} {offer.currency} off" if offer.type == Offer.Type.AMOUNT else offer.get_type_display()
+        return worth(offer)
 
     @admin.display(description="State")
     def state(self, offer: Offer) -> SafeString:
@@ -133,6 +150,29 @@ class OfferAdmin(PlainAdmin[Offer]):
                 "Its codes are refused; move the end to have them taken again.",
                 messages.WARNING,
             )
+        if warning := OFFLINE_WARNINGS.get(Offer.Offline(obj.offline)):
+            self.message_user(request, warning, messages.WARNING)
+
+    # --- What people will see ---
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("preview/", wrap(self.preview_view), name="redemptions_offer_preview"),
+            path("<int:pk>/preview/", wrap(self.preview_view), name="redemptions_offer_saved_preview"),
+            *super().get_urls(),
+        ]
+
+    def preview_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+        """Show the coupon and the till's answer in the frame beside the form, as saved or as typed; save nothing."""
+        return preview_page(self, request, self.get_object(request, str(pk)) if pk else None)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        offer = self.get_object(request, object_id)
+        context = {"so_far": so_far(offer)} if offer and self.has_view_permission(request, offer) else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
 
     @admin.display(description="Codes")
     def codes_issued(self, offer: Offer) -> int:
@@ -186,4 +226,12 @@ def not_open_any_more(offer: Offer) -> bool:
     return OfferState.of(offer, timezone.now()) == OfferState.OVER
 
 
-# --- Codes, the ledger, scans -----------------------------------------------------------------------------------------
+def so_far(offer: Offer) -> list[tuple[str, str]]:
+    """Return what is used up of a deal's limits, in words."""
+    tally = OfferTally.objects.filter(pk=offer.pk).first() or OfferTally(offer=offer)
+    given = f"{tally.used:,} of {offer.max_total:,}" if offer.max_total else f"{tally.used:,}"
+    spent = money(tally.given, offer.currency)
+    return [
+        ("Given", given),
+        ("In money", f"{spent} of {money(offer.budget, offer.currency)}" if offer.budget else spent),
+    ]

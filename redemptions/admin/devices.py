@@ -32,16 +32,21 @@ from redemptions.services import renew_enrolment, revoke_device
 
 @admin.register(Device)
 class DeviceAdmin(PlainAdmin[Device]):
-    list_display = ("name", "location", "profile", "state", "last_seen_at")
+    list_display = ("name", "location", "profile", "state", "last_seen_at", "app_version")
     list_filter = ("location", "profile")
     list_select_related = ("location",)
     search_fields = ("name",)
     autocomplete_fields = ("location",)
-    fields = ("name", "location", "profile", "state", "platform", "app_version", "enrolled_at", "last_seen_at")
+    fieldsets = (
+        (None, {"fields": ("name", "location", "profile", "asks_pin")}),
+        ("How it is", {"fields": ("state", "platform", "app_version", "enrolled_at", "last_seen_at")}),
+    )
     readonly_fields = ("state", "platform", "app_version", "enrolled_at", "last_seen_at")
     actions = ("new_link", "revoke")
+    empty_title = "No devices yet"
+    empty_text = "Any phone can scan: add it here, then open its link there."
 
-    add_fieldsets = ((None, {"fields": ("name", "location", "profile")}),)
+    add_fieldsets = ((None, {"fields": ("name", "location", "profile", "asks_pin")}),)
 
     def get_fieldsets(self, request: HttpRequest, obj: Device | None = None) -> Any:
         return super().get_fieldsets(request, obj) if obj else self.add_fieldsets
@@ -72,8 +77,20 @@ class DeviceAdmin(PlainAdmin[Device]):
         return HttpResponseRedirect(reverse("admin:redemptions_device_enrolment", args=[obj.pk]))
 
     def get_urls(self) -> list[URLPattern]:
-        page = self.admin_site.admin_view(self.enrolment)
-        return [path("<int:device_id>/enrolment/", page, name="redemptions_device_enrolment"), *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:device_id>/enrolment/", wrap(self.enrolment), name="redemptions_device_enrolment"),
+            path("<int:device_id>/connect/", wrap(self.connect), name="redemptions_device_connect"),
+            *super().get_urls(),
+        ]
+
+    def connect(self, request: HttpRequest, device_id: int) -> HttpResponse:
+        """Make a new link for a device that lost its connection: it keeps its name and its history."""
+        device = get_object_or_404(Device, pk=device_id)
+        if request.method != "POST" or device.revoked_at or not self.has_change_permission(request, device):
+            raise PermissionDenied
+        self._keep_link(request, device)
+        return self.response_add(request, device)
 
     def enrolment(self, request: HttpRequest, device_id: int) -> HttpResponse:
         """Show a new device's link and its QR code; a second look shows neither."""

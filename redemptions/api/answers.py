@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,13 +13,13 @@ from rest_framework import status
 from rest_framework.response import Response
 
 from contacts.models import Business
-from redemptions.api.problems import problem
+from redemptions import hours
+from redemptions.api.problems import problem, problem_body
 from redemptions.api.serializers import PreviousSerializer, RedemptionSerializer
 from redemptions.models import Code, Device, Offer, Redemption, Scan
 from redemptions.queries import display_name, previous_redemption, uses_when
-from redemptions.services import Outcome
-
-VOID_WITHIN = timedelta(minutes=15)
+from redemptions.rendering.coupon import money as words_of_money
+from redemptions.services import Outcome, void_until
 
 DETAILS = {
     Scan.Reason.UNKNOWN_CODE: "There is no such code. Check it and try again.",
@@ -26,46 +27,84 @@ DETAILS = {
     Scan.Reason.CODE_REVOKED: "This code was withdrawn.",
     Scan.Reason.OFFER_PAUSED: "This deal is paused at the moment.",
     Scan.Reason.OFFER_ENDED: "This deal is over.",
+    Scan.Reason.CUSTOMER_LIMIT: "This guest has had the deal as often as it may be had.",
+    Scan.Reason.OFFER_LIMIT: "There was a limited number of this deal, and all of them are given out.",
+    Scan.Reason.ORDER_VALUE_REQUIRED: "Type what the order costs.",
     Scan.Reason.DEVICE_LOCKED: "Too many unknown codes from this device. It reads codes again in ten minutes.",
 }
 MISTYPED = "Typing error, check the code."
 
 
-def answer(outcome: Outcome, *, device: Device) -> Response:
-    """Return 201 for a deal given now, 200 for one given before or a dry run, 409 for a refusal."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: dict[str, Any]
+
+    def response(self) -> Response:
+        if self.status >= status.HTTP_400_BAD_REQUEST:
+            return problem(self.body)
+        return Response(self.body, status=self.status)
+
+
+def answer(outcome: Outcome, *, device: Device) -> Answer:
+    """Return 201 for a deal given now, 200 for one given before or a dry run, 409 for a refusal.
+
+    Of a scan that staff refused without network there is nothing to tell but that it is on record.
+    """
+    if outcome.scan and outcome.scan.decision == Scan.Decision.REFUSED:
+        body = {"result": "recorded", "attempt": _attempt_id(outcome), "replayed": outcome.replayed}
+        return Answer(status.HTTP_200_OK, body)
     if outcome.reason is not None:
-        return _refusal(outcome, outcome.reason, device)
-    if outcome.code is None:
-        raise ValueError("An outcome without a reason has a code.")
-    body = RedemptionSerializer(_redemption(outcome, outcome.code, device)).data
+        return Answer(status.HTTP_409_CONFLICT, _refusal(outcome, outcome.reason, device))
     first = outcome.redemption is not None and not outcome.replayed
-    return Response(body, status=status.HTTP_201_CREATED if first else status.HTTP_200_OK)
+    body = describe_redemption(
+        outcome.redemption, code=outcome.code, discount=outcome.discount, replayed=outcome.replayed, device=device
+    )
+    return Answer(status.HTTP_201_CREATED if first else status.HTTP_200_OK, body)
 
 
-def _redemption(outcome: Outcome, code: Code, device: Device) -> dict[str, Any]:
-    redemption = outcome.redemption
-    return {
-        "id": f"rd_{redemption.public_id}" if redemption else None,
-        "result": "redeemed" if redemption else "valid",
-        "replayed": outcome.replayed,
-        "redeemed_at": redemption.at if redemption else None,
-        "deal": _deal(code.offer),
-        "discount": _money(outcome.discount, code.offer.currency),
-        "customer": {"display": "" if device.profile == Device.Profile.KIOSK else display_name(code)},
-        "uses": {"used": uses_when(redemption) if redemption else code.used, "max": code.max_uses},
-        "void_until": redemption.at + VOID_WITHIN if redemption else None,
-        "receipt": redemption.receipt if redemption else None,
+def describe_redemption(
+    line: Redemption | None, *, code: Code | None, discount: Decimal | None, replayed: bool, device: Device
+) -> dict[str, Any]:
+    """Return a line of the ledger for a device; without a line, what a dry run of the code found."""
+    offer = code.offer if code else None
+    currency = line.currency if line else offer.currency if offer else ""
+    values = {
+        "id": redemption_id(line) if line else None,
+        "result": line.kind if line else "valid",
+        "replayed": replayed,
+        "redeemed_at": line.at if line else None,
+        "deal": describe_deal(offer) if offer else None,
+        "discount": money(discount, currency),
+        "customer": {"display": display_name(code) if code and device.profile != Device.Profile.KIOSK else ""},
+        "uses": {"used": uses_when(line) if line else code.used, "max": code.max_uses} if code else None,
+        "void_until": void_until(line) if line else None,
+        "voided_at": voided_at(line) if line and replayed else None,
+        "receipt": line.receipt if line else None,
+        "order_value": money(line.order_value if line else None, currency),
+        "receipt_no": line.receipt_no if line else "",
+        "note": line.note if line else "",
     }
+    return dict(RedemptionSerializer(values).data)
 
 
-def _deal(offer: Offer) -> dict[str, Any]:
+def redemption_id(line: Redemption) -> str:
+    return f"rd_{line.public_id}"
+
+
+def voided_at(line: Redemption) -> datetime | None:
+    """Return when a line was taken back. One query."""
+    return Redemption.objects.filter(reverses=line).values_list("at", flat=True).first()
+
+
+def describe_deal(offer: Offer) -> dict[str, Any]:
     return {
         "title": offer.name,
         "type": offer.type,
         "value": _value(offer),
         "currency": offer.currency,
-        "min_spend": None,
-        "max_discount": None,
+        "min_spend": money(offer.min_spend, offer.currency),
+        "max_discount": money(offer.max_discount, offer.currency),
         "instructions": offer.instructions,
     }
 
@@ -77,14 +116,18 @@ def _value(offer: Offer) -> str | None:
     return f"{offer.value.normalize():f}" if offer.type == Offer.Type.PERCENT else f"{offer.value:.2f}"
 
 
-def _money(amount: Decimal | None, currency: str) -> dict[str, Any] | None:
+def money(amount: Decimal | None, currency: str) -> dict[str, Any] | None:
     return None if amount is None else {"amount": amount, "currency": currency}
 
 
-def _refusal(outcome: Outcome, reason: Scan.Reason, device: Device) -> Response:
+def _attempt_id(outcome: Outcome) -> str | None:
+    return f"at_{outcome.scan.public_id}" if outcome.scan else None
+
+
+def _refusal(outcome: Outcome, reason: Scan.Reason, device: Device) -> dict[str, Any]:
     zone = Business.load().zone
     more: dict[str, Any] = {
-        "attempt": f"at_{outcome.scan.public_id}" if outcome.scan else None,
+        "attempt": _attempt_id(outcome),
         "retryable": False,
         "replayed": outcome.replayed,
     }
@@ -93,7 +136,9 @@ def _refusal(outcome: Outcome, reason: Scan.Reason, device: Device) -> Response:
         previous = previous_redemption(outcome.code, at=outcome.at)
     if previous:
         more["previous"] = PreviousSerializer(_previous(previous, outcome.at, device)).data
-    return problem(
+    if line := outcome.redemption:
+        more |= {"honoured": True, "id": redemption_id(line), "receipt": line.receipt}
+    return problem_body(
         status=status.HTTP_409_CONFLICT,
         code=reason.value,
         title=str(reason.label),
@@ -117,21 +162,25 @@ def _detail(outcome: Outcome, reason: Scan.Reason, previous: Redemption | None, 
     if reason in DETAILS:
         return DETAILS[reason]
     if previous:
-        return f"Used {_when(previous.at, outcome.at, zone)} at {previous.location.name}."
+        return f"Used {when(previous.at, outcome.at, zone)} at {previous.location.name}."
     return _detail_of_offer(outcome.code.offer, reason, outcome.at, zone) if outcome.code else ""
 
 
 def _detail_of_offer(offer: Offer, reason: Scan.Reason, at: datetime, zone: ZoneInfo) -> str:
     if reason == Scan.Reason.NOT_YET_VALID and offer.starts_at:
-        return f"Valid from {_when(offer.starts_at, at, zone)}."
+        return f"Valid from {when(offer.starts_at, at, zone)}."
     if reason == Scan.Reason.EXPIRED and offer.ends_at:
-        return f"Expired {_when(offer.ends_at, at, zone)}."
+        return f"Expired {when(offer.ends_at, at, zone)}."
     if reason == Scan.Reason.WRONG_LOCATION:
         return f"Valid at: {', '.join(offer.locations.values_list('name', flat=True))}."
+    if reason == Scan.Reason.OUTSIDE_HOURS:
+        return f"Valid {hours.words(hours.parse(offer.hours))}."
+    if reason == Scan.Reason.MIN_SPEND_NOT_MET:
+        return f"The order must be at least {words_of_money(offer.min_spend, offer.currency)}."
     return f"{reason.label}."
 
 
-def _when(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
+def when(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
     local = moment.astimezone(zone)
     today = local.date() == now.astimezone(zone).date()
     return f"{'today' if today else date_format(local, 'M j, Y')} at {date_format(local, 'g:i A')}"

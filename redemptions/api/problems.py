@@ -18,19 +18,23 @@ PROBLEM_TYPE = "application/problem+json"
 
 
 class Problem(APIException):
-    """An error of ours, raised by a view."""
+    """An error of ours, raised by a view; `more` are its extension members."""
 
-    def __init__(self, *, status: int, code: str, detail: str, title: str = "") -> None:
+    def __init__(self, *, status: int, code: str, detail: str, title: str = "", **more: Any) -> None:
         super().__init__(detail, code)
         self.status_code = status
         self.title = title
+        self.more = more
 
 
-def problem(*, status: int, code: str, title: str, detail: str, **more: Any) -> Response:
-    """Return a problem; `more` are its extension members."""
-    body = {"type": f"urn:regulars:{code}", "title": title, "status": status, "detail": detail, "code": code, **more}
+def problem_body(*, status: int, code: str, title: str, detail: str, **more: Any) -> dict[str, Any]:
+    """Return a problem as it is written; `more` are its extension members."""
+    return {"type": f"urn:regulars:{code}", "title": title, "status": status, "detail": detail, "code": code, **more}
+
+
+def problem(body: dict[str, Any]) -> Response:
     # A header set on the response would be overwritten when it is rendered.
-    return Response(body, status=status, content_type=PROBLEM_TYPE)
+    return Response(body, status=body["status"], content_type=PROBLEM_TYPE)
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
@@ -38,9 +42,15 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
     default = default_exception_handler(exc, context)
     if default is None:
         return _server_error(exc, context)
-    title = getattr(exc, "title", "") or HTTPStatus(default.status_code).phrase
-    more = {"errors": default.data} if isinstance(exc, ValidationError) else {}
-    answer = problem(status=default.status_code, code=_code(exc, default), title=title, detail=_detail(default), **more)
+    answer = problem(
+        problem_body(
+            status=default.status_code,
+            code=_code(exc, default),
+            title=getattr(exc, "title", "") or HTTPStatus(default.status_code).phrase,
+            detail=_detail(default.data),
+            **({"errors": default.data} if isinstance(exc, ValidationError) else getattr(exc, "more", {})),
+        )
+    )
     for name in ("WWW-Authenticate", "Retry-After", "Allow"):
         if name in default.headers:
             answer.headers[name] = default.headers[name]
@@ -52,10 +62,20 @@ def _server_error(exc: Exception, context: dict[str, Any]) -> Response:
     # What the framework does for an error nobody caught: reporters of errors and the test client listen to this.
     got_request_exception.send(sender=None, request=context.get("request"))
     return problem(
-        status=status.HTTP_500_INTERNAL_SERVER_ERROR,
-        code="server_error",
-        title="Internal Server Error",
-        detail="Something went wrong on the server. Try again with the same key.",
+        problem_body(
+            status=status.HTTP_500_INTERNAL_SERVER_ERROR,
+            code="server_error",
+            title="Internal Server Error",
+            detail="Something went wrong on the server. Try again with the same key.",
+        )
+    )
+
+
+def invalid(errors: Any) -> dict[str, Any]:
+    """Return the problem of a body that is no good, as one of several."""
+    more = {"errors": errors if isinstance(errors, dict) else {"non_field_errors": errors}}
+    return problem_body(
+        status=status.HTTP_400_BAD_REQUEST, code="invalid", title="Bad Request", detail=_detail(errors), **more
     )
 
 
@@ -66,9 +86,8 @@ def _code(exc: Exception, default: Response) -> str:
     return codes if isinstance(codes, str) else HTTPStatus(default.status_code).name.lower()
 
 
-def _detail(default: Response) -> str:
+def _detail(data: Any) -> str:
     """Return one sentence: the framework's own, or the first of the errors by field."""
-    data: Any = default.data
     if isinstance(data, dict) and "detail" in data:
         return str(data["detail"])
     field, data = next(iter(data.items())) if isinstance(data, dict) else ("", data)

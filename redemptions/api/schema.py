@@ -9,7 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
 from redemptions.api.problems import PROBLEM_TYPE
-from redemptions.api.serializers import ProblemSerializer, RefusalSerializer
+from redemptions.api.serializers import CorrectionRefusalSerializer, ProblemSerializer, RefusalSerializer
 
 KEY_PATTERN = "^[A-Za-z0-9_-]{8,64}$"
 
@@ -33,7 +33,7 @@ def idempotency_key(*, required: bool) -> OpenApiParameter:
         type={"type": "string", "pattern": KEY_PATTERN},
         location=OpenApiParameter.HEADER,
         required=required,
-        description="One per physical scan, made and kept before the first try; repeat it until there is an answer.",
+        description="One per physical act, made and kept before the first try; repeat it until there is an answer.",
     )
 
 
@@ -42,5 +42,7 @@ def problems(*statuses: int) -> dict[Any, Any]:
 
 
 REFUSAL: dict[Any, Any] = {(409, PROBLEM_TYPE): RefusalSerializer}
-OF_DEVICES = (401, 403)
+CORRECTION_REFUSAL: dict[Any, Any] = {(409, PROBLEM_TYPE): CorrectionRefusalSerializer}
+OF_ALL = (426, 429)
+OF_DEVICES = (401, 403, *OF_ALL)
 OF_BODIES = (400, 413, 415)

@@ -3,16 +3,21 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from redemptions.api import views
+from redemptions.api import correcting, devices, home, offline, redeeming
 
 urlpatterns = [
-    path("devices/enrol", views.EnrolView.as_view()),
-    path("device", views.DeviceView.as_view()),
-    path("validations", views.ValidationsView.as_view()),
-    path("redemptions", views.RedemptionsView.as_view()),
-    path("redemptions/by-key/<str:key>", views.RedemptionByKeyView.as_view()),
-    path("redemptions/<str:public_id>", views.RedemptionView.as_view()),
-    path("stats/today", views.TodayView.as_view()),
+    path("devices/enrol", devices.EnrolView.as_view()),
+    path("device", devices.DeviceView.as_view()),
+    path("device/rotate", devices.RotateView.as_view()),
+    path("staff/sign-in", devices.SignInView.as_view()),
+    path("validations", redeeming.ValidationsView.as_view()),
+    path("redemptions", redeeming.RedemptionsView.as_view()),
+    path("redemptions/batch", offline.BatchView.as_view()),
+    path("redemptions/by-key/<str:key>", redeeming.RedemptionByKeyView.as_view()),
+    path("redemptions/<str:public_id>", correcting.RedemptionView.as_view()),
+    path("redemptions/<str:public_id>/void", correcting.VoidView.as_view()),
+    path("offline-pack", offline.OfflinePackView.as_view()),
+    path("stats/today", home.TodayView.as_view()),
     re_path(r"^schema/?$", SpectacularAPIView.as_view(authentication_classes=[])),
-    re_path(r"", views.UnknownAddressView.as_view()),
+    re_path(r"", home.UnknownAddressView.as_view()),
 ]

@@ -4,12 +4,15 @@ from redemptions.services.devices import (
     EnrolmentRefused,
     complete_enrolment,
     enrol_device_start,
+    find_device,
     find_or_make_location,
+    release_device,
     renew_enrolment,
     revoke_device,
+    rotate_token,
     touch_device,
 )
-from redemptions.services.issuing import issue_codes, issue_test_code, revoke_code
+from redemptions.services.issuing import issue_codes, issue_sheet, issue_test_code, revoke_code
 from redemptions.services.offers import (
     adopt_demo_offer,
     create_offer,
@@ -18,29 +21,61 @@ from redemptions.services.offers import (
     remove_demo_offers,
     resume_offer,
 )
+from redemptions.services.offline import (
+    ClockWarning,
+    OfflinePack,
+    OfflineScan,
+    Uploaded,
+    clock_warnings,
+    offline_pack,
+    upload,
+)
 from redemptions.services.redeeming import CurrencyMismatch, KeyReused, Outcome, recall, redeem, validate
+from redemptions.services.staff import SignInRefused, find_staff, set_pin, sign_in
+from redemptions.services.voiding import CorrectionRefused, TakenBack, VoidReason, amend, void, void_until
 
 __all__ = [
+    "ClockWarning",
+    "CorrectionRefused",
     "CurrencyMismatch",
     "EnrolmentRefused",
     "KeyReused",
+    "OfflinePack",
+    "OfflineScan",
     "Outcome",
+    "SignInRefused",
+    "TakenBack",
+    "Uploaded",
+    "VoidReason",
     "adopt_demo_offer",
+    "amend",
+    "clock_warnings",
     "complete_enrolment",
     "create_offer",
     "end_offer",
     "enrol_device_start",
+    "find_device",
     "find_or_make_location",
+    "find_staff",
     "issue_codes",
+    "issue_sheet",
     "issue_test_code",
+    "offline_pack",
     "pause_offer",
     "recall",
     "redeem",
+    "release_device",
     "remove_demo_offers",
     "renew_enrolment",
     "resume_offer",
     "revoke_code",
     "revoke_device",
+    "rotate_token",
+    "set_pin",
+    "sign_in",
     "touch_device",
+    "upload",
     "validate",
+    "void",
+    "void_until",
 ]

@@ -15,6 +15,7 @@ from redemptions.models import Device, Location
 
 ENROL_WITHIN = timedelta(minutes=15)
 REPEAT_ENROLMENT_WITHIN = timedelta(minutes=10)
+ROTATE_WITHIN = timedelta(hours=24)
 SEEN_EVERY = timedelta(minutes=1)
 
 
@@ -96,12 +97,15 @@ def complete_enrolment(
     device = Device.objects.select_related("location").filter(enrol_hash=sha256(enrol_token)).first()
     if device is None or device.revoked_at is not None or device.enrol_expires_at is None:
         raise EnrolmentRefused(EnrolmentRefused.Reason.UNKNOWN)
-    token = _device_token(enrol_token, key)
+    token = _device_token(f"{enrol_token}:{key}")
     if not device.enrol_key and at >= device.enrol_expires_at:
         raise EnrolmentRefused(EnrolmentRefused.Reason.EXPIRED)
     # One update claims the link: of two that try at once, the second finds the key taken.
     claimed = Device.objects.filter(pk=device.pk, enrol_hash=device.enrol_hash, enrol_key="", revoked_at=None).update(
         token_hash=sha256(token),
+        next_token_hash=None,
+        next_token_at=None,
+        rotate_key="",
         enrol_key=key,
         enrolled_at=at,
         platform=platform[:80],
@@ -118,16 +122,59 @@ def _repeats(device: Device, key: str, at: datetime) -> bool:
     return device.enrol_key == key and recent and device.revoked_at is None
 
 
-def _device_token(enrol_token: str, key: str) -> str:
-    """Return 256 bits that nobody can compute without the enrolment token, which is kept nowhere."""
-    digest = keyed_hash("device-token", f"{enrol_token}:{key}")
+def _device_token(source: str) -> str:
+    """Return 256 bits that nobody can compute without the token in `source`, which is kept nowhere."""
+    digest = keyed_hash("device-token", source)
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def find_device(*, token: str, at: datetime) -> Device | None:
+    """Return the device whose token this is, a withdrawn one too. One query; one more at a new token's first use.
+
+    The first use of a new token ends the old one, which would end a day after the new one was given out anyway.
+    """
+    known = sha256(token)
+    devices = Device.objects.select_related("location").order_by()
+    device = devices.filter(Q(token_hash=known) | Q(next_token_hash=known)).first()
+    if device is None or device.next_token_hash is None or device.next_token_at is None:
+        return device
+    if device.token_hash == known:
+        return device if at - device.next_token_at < ROTATE_WITHIN else None
+    used = {"token_hash": known, "next_token_hash": None, "next_token_at": None, "rotate_key": ""}
+    # Of two that come with it at once, the second finds nothing left to do.
+    Device.objects.filter(pk=device.pk, next_token_hash=known).update(**used)
+    for name, value in used.items():
+        setattr(device, name, value)
+    return device
+
+
+def rotate_token(*, device: Device, token: str, key: str, at: datetime) -> str:
+    """Return a new token for a device that calls with `token`; it is good at once.
+
+    The same token and key get the same answer again, as often as it gets lost: `token` is good until the new one was
+    used, for a day. Another key makes another new token, and the one made before ends.
+    """
+    new = _device_token(f"rotate:{token}:{key}")
+    changed = Device.objects.filter(pk=device.pk, token_hash=sha256(token), revoked_at=None)
+    changed.exclude(next_token_hash=sha256(new)).update(next_token_hash=sha256(new), next_token_at=at, rotate_key=key)
+    device.refresh_from_db(fields=["token_hash", "next_token_hash", "next_token_at", "rotate_key"])
+    return new
 
 
 def revoke_device(*, device: Device, at: datetime) -> Device:
     """Shut a device out at once and for good; what it scanned stays."""
     device.revoked_at, device.enrol_hash = device.revoked_at or at, None
     device.save(update_fields=["revoked_at", "enrol_hash"])
+    return device
+
+
+def release_device(*, device: Device) -> Device:
+    """Forget a device's tokens, for it gave up. It keeps its id and history, and a new link connects it again."""
+    device.token_hash = device.next_token_hash = device.next_token_at = None
+    device.enrol_hash = device.enrol_expires_at = device.enrolled_at = None
+    device.rotate_key = device.enrol_key = ""
+    fields = ["token_hash", "next_token_hash", "next_token_at", "rotate_key"]
+    device.save(update_fields=[*fields, "enrol_hash", "enrol_expires_at", "enrol_key", "enrolled_at"])
     return device
 
 

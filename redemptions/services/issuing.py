@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
 
 from contacts.fields import encrypt_many, key_id, keyed_hash
 from redemptions.codes import new_token, new_typed_code
-from redemptions.models import Code, Offer, image_reference
+from redemptions.models import Code, CodeSheet, Offer, image_reference
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 # What differs between codes that are made together, and how PostgreSQL reads it from a text.
 COLUMNS = {
-    "contact_id": "contact_id::bigint",
     "token": "token",
     "token_index": "decode(token_index, 'hex')",
     "typed": "typed",
     "typed_index": "decode(typed_index, 'hex')",
     "image_reference": "image_reference",
+    "contact_id": "contact_id::bigint",
 }
 
 
@@ -36,7 +39,7 @@ def issue_codes(*, offer: Offer, contact_ids: Iterable[int]) -> dict[int, int]:
     # Again for the few that collide with another typed code, which the insert skips too: 45 bits are not unique for
     # ever (some 1 in 70 that it happens at all among a million codes).
     while missing := wanted - issued.keys():
-        _insert_codes(offer, sorted(missing))
+        _insert_codes(offer, len(missing), contact_ids=sorted(missing))
         issued |= _issued(offer, missing)
     return issued
 
@@ -51,42 +54,56 @@ def _issued(offer: Offer, contact_ids: set[int]) -> dict[int, int]:
     return dict(codes.values_list("contact_id", "pk"))
 
 
-def _insert_codes(offer: Offer, contact_ids: list[int]) -> None:
-    """Make a code for each, but for those who got one meanwhile and those whose typed code is taken.
+def _insert_codes(offer: Offer, count: int, *, contact_ids: Sequence[int] = (), sheet: CodeSheet | None = None) -> None:
+    """Make so many codes, one for each contact or for nobody yet; those whose typed code is taken are left out, and
+    contacts who got one meanwhile.
 
     By hand: an object for each, encrypted one by one, takes five times as long.
     """
-    tokens, typed = [new_token() for _ in contact_ids], [new_typed_code() for _ in contact_ids]
-    columns: list[list[Any]] = [
-        contact_ids,
-        encrypt_many(tokens),
-        [keyed_hash("code", token) for token in tokens],
-        encrypt_many(typed),
-        [keyed_hash("typed", code) for code in typed],
-        [image_reference() for _ in contact_ids],
-    ]
-    names = ", ".join(COLUMNS)
-    same: list[Any] = [offer.pk, offer.max_uses, key_id()]
-    into = f"INSERT INTO {Code._meta.db_table} (offer_id, max_uses, index_key_id, used, is_test, {names})"
+    tokens, typed = [new_token() for _ in range(count)], [new_typed_code() for _ in range(count)]
+    columns: dict[str, Sequence[Any]] = {
+        "token": encrypt_many(tokens),
+        "token_index": [keyed_hash("code", token) for token in tokens],
+        "typed": encrypt_many(typed),
+        "typed_index": [keyed_hash("typed", code) for code in typed],
+        "image_reference": [image_reference() for _ in range(count)],
+    }
+    if contact_ids:
+        columns["contact_id"] = contact_ids
+    names = ", ".join(columns)
+    same: list[Any] = [offer.pk, offer.max_uses, key_id(), sheet.pk if sheet else None]
+    into = f"INSERT INTO {Code._meta.db_table} (offer_id, max_uses, index_key_id, sheet_id, used, is_test, {names})"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             # A text for each column: none of the values has a space in it, and arrays of them take psycopg long.
-            texts = ", ".join(["string_to_array(%s, ' ')"] * len(COLUMNS))
+            texts = ", ".join(["string_to_array(%s, ' ')"] * len(columns))
+            read = ", ".join(COLUMNS[name] for name in columns)
             cursor.execute(
-                f"{into} SELECT %s, %s, %s, 0, false, {', '.join(COLUMNS.values())} "  # noqa: S608 - names of our own
+                f"{into} SELECT %s, %s, %s, %s::bigint, 0, false, {read} "  # noqa: S608 - names of our own
                 f"FROM unnest({texts}) AS made({names}) ON CONFLICT DO NOTHING",
-                [*same, *(" ".join(map(_text, column)) for column in columns)],
+                [*same, *(" ".join(map(_text, column)) for column in columns.values())],
             )
         else:
-            marks = ", ".join(["%s"] * len(COLUMNS))
+            marks = ", ".join(["%s"] * len(columns))
             cursor.executemany(
-                f"{into} VALUES (%s, %s, %s, 0, false, {marks}) ON CONFLICT DO NOTHING",
-                [(*same, *row) for row in zip(*columns, strict=True)],
+                f"{into} VALUES (%s, %s, %s, %s, 0, false, {marks}) ON CONFLICT DO NOTHING",
+                [(*same, *row) for row in zip(*columns.values(), strict=True)],
             )
 
 
 def _text(value: int | str | bytes) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
+
+
+@transaction.atomic
+def issue_sheet(*, offer: Offer, count: int, name: str, by: User | None = None) -> CodeSheet:
+    """Make codes for nobody yet, 1 to 5,000 of them, to be printed together. Raises ValidationError."""
+    sheet = CodeSheet(offer=offer, name=name, count=count, created_by=by)
+    sheet.full_clean()
+    sheet.save()
+    while missing := count - sheet.codes.count():  # again for those whose typed code was taken
+        _insert_codes(offer, missing, sheet=sheet)
+    return sheet
 
 
 def issue_test_code(*, offer: Offer) -> Code:

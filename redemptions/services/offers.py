@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max, Q
 from django.db.models.functions import Coalesce
 
-from redemptions.models import Code, Device, EntryCounter, Location, Offer, Redemption, Scan
+from redemptions.hours import Window, stored
+from redemptions.models import Code, CodeSheet, Device, EntryCounter, Location, Offer, OfferTally, Redemption, Scan
 
 
 def create_offer(
@@ -23,11 +25,17 @@ def create_offer(
     instructions: str = "",
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
+    hours: Sequence[Window] = (),
     max_uses: int = 1,
     locations: Iterable[Location] = (),
     is_demo: bool = False,
+    **limits: Any,
 ) -> Offer:
-    """Make an offer, good at these locations or, without any, at all of them. Raises ValidationError."""
+    """Make an offer, good at these locations or, without any, at all of them. Raises ValidationError.
+
+    `limits` are those of the model: `max_discount`, `min_spend`, `max_per_person`, `max_total`, `budget`, `offline`,
+    `offline_per_day`, `offline_max_value`.
+    """
     offer = Offer(
         name=name,
         type=type,
@@ -37,12 +45,15 @@ def create_offer(
         instructions=instructions,
         starts_at=starts_at,
         ends_at=ends_at,
+        hours=stored(hours),
         max_uses=max_uses,
         is_demo=is_demo,
+        **limits,
     )
     offer.full_clean()
     with transaction.atomic():
         offer.save()
+        OfferTally.objects.create(offer=offer)
         offer.locations.set(locations)
     return offer
 
@@ -89,6 +100,7 @@ def remove_demo_offers() -> int:
         demo_lines.filter(reverses__isnull=False).delete()
         demo_lines.delete()
         Code.objects.filter(offer__is_demo=True).delete()
+        CodeSheet.objects.filter(offer__is_demo=True).delete()
         demo_offers.delete()
         demo_devices.filter(scans=None, redemptions=None).delete()
         last = Redemption.objects.aggregate(last=Coalesce(Max("entry_no"), 0))["last"]

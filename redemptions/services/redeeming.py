@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from contacts.fields import keyed_hash
 from contacts.services import note_redeemed
+from redemptions import rules
 from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, BadCheckCharacter, normalise, parse
-from redemptions.models import Code, Device, EntryCounter, Offer, Redemption, Scan
-from redemptions.queries import find_code, find_scan, is_locked, refusal
+from redemptions.models import Code, Device, Redemption, Scan, Staff
+from redemptions.queries import find_code, find_scan, is_locked, refusal, terms_of, used_by_person
+from redemptions.services import tallies
 
-CENT = Decimal("0.01")
 SAMPLES = {SAMPLE_TOKEN, SAMPLE_TYPED}
+# How far a clock may be off whose scans come in later, after it was set right as well as can be.
+OFFLINE_LEEWAY = timedelta(minutes=10)
 
 
 class KeyReused(Exception):
-    """The device used this idempotency key for another code before."""
+    """The device used this idempotency key for something else before."""
 
 
 class CurrencyMismatch(Exception):
     """The order was paid in another currency than the offer's."""
 
 
+class _Lost(Exception):
+    """Somebody else was faster after the rules were looked at. Undoes what was claimed so far."""
+
+    def __init__(self, reason: Scan.Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a device is told. No `reason`: the deal is given, or would be in a dry run, which has no `scan`."""
+    """What a device is told. No `reason`: the deal is given, or would be in a dry run, which has no `scan`.
+
+    Both a reason and a redemption: given without network although a rule was against it.
+    """
 
     code: Code | None
     reason: Scan.Reason | None
@@ -40,23 +55,52 @@ class Outcome:
     replayed: bool = False
     mistyped: bool = False
 
+    @property
+    def is_conflict(self) -> bool:
+        return self.reason is not None and self.redemption is not None
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    code: str
-    mistyped: bool
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One scan. `at` is when it came to be known here, `happened_at` when it was made; online they are the same."""
+
+    text: str
     device: Device
     key: str
     at: datetime
-    entry: Scan.Entry
-    scanned_at: datetime | None
-    order_value: Decimal | None
-    currency: str
-    receipt_no: str
+    happened_at: datetime
+    entry: str = Scan.Entry.QR
+    scanned_at: datetime | None = None
+    staff: Staff | None = None
+    order_value: Decimal | None = None
+    currency: str = ""
+    receipt_no: str = ""
+    # Of scans without network: what staff did, why they say so, and what the device's clocks said.
+    decision: str = ""
+    said: Scan.Reason | None = None
+    skew_ms: int | None = None
+    sequence: int | None = None
+    uptime_ms: int | None = None
+
+    @property
+    def is_offline(self) -> bool:
+        return bool(self.decision)
+
+    @property
+    def code(self) -> str:
+        return normalise(self.text)
 
     @property
     def fingerprint(self) -> bytes:
         return keyed_hash("scan", self.code)
+
+    @property
+    def is_mistyped(self) -> bool:
+        try:
+            parse(self.text)
+        except BadCheckCharacter:
+            return True
+        return False
 
 
 def redeem(
@@ -67,6 +111,7 @@ def redeem(
     at: datetime,
     entry: str = Scan.Entry.QR,
     scanned_at: datetime | None = None,
+    staff: Staff | None = None,
     order_value: Decimal | None = None,
     currency: str = "",
     receipt_no: str = "",
@@ -78,66 +123,36 @@ def redeem(
 
     Raises KeyReused where the key belongs to another code, and CurrencyMismatch; neither leaves a trace.
     """
-    attempt = _Attempt(
-        code=normalise(code_text),
-        mistyped=_is_mistyped(code_text),
-        device=device,
-        key=key,
-        at=at,
-        entry=Scan.Entry(entry),
-        scanned_at=scanned_at,
-        order_value=order_value,
-        currency=currency,
-        receipt_no=receipt_no,
+    return settle(
+        Attempt(
+            text=code_text,
+            device=device,
+            key=key,
+            at=at,
+            happened_at=at,
+            entry=entry,
+            scanned_at=scanned_at,
+            staff=staff,
+            order_value=order_value,
+            currency=currency,
+            receipt_no=receipt_no,
+        )
     )
-    try:
-        return _redeem_once(attempt)
-    except IntegrityError:
-        # The same key came twice at once and the other one was first: all of this attempt is rolled back, and the
-        # second look finds the winner.
-        return _redeem_once(attempt)
 
 
-def _is_mistyped(code_text: str) -> bool:
-    try:
-        parse(code_text)
-    except BadCheckCharacter:
-        return True
-    return False
-
-
-@transaction.atomic
-def _redeem_once(attempt: _Attempt) -> Outcome:
-    # 1. A repeat gets its old answer, before any rule can say otherwise.
-    if scan := find_scan(device=attempt.device, key=attempt.key):
-        if scan.fingerprint != attempt.fingerprint:
-            raise KeyReused
-        return replace(recall(scan), mistyped=attempt.mistyped)
-
-    # 2. The rules.
-    code = None if attempt.mistyped else find_code(attempt.code)
-    if code and attempt.currency and attempt.currency != code.offer.currency:
-        raise CurrencyMismatch
-    reason = _judge(attempt.device, attempt.code, code, attempt.at)
-
-    # 3. The claim. It alone decides a race; the rules above were a look.
-    if code and not reason:
-        reason = _claim(code)
-
-    # 4. The records. The entry number comes last: its row stays locked until the commit.
-    if code and not reason and code.contact_id:
-        note_redeemed(code.contact_id, at=attempt.at, order_value=attempt.order_value)
-    redemption = None if reason or code is None else _write_line(attempt, code)
-    scan = _write_scan(attempt, code, reason, redemption)
-    return Outcome(
-        code=code,
-        reason=reason,
-        at=attempt.at,
-        scan=scan,
-        redemption=redemption,
-        discount=redemption.discount if redemption else None,
-        mistyped=attempt.mistyped,
+def validate(
+    *, code_text: str, device: Device, at: datetime, order_value: Decimal | None = None, currency: str = ""
+) -> Outcome:
+    """Say what redeeming would answer now; write nothing. Raises CurrencyMismatch."""
+    attempt = Attempt(
+        text=code_text, device=device, key="", at=at, happened_at=at, order_value=order_value, currency=currency
     )
+    code = _find(attempt)
+    _check_currency(attempt, code)
+    terms = terms_of(code.offer) if code else None
+    reason = _judge(attempt, code, terms)
+    discount = rules.discount(terms, order_value) if terms and not reason else None
+    return Outcome(code=code, reason=reason, at=at, discount=discount, mistyped=attempt.is_mistyped)
 
 
 def recall(scan: Scan) -> Outcome:
@@ -153,85 +168,187 @@ def recall(scan: Scan) -> Outcome:
     )
 
 
-def validate(
-    *, code_text: str, device: Device, at: datetime, order_value: Decimal | None = None, currency: str = ""
-) -> Outcome:
-    """Say what redeeming would answer now; write nothing. Raises CurrencyMismatch."""
-    mistyped = _is_mistyped(code_text)
-    code = None if mistyped else find_code(normalise(code_text))
-    if code and currency and currency != code.offer.currency:
-        raise CurrencyMismatch
-    reason = _judge(device, normalise(code_text), code, at)
-    discount = discount_for(code.offer, order_value) if code and not reason else None
-    return Outcome(code=code, reason=reason, at=at, discount=discount, mistyped=mistyped)
+def settle(attempt: Attempt) -> Outcome:
+    """Decide an attempt once and for all, and put it on record. Raises KeyReused and CurrencyMismatch."""
+    try:
+        return _settle(attempt)
+    except IntegrityError:
+        # The same key came twice at once and the other one was first: all of this attempt is rolled back, and the
+        # second look finds the winner.
+        return _settle(attempt)
 
 
-def _judge(device: Device, code_text: str, code: Code | None, at: datetime) -> Scan.Reason | None:
-    if code_text in SAMPLES:
-        return Scan.Reason.TEST_CODE
-    if is_locked(device, at=at):
-        return Scan.Reason.DEVICE_LOCKED
-    if code is None:
-        return Scan.Reason.UNKNOWN_CODE
-    return refusal(code, at=at, location_id=device.location_id)
+def _settle(attempt: Attempt) -> Outcome:
+    try:
+        return _decide(attempt)
+    except _Lost as lost:
+        return _decide(attempt, lost.reason)
 
 
-def _claim(code: Code) -> Scan.Reason | None:
-    """Use the code once more if that is still allowed; return the reason where someone else was faster."""
-    usable = Code.objects.filter(pk=code.pk, used__lt=F("max_uses"), revoked_at=None)
-    claimed = usable.update(used=F("used") + 1)
-    code.refresh_from_db(fields=["used", "revoked_at"])
-    if claimed:
-        return None
-    return Scan.Reason.CODE_REVOKED if code.revoked_at else Scan.Reason.ALREADY_REDEEMED
+@transaction.atomic
+def _decide(attempt: Attempt, lost: Scan.Reason | None = None) -> Outcome:
+    # 1. A repeat gets its old answer, before any rule can say otherwise.
+    attempt, scan = _on_record(attempt)
+    if scan:
+        return replace(recall(scan), mistyped=attempt.is_mistyped)
 
+    # 2. The rules.
+    code = _find(attempt)
+    attempt = _check_currency(attempt, code)
+    terms = terms_of(code.offer) if code else None
+    reason = lost or _judge(attempt, code, terms)
+    if attempt.decision == Scan.Decision.REFUSED:
+        reason = reason or attempt.said or Scan.Reason.REFUSED_BY_STAFF
 
-def _write_line(attempt: _Attempt, code: Code) -> Redemption:
-    return Redemption.objects.create(
-        entry_no=_next_entry_no(),
+    # 3. The claim. It alone decides a race; the rules above were a look. The numbers all tills share come last.
+    redemption = None
+    if code and terms and not reason:
+        _claim(attempt, code, terms)
+        redemption = _write_line(attempt, code, terms)
+    elif reason and attempt.decision == Scan.Decision.HONOURED:
+        redemption = _write_conflict(attempt, code, terms, reason)
+
+    # 4. The record.
+    return Outcome(
         code=code,
-        offer=code.offer,
-        location_id=attempt.device.location_id,
-        device=attempt.device,
+        reason=reason,
         at=attempt.at,
-        order_value=attempt.order_value,
-        discount=discount_for(code.offer, attempt.order_value),
-        currency=code.offer.currency,
-        receipt_no=attempt.receipt_no,
+        scan=_write_scan(attempt, code, reason, redemption),
+        redemption=redemption,
+        discount=redemption.discount if redemption else None,
+        mistyped=attempt.is_mistyped,
     )
 
 
-def _next_entry_no() -> int:
-    """Return the next number of the ledger. A rolled-back transaction gives it back, so there are no gaps."""
-    counter = EntryCounter.objects.filter(pk=1)
-    if not counter.update(last_entry_no=F("last_entry_no") + 1):
-        EntryCounter.objects.bulk_create([EntryCounter(pk=1)], ignore_conflicts=True)
-        counter.update(last_entry_no=F("last_entry_no") + 1)
-    return counter.values_list("last_entry_no", flat=True).get()
+def _on_record(attempt: Attempt) -> tuple[Attempt, Scan | None]:
+    """Return what the device sent under this key before. Raises KeyReused.
+
+    What was refused with network, and given all the same because the answer never arrived, has happened: it gets a
+    record of its own beside the refusal, under a key that follows from the first.
+    """
+    scan = find_scan(device=attempt.device, key=attempt.key)
+    if scan and scan.fingerprint != attempt.fingerprint:
+        raise KeyReused
+    if scan and scan.result == Scan.Result.REFUSED and attempt.decision == Scan.Decision.HONOURED:
+        attempt = replace(attempt, key=hashlib.sha256(f"{attempt.key}:honoured".encode()).hexdigest())
+        scan = find_scan(device=attempt.device, key=attempt.key)
+    return attempt, scan
 
 
-def _write_scan(
-    attempt: _Attempt, code: Code | None, reason: Scan.Reason | None, redemption: Redemption | None
-) -> Scan:
+def _find(attempt: Attempt) -> Code | None:
+    return None if attempt.is_mistyped else find_code(attempt.code)
+
+
+def _check_currency(attempt: Attempt, code: Code | None) -> Attempt:
+    if code is None or attempt.currency in {"", code.offer.currency}:
+        return attempt
+    if attempt.decision == Scan.Decision.HONOURED:  # it has happened; what it cost is not known in this currency
+        return replace(attempt, order_value=None, currency="")
+    raise CurrencyMismatch
+
+
+def _judge(attempt: Attempt, code: Code | None, terms: rules.Terms | None) -> Scan.Reason | None:
+    if attempt.code in SAMPLES:
+        return Scan.Reason.TEST_CODE
+    if not attempt.is_offline and is_locked(attempt.device, at=attempt.at):
+        return Scan.Reason.DEVICE_LOCKED
+    if code is None:
+        return Scan.Reason.UNKNOWN_CODE
+    return refusal(
+        code,
+        at=attempt.happened_at,
+        location_id=attempt.device.location_id,
+        order_value=attempt.order_value,
+        asks_order=True,
+        leeway=OFFLINE_LEEWAY if attempt.is_offline else rules.ALWAYS_IN_TIME,
+        terms=terms,
+    )
+
+
+def _claim(attempt: Attempt, code: Code, terms: rules.Terms) -> None:
+    """Use the code, the person's share and the deal's once more, as far as they go. Raises _Lost.
+
+    The code's row stays locked from here on, and a person has one code of an offer: what they had is counted under it.
+    """
+    good = Q(revoked_at=None) | Q(revoked_at__gt=attempt.happened_at)
+    if not Code.objects.filter(good, pk=code.pk, used__lt=F("max_uses")).update(used=F("used") + 1):
+        code.refresh_from_db(fields=["used", "max_uses", "revoked_at"])
+        raise _Lost(Scan.Reason.ALREADY_REDEEMED if code.used >= code.max_uses else Scan.Reason.CODE_REVOKED)
+    if terms.max_per_person is not None and used_by_person(code) >= terms.max_per_person:
+        raise _Lost(Scan.Reason.CUSTOMER_LIMIT)
+    _note(attempt, code)
+    if not tallies.take(code.offer, rules.cost(terms, attempt.order_value)):
+        raise _Lost(Scan.Reason.OFFER_LIMIT)
+    code.used += 1
+
+
+def _note(attempt: Attempt, code: Code) -> None:
+    if code.contact_id:
+        note_redeemed(code.contact_id, at=attempt.happened_at, order_value=attempt.order_value)
+
+
+def _write_line(attempt: Attempt, code: Code, terms: rules.Terms) -> Redemption:
+    return Redemption.objects.create(
+        entry_no=tallies.next_entry_no(),
+        code=code,
+        offer=code.offer,
+        discount=rules.discount(terms, attempt.order_value),
+        currency=code.offer.currency,
+        **_of_line(attempt),
+    )
+
+
+def _write_conflict(attempt: Attempt, code: Code | None, terms: rules.Terms | None, reason: Scan.Reason) -> Redemption:
+    """Write what was given against a rule. It uses nothing up: the limits are for what the rules allow."""
+    if code:
+        _note(attempt, code)
+    return Redemption.objects.create(
+        entry_no=tallies.next_entry_no(),
+        kind=Redemption.Kind.CONFLICT,
+        conflict=reason if code else Scan.Reason.UNKNOWN_CODE,
+        code=code,
+        offer=code.offer if code else None,
+        discount=rules.discount(terms, attempt.order_value) if terms else None,
+        currency=(code.offer.currency if code else attempt.currency) or "USD",
+        **_of_line(attempt),
+    )
+
+
+def _of_line(attempt: Attempt) -> dict[str, object]:
+    return {
+        "location_id": attempt.device.location_id,
+        "device": attempt.device,
+        "staff": attempt.staff,
+        "at": attempt.happened_at,
+        "recorded_at": attempt.at,
+        "is_offline": attempt.is_offline,
+        "order_value": attempt.order_value,
+        "receipt_no": attempt.receipt_no,
+    }
+
+
+def _write_scan(attempt: Attempt, code: Code | None, reason: Scan.Reason | None, redemption: Redemption | None) -> Scan:
+    results = {
+        (True, False): Scan.Result.REFUSED,
+        (True, True): Scan.Result.CONFLICT,
+        (False, True): Scan.Result.ACCEPTED,
+    }
     return Scan.objects.create(
         device=attempt.device,
         location_id=attempt.device.location_id,
+        staff=attempt.staff,
         key=attempt.key,
         fingerprint=attempt.fingerprint,
         code=code,
-        entry=attempt.entry,
-        result=Scan.Result.REFUSED if reason else Scan.Result.ACCEPTED,
+        entry=Scan.Entry(attempt.entry),
+        result=results[reason is not None, redemption is not None],
         reason=reason or "",
         redemption=redemption,
         scanned_at=attempt.scanned_at,
         at=attempt.at,
+        is_offline=attempt.is_offline,
+        decision=attempt.decision,
+        skew_ms=attempt.skew_ms,
+        sequence=attempt.sequence,
+        uptime_ms=attempt.uptime_ms,
     )
-
-
-def discount_for(offer: Offer, order_value: Decimal | None) -> Decimal | None:
-    """Return the money an order of this value saves, in whole cents; None where it cannot be known."""
-    if order_value is None or offer.value is None:
-        return None
-    if offer.type == Offer.Type.PERCENT:
-        return (order_value * offer.value / 100).quantize(CENT, ROUND_HALF_UP)
-    return min(offer.value, order_value)

@@ -139,7 +139,7 @@ def test_from_log_in_to_report(
 
     page.goto("/admin/campaigns/campaign/")
     page.get_by_role("link", name="Lunch deal").first.click()
-    page.get_by_role("link", name=re.compile("Report", re.I)).first.click()
+    page.locator("#content").get_by_role("link", name=re.compile("Report", re.I)).first.click()
     expect(page.get_by_text("Main Street").first).to_be_visible()
     shot(page, "report")
     page.goto(f"/r/{deal.codes.exclude(is_test=True).get(used=1).token.lower()}")

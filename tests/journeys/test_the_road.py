@@ -189,8 +189,9 @@ def test_from_a_csv_cell_to_a_redemption(
     assert (report["sent"], report["redeemed"], report["redeemed_by_location"]) == (2, 1, {"Main Street": 1})
     output = tmp_path / "ledger.csv"
     assert shop.run("export_redemptions", "--campaign", campaign["id"], "--output", output).returncode == 0
-    (line,) = csv.DictReader(output.read_text(encoding="utf-8-sig").splitlines())
+    line, total = csv.DictReader(output.read_text(encoding="utf-8-sig").splitlines())
     assert (line["event"], line["campaign"], line["location"]) == ("redeemed", "Lunch", "Main Street")
+    assert (total["event"], total["note"][:11]) == ("total", "1 redeemed,")
     assert shop.manage("code", "show", code)["used"] == 1
     bob = shop.manage("contact", "show", "BOB@example.org")
     assert (bob["email"]["state"], bob["email"]["reason"]) == ("unsubscribed", "unsubscribed")

@@ -18,6 +18,18 @@ def page(model, kind="changelist", *args):
     return reverse(f"admin:redemptions_{model._meta.model_name}_{kind}", args=args)
 
 
+DEAL = {
+    "name": "Lunch",
+    "type": "percent",
+    "value": "20",
+    "currency": "USD",
+    "max_uses": 1,
+    "status": "active",
+    "offline": "refuse",
+    "offline_per_day": 20,
+}
+
+
 def act(client, model, action, rows, **more):
     return client.post(
         page(model), {"action": action, "_selected_action": [row.pk for row in rows], **more}, follow=True
@@ -139,10 +151,8 @@ def test_names_the_last_day_of_a_deal_that_ends_at_midnight(admin_client, offer)
 
 
 def test_warns_of_a_deal_saved_with_an_end_that_is_past(admin_client, db):
-    form = {"name": "Lunch", "type": "percent", "value": "20", "currency": "USD", "max_uses": 1, "status": "active"}
-
     answer = admin_client.post(
-        page(Offer, "add"), {**form, "ends_at_0": "2020-01-02", "ends_at_1": "00:00:00"}, follow=True
+        page(Offer, "add"), {**DEAL, "ends_at_0": "2020-01-02", "ends_at_1": "00:00:00"}, follow=True
     )
 
     assert "This deal is over: it was valid until Wednesday, January 1, 2020." in answer.content.decode()
@@ -177,9 +187,7 @@ def test_withdraws_codes_after_a_question(admin_client, code):
 
 
 def test_explains_a_bad_deal_in_the_form(admin_client, db):
-    answer = admin_client.post(
-        page(Offer, "add"), {"name": "Deal", "type": "percent", "currency": "USD", "max_uses": 1, "status": "active"}
-    )
+    answer = admin_client.post(page(Offer, "add"), {**DEAL, "value": ""})
 
     assert "A percentage is between 0 and 100." in answer.content.decode()
     assert not Offer.objects.exists()

@@ -10,6 +10,12 @@ from redemptions.services import enrol_device_start, pause_offer, revoke_device
 PROBLEM = "application/problem+json"
 
 
+@pytest.fixture(autouse=True)
+def uncounted(settings, tmp_path):
+    """Count calls anew in each test: its clock stands still at the same minute as the others'."""
+    settings.VAR_DIR = tmp_path
+
+
 def scan(client, code, key="a-scan-0001", **more):
     return client.post("/api/v1/redemptions", {"code": code, **more}, format="json", headers={"Idempotency-Key": key})
 
@@ -40,7 +46,11 @@ def test_redeems(api, code):
         "customer": {"display": "Maria K."},
         "uses": {"used": 1, "max": 1},
         "void_until": "2026-11-21T18:15:00Z",
+        "voided_at": None,
         "receipt": "R-000001",
+        "order_value": {"amount": "42.50", "currency": "USD"},
+        "receipt_no": "A-1021",
+        "note": "",
     }
     assert answer.headers["Cache-Control"] == "no-store"
     assert line.receipt_no == "A-1021"
@@ -354,9 +364,18 @@ def test_tells_a_device_who_it_is(api):
         "name": "Bar phone",
         "location": "Main St",
         "profile": "scanner",
+        "policy": {
+            "offline": False,
+            "asks_pin": False,
+            "shows_names": True,
+            "voids": True,
+            "void_minutes": 15,
+        },
         "business": "The Corner Bar",
         "time_zone": "America/Chicago",
         "server_time": "2026-11-21T18:00:00Z",
+        "min_app_version": "1.0.0",
+        "features": ["amend", "batch", "offline_pack", "rotate", "staff", "void"],
     }
 
 
@@ -431,7 +450,7 @@ def test_answers_a_wrong_method_with_a_problem(api):
 
 # --- What is no call of the API ---
 
-POSTS = ["devices/enrol", "validations", "redemptions"]
+POSTS = ["devices/enrol", "staff/sign-in", "validations", "redemptions", "redemptions/batch"]
 DEEP = "[" * 100_000
 
 
@@ -503,7 +522,7 @@ def test_tells_nothing_of_its_own_failures(api, code, monkeypatch, caplog):
     def fail(**values):
         raise RuntimeError("a secret of the server")
 
-    monkeypatch.setattr("redemptions.api.views.redeem", fail)
+    monkeypatch.setattr("redemptions.api.redeeming.redeem", fail)
     api.raise_request_exception = api.handler.raise_request_exception = False
 
     answer = scan(api, code.token)
@@ -516,7 +535,7 @@ def test_tells_nothing_of_its_own_failures(api, code, monkeypatch, caplog):
 
 
 def test_reports_its_own_failures_as_the_framework_does(api, code, monkeypatch):
-    monkeypatch.setattr("redemptions.api.views.redeem", lambda **values: 1 / 0)
+    monkeypatch.setattr("redemptions.api.redeeming.redeem", lambda **values: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         scan(api, code.token)

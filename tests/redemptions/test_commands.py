@@ -57,9 +57,44 @@ def test_reads_times_in_the_shops_zone_unless_they_name_one(text, moment, db):
     assert Offer.objects.get(pk=answer["id"]).ends_at == datetime.fromisoformat(moment)
 
 
+def test_makes_an_offer_with_limits(db):
+    answer = run_json(
+        *("offer", "create", "--name", "Lunch", "--type", "percent", "--value", "20", "--max-discount", "15"),
+        *(
+            "--min-spend",
+            "20",
+            "--hours",
+            "Mon-Fri 11:00-15:00, Sat 22:00-02:00",
+            "--per-person",
+            "2",
+            "--total",
+            "100",
+        ),
+        *("--budget", "500", "--offline", "honour_known", "--offline-per-day", "5", "--offline-max-value", "9.50"),
+    )
+
+    offer = Offer.objects.get(pk=answer["id"])
+    assert offer.hours == [
+        {"days": [0, 1, 2, 3, 4], "from": "11:00", "to": "15:00"},
+        {"days": [5], "from": "22:00", "to": "02:00"},
+    ]
+    assert (offer.max_discount, offer.min_spend, offer.budget) == (Decimal(15), Decimal(20), Decimal(500))
+    assert (offer.max_per_person, offer.max_total) == (2, 100)
+    assert (offer.offline, offer.offline_per_day, offer.offline_max_value) == ("honour_known", 5, Decimal("9.50"))
+
+
+def test_makes_an_offer_without_limits(db):
+    offer = Offer.objects.get(pk=run_json("offer", "create", "--name", "Soup", "--type", "item")["id"])
+
+    assert (offer.hours, offer.max_total, offer.budget, offer.offline) == ([], None, None, "refuse")
+    assert offer.offline_per_day == 20
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["--type", "item", "--hours", "whenever"], "Error: argument --hours: “whenever” names no hours."),
+        (["--type", "item", "--budget", "5"], "A budget goes with a percentage or money off."),
         (["--type", "percent"], "A percentage is between 0 and 100."),
         (["--type", "percent", "--value", "150"], "A percentage is between 0 and 100."),
         (["--type", "amount"], "Say how much money is taken off."),

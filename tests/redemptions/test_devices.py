@@ -2,14 +2,20 @@ from datetime import timedelta
 
 import pytest
 
+from redemptions.codes import new_token
 from redemptions.models import Device, Location
+from redemptions.queries import locked_devices
 from redemptions.services import (
     EnrolmentRefused,
     complete_enrolment,
     enrol_device_start,
+    find_device,
     find_or_make_location,
+    redeem,
+    release_device,
     renew_enrolment,
     revoke_device,
+    rotate_token,
     touch_device,
 )
 from redemptions.services.devices import sha256
@@ -118,3 +124,90 @@ def test_notes_sight_once_a_minute(device, at):
     touch_device(device=device, at=at + MINUTE)
     device.refresh_from_db()
     assert device.last_seen_at == at + MINUTE
+
+
+# --- Tokens ---
+
+
+@pytest.fixture
+def phone(started, at):
+    """Return a device in use and its token."""
+    return complete_enrolment(enrol_token=started[1], key="a-key", at=at)
+
+
+def test_the_old_token_is_good_until_the_new_one_is_used(phone, at):
+    device, old = phone
+    new = rotate_token(device=device, token=old, key="rotate-key", at=at)
+    assert new != old
+    assert find_device(token=old, at=at) == device
+
+    assert find_device(token=new, at=at + MINUTE) == device
+    assert find_device(token=new, at=at + MINUTE) == device
+    assert find_device(token=old, at=at + MINUTE) is None
+
+
+def test_a_lost_answer_to_a_rotation_is_repeated(phone, at):
+    device, old = phone
+    lost = rotate_token(device=device, token=old, key="rotate-key", at=at)
+
+    device.refresh_from_db()
+    again = rotate_token(device=device, token=old, key="rotate-key", at=at + MINUTE)
+
+    assert again == lost
+    assert device.next_token_at == at
+    assert rotate_token(device=device, token=old, key="other-key", at=at) != lost
+    assert find_device(token=lost, at=at) is None
+
+
+def test_the_old_token_ends_after_a_day(phone, at):
+    device, old = phone
+    new = rotate_token(device=device, token=old, key="rotate-key", at=at)
+
+    assert find_device(token=old, at=at + timedelta(hours=23)) == device
+    assert find_device(token=old, at=at + timedelta(hours=24)) is None
+    assert find_device(token=new, at=at + timedelta(days=9)) == device
+
+
+def test_a_token_that_ended_starts_no_new_one(phone, at):
+    device, old = phone
+    new = rotate_token(device=device, token=old, key="rotate-key", at=at)
+    find_device(token=new, at=at)
+
+    late = rotate_token(device=device, token=old, key="late-key", at=at)
+
+    assert find_device(token=late, at=at) is None
+    assert find_device(token=new, at=at) == device
+
+
+def test_a_new_link_ends_every_token_before_it(phone, at):
+    device, old = phone
+    pending = rotate_token(device=device, token=old, key="rotate-key", at=at)
+    device, newest = complete_enrolment(enrol_token=renew_enrolment(device=device, at=at), key="b-key", at=at)
+
+    assert [find_device(token=token, at=at) for token in (old, pending, newest)] == [None, None, device]
+
+
+def test_a_device_that_gave_up_is_connected_again_as_itself(phone, at):
+    device, token = phone
+
+    release_device(device=device)
+
+    assert find_device(token=token, at=at) is None
+    again, new = complete_enrolment(enrol_token=renew_enrolment(device=device, at=at), key="c-key", at=at)
+    assert (again, find_device(token=new, at=at)) == (device, device)
+
+
+def test_keeps_a_withdrawn_device_known(phone, at):
+    device, token = phone
+    revoke_device(device=device, at=at)
+
+    assert find_device(token=token, at=at).revoked_at == at
+
+
+def test_names_the_devices_that_guess(device, enrolled, at):
+    enrolled(name="Honest phone")
+    for number in range(10):
+        redeem(code_text=new_token(), device=device, key=f"guess-{number}", at=at)
+
+    assert locked_devices(at=at) == [(device, 10)]
+    assert locked_devices(at=at + 10 * MINUTE) == []

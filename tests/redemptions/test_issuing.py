@@ -1,11 +1,12 @@
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from contacts.fields import key_id, keyed_hash
 from contacts.models import Contact
-from redemptions.codes import is_token, is_typed, parse
+from redemptions.codes import is_token, is_typed, new_typed_code, parse
 from redemptions.models import Code
-from redemptions.services import issue_codes, issue_test_code, issuing, revoke_code
+from redemptions.services import issue_codes, issue_sheet, issue_test_code, issuing, redeem, revoke_code
 
 
 @pytest.fixture
@@ -77,3 +78,40 @@ def test_keeps_the_time_of_the_first_withdrawal(code, at, clock):
     revoke_code(code=code, at=at)
 
     assert revoke_code(code=code, at=at.replace(year=2027)).revoked_at == at
+
+
+# --- For nobody yet ---
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_makes_a_sheet_of_codes_for_nobody(count, offer, admin_user):
+    sheet = issue_sheet(offer=offer, count=count, name="Flyers, spring", by=admin_user)
+
+    codes = list(sheet.codes.all())
+    assert (len(codes), sheet.count, sheet.created_by) == (count, count, admin_user)
+    assert {(code.contact, code.offer, code.max_uses) for code in codes} == {(None, offer, 1)}
+    assert len({code.token for code in codes}) == count
+
+
+def test_a_code_of_a_sheet_is_redeemed_once(offer, device, at):
+    code = issue_sheet(offer=offer, count=1, name="Flyers").codes.get()
+
+    reasons = [redeem(code_text=code.typed, device=device, key=f"the-scan-{n}", at=at).reason for n in range(2)]
+
+    assert reasons == [None, "already_redeemed"]
+
+
+def test_fills_a_sheet_although_a_typed_code_is_taken(offer, monkeypatch):
+    taken = issue_sheet(offer=offer, count=1, name="First").codes.get().typed
+    made = iter([taken])
+    monkeypatch.setattr(issuing, "new_typed_code", lambda: next(made, None) or new_typed_code())
+
+    assert issue_sheet(offer=offer, count=3, name="Second").codes.count() == 3
+
+
+@pytest.mark.parametrize("count", [0, 5001])
+def test_refuses_a_sheet_of_none_or_too_many(count, offer):
+    with pytest.raises(ValidationError):
+        issue_sheet(offer=offer, count=count, name="Flyers")
+
+    assert not Code.objects.exists()

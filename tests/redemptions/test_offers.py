@@ -4,8 +4,9 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
+from redemptions.hours import read
 from redemptions.models import Code, Device, Offer, Redemption, Scan
-from redemptions.services import create_offer, enrol_device_start, issue_codes, redeem, remove_demo_offers
+from redemptions.services import create_offer, enrol_device_start, issue_codes, issue_sheet, redeem, remove_demo_offers
 
 
 def test_makes_an_offer(elsewhere):
@@ -69,3 +70,37 @@ def test_goes_on_numbering_after_the_demo_was_removed(code, device, contact, at)
 
     assert outcome.redemption
     assert outcome.redemption.entry_no == 1
+
+
+def test_keeps_every_rule_of_an_offer(db):
+    offer = create_offer(
+        name="Lunch",
+        type=Offer.Type.PERCENT,
+        value=Decimal(20),
+        hours=read("Mon-Fri 11:00-15:00"),
+        max_discount=Decimal(15),
+        min_spend=Decimal(30),
+        max_per_person=2,
+        max_total=100,
+        budget=Decimal(500),
+        offline=Offer.Offline.KNOWN,
+    )
+
+    offer.refresh_from_db()
+    assert offer.hours == [{"days": [0, 1, 2, 3, 4], "from": "11:00", "to": "15:00"}]
+    assert (offer.max_discount, offer.min_spend, offer.max_per_person, offer.max_total) == (
+        Decimal(15),
+        Decimal(30),
+        2,
+        100,
+    )
+    assert (offer.budget, offer.offline, offer.tally.used) == (Decimal(500), "honour_known", 0)
+
+
+def test_removes_the_sheets_of_the_demo(db):
+    demo_offer = create_offer(name="Demo", type=Offer.Type.ITEM, is_demo=True)
+    issue_sheet(offer=demo_offer, count=2, name="Flyers")
+
+    remove_demo_offers()
+
+    assert not Code.objects.exists()

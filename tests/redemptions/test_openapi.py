@@ -41,9 +41,3 @@ def test_documents_what_a_bad_body_gets(path):
     responses = yaml.safe_load(KEPT.read_text())["paths"][f"/api/v1/{path}"]["post"]["responses"]
 
     assert {"400", "413", "415"} <= responses.keys()
-
-
-def test_says_that_taking_back_comes_later():
-    schemas = yaml.safe_load(KEPT.read_text())["components"]["schemas"]
-
-    assert "comes with a later version" in schemas["Redemption"]["properties"]["void_until"]["description"]

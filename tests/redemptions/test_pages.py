@@ -8,8 +8,8 @@ from PIL import Image
 
 from redemptions.codes import SAMPLE_TYPED, display, parse
 from redemptions.models import Code, Scan
+from redemptions.rendering import HEADLINES
 from redemptions.services import issue_test_code, redeem, revoke_code
-from redemptions.views import HEADLINES
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_changes_nothing_by_looking(client, code, django_assert_max_num_queries)
     client.get("/r/before")  # the business row is there from now on
     before = Code.objects.values().get()
 
-    with django_assert_max_num_queries(4) as queries:
+    with django_assert_max_num_queries(5) as queries:
         client.get(f"/r/{code.token}")
         client.head(f"/q/{code.image_reference}.png")
 
@@ -199,8 +199,15 @@ def test_counts_the_visits_that_are_left(client, code, change):
 
 
 def test_has_words_for_every_reason_a_coupon_can_be_bad_for():
-    # The place and the device are no matters of the page.
-    of_scans = {Scan.Reason.UNKNOWN_CODE, Scan.Reason.WRONG_LOCATION, Scan.Reason.DEVICE_LOCKED}
+    # The place, the device and the order are no matters of the page.
+    of_scans = {
+        Scan.Reason.UNKNOWN_CODE,
+        Scan.Reason.WRONG_LOCATION,
+        Scan.Reason.DEVICE_LOCKED,
+        Scan.Reason.ORDER_VALUE_REQUIRED,
+        Scan.Reason.MIN_SPEND_NOT_MET,
+        Scan.Reason.REFUSED_BY_STAFF,
+    }
 
     assert set(HEADLINES) == set(Scan.Reason) - of_scans | {None}
 

@@ -5,7 +5,7 @@ import pytest
 import zxingcpp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 
 from redemptions import qr
 from redemptions.codes import CROCKFORD
@@ -95,3 +95,39 @@ def test_gives_every_token_a_code_of_its_own():
     drawn = {png(f"https://DEALS.EXAMPLE.COM/R/{token}", scale=1) for token in tokens}
 
     assert len(drawn) == len(tokens)
+
+
+def on_a_dark_page(image):
+    page = Image.new("L", (image.width + 80, image.height + 80), 18)
+    page.paste(image, (40, 40))
+    return page
+
+
+TREATMENTS = {
+    "as it is": lambda image: image,
+    "on a dark page": on_a_dark_page,
+    "inverted": ImageOps.invert,
+    "on a dark page, inverted": lambda image: ImageOps.invert(on_a_dark_page(image)),
+    "small": lambda image: image.resize((120, 120), Image.Resampling.BILINEAR),
+    "not by a whole factor": lambda image: image.resize((317, 317), Image.Resampling.BICUBIC),
+    "blurred": lambda image: image.filter(ImageFilter.GaussianBlur(2)),
+    "on its side": lambda image: image.rotate(90, expand=True),
+    "askew": lambda image: image.rotate(23, expand=True, fillcolor=255),
+    "dim": lambda image: Image.eval(image, lambda level: 20 + level // 6),
+}
+
+
+@pytest.mark.parametrize("treatment", TREATMENTS)
+@pytest.mark.parametrize(
+    ("text", "scale"),
+    [
+        pytest.param(FIFTY_FOUR, 8, id="coupon page and mail"),
+        pytest.param("https://deals.example.com/scan/#enrol=" + "aB-c_9" * 7, 6, id="link of a device"),
+    ],
+)
+def test_is_read_however_it_is_shown(text, scale, treatment):
+    image = Image.open(io.BytesIO(png(text, scale=scale))).convert("L")
+
+    found = zxingcpp.read_barcodes(TREATMENTS[treatment](image))
+
+    assert [barcode.text for barcode in found] == [text]

@@ -1,210 +1,162 @@
-"""The web scanner in a real browser."""
+"""What the server hands out for the web scanner: the page, its files, and what makes it an app of its own."""
 
 import json
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
-from django.utils import timezone
-from playwright.sync_api import Route, expect
+from django.contrib.staticfiles import finders
+from django.core.management import call_command
+from django.test import Client
 
-from redemptions.models import Device, Redemption, Scan
-from redemptions.services import enrol_device_start, pause_offer, revoke_device
+from redemptions.views import scanner_files
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db
 
-NO_ANSWER = "Failed to load resource"  # what Chromium says of every 4xx, which are everyday answers here
-
-
-@pytest.fixture
-def page(browser, live_server):
-    errors = []
-    context = browser.new_context(base_url=live_server.url, viewport={"width": 390, "height": 844})
-    context.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    yield context.new_page()
-    context.close()
-    assert [error for error in errors if not error.startswith(NO_ANSWER)] == []
+STATIC = Path(__file__).resolve().parent.parent.parent / "redemptions" / "static"
+VENDOR = STATIC / "redemptions" / "vendor"
+MODULES = STATIC / "redemptions" / "scanner"
 
 
 @pytest.fixture
-def enrol_token(transactional_db):
-    now = timezone.now()
-    return enrol_device_start(name="Bar phone", location_name="Main St", profile=Device.Profile.SCANNER, at=now)[1]
+def versioned(settings, tmp_path) -> Iterator[Path]:
+    """Serve files as production does: collected, with a hash in each name."""
+    settings.STATIC_ROOT = tmp_path
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}
+    }
+    call_command("collectstatic", interactive=False, verbosity=0)
+    return tmp_path
 
 
-@pytest.fixture
-def scanner(page, enrol_token):
-    page.goto(f"/scan/#enrol={enrol_token}")
-    expect(page.locator("#device")).to_have_text("Bar phone · Main St")
-    return page
+def imports_of(page: str) -> dict[str, str]:
+    found = re.search(r'<script type="importmap" nonce="[^"]+">(.+?)</script>', page)
+    assert found
+    return json.loads(found[1])["imports"]
 
 
-def enter(page, text):
-    page.locator("#code").fill(text)
-    page.keyboard.press("Enter")
+def test_runs_scripts_of_its_own_and_nobody_elses(client: Client):
+    page = client.get("/scan/")
+
+    policy = page.headers["Content-Security-Policy"]
+    (nonce,) = re.findall(r'nonce="([^"]+)"', page.content.decode())
+    scripts = next(part for part in policy.split("; ") if part.startswith("script-src "))
+    assert set(scripts.split()[1:]) == {"'self'", "'wasm-unsafe-eval'", f"'nonce-{nonce}'"}
+    assert "default-src 'none'" in policy
+    assert "connect-src 'self'" in policy
+    assert "nonce-" not in client.get("/r/unknown").headers["Content-Security-Policy"]
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["Permissions-Policy"] == "camera=(self), microphone=(), geolocation=()"
+    assert page.headers["Cache-Control"] == "no-cache"
+    assert not page.cookies
 
 
-def expect_result(page, tone, title, detail=""):
-    expect(page.locator("#result-title")).to_have_text(title)
-    expect(page.locator("#result")).to_have_class(f"state {tone}")
-    expect(page.locator("#result-detail")).to_contain_text(detail)
+def test_leads_every_module_to_its_versioned_file(client: Client, versioned: Path):
+    page = client.get("/scan/").content.decode()
+
+    imports = imports_of(page)
+    assert {Path(plain).name for plain in imports} == {
+        path.name for path in [*MODULES.glob("*.js"), *VENDOR.glob("*.js")]
+    }
+    for plain, file in imports.items():
+        assert re.fullmatch(rf"{re.escape(plain.removesuffix('.js'))}\.[0-9a-f]{{12}}\.js", file)
+        assert (versioned / file.removeprefix("/static/")).is_file()
+    (main,) = re.findall(r'<script type="module" src="([^"]+)"', page)
+    assert main == imports["/static/redemptions/scanner/main.js"]
 
 
-def test_sets_itself_up_and_forgets_the_link(scanner):
-    assert scanner.url.endswith("/scan/")
-    expect(scanner.locator("#enrolment")).to_be_hidden()
-    assert scanner.evaluate("document.activeElement.id") == "code"
-    assert scanner.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-    scanner.reload()
-
-    expect(scanner.locator("#device")).to_have_text("Bar phone · Main St")
+def test_imports_only_modules_that_are_there():
+    for path in MODULES.glob("*.js"):
+        for name in re.findall(r'from "\./(.+?)"', path.read_text()):
+            assert (MODULES / name).is_file(), f"{path.name} imports {name}"
 
 
-def test_asks_for_a_link_where_there_is_none(page, transactional_db):
-    page.goto("/scan/")
+@pytest.mark.parametrize("address", ["/scan/", "/scan/worker.js", "/scan/manifest.webmanifest"])
+def test_names_only_files_that_are_there(address, client: Client):
+    text = client.get(address).content.decode()
 
-    expect(page.locator("#enrolment-status")).to_contain_text("Open the link")
-    expect(page.locator("#scan")).to_be_hidden()
-
-
-def test_says_that_a_link_was_used(scanner, enrol_token, browser, live_server):
-    with browser.new_context(base_url=live_server.url) as context:
-        other = context.new_page()
-        other.goto(f"/scan/#enrol={enrol_token}")
-
-        expect(other.locator("#enrolment-status")).to_contain_text("This link was used already.")
+    files = set(re.findall(r'"/static/([^"]+)"', text))
+    assert files
+    assert [name for name in files if finders.find(name) is None] == []
 
 
-def test_sets_itself_up_although_the_answer_was_lost(page, enrol_token):
-    page.route("**/devices/enrol", lambda route: (route.fetch(), route.abort()))
-    page.goto(f"/scan/#enrol={enrol_token}")
-    expect(page.locator("#enrolment-status")).to_contain_text("No answer from the server")
+def test_keeps_all_its_files_and_no_answer_of_the_api(client: Client):
+    worker = client.get("/scan/worker.js")
 
-    page.unroute("**/devices/enrol")
-    page.get_by_role("button", name="Try again").first.click()
-
-    expect(page.locator("#device")).to_have_text("Bar phone · Main St")
-
-
-def test_redeems_what_is_typed_and_shows_the_second_try_in_amber(scanner, code):
-    enter(scanner, code.typed_display.lower())
-    expect_result(scanner, "good", "Redeemed", "One per table")
-    assert Scan.objects.get().entry == Scan.Entry.TYPED
-
-    enter(scanner, f"http://testserver/R/{code.token}")
-    expect_result(scanner, "amber", "Already used", "By this device")
-    assert Scan.objects.latest("pk").entry == Scan.Entry.WEDGE
-    assert scanner.locator("#code").input_value() == ""
+    assert worker.headers["Content-Type"] == "text/javascript"
+    assert worker.headers["Cache-Control"] == "no-cache"
+    kept = set(re.findall(r'"/static/([^"]+)"', worker.content.decode()))
+    assert kept == set(scanner_files())
+    assert {
+        "redemptions/scanner/main.js",
+        "redemptions/scanner/scanner.css",
+        "redemptions/vendor/zxing_reader.wasm",
+    } <= kept
+    assert "/api/" not in worker.content.decode()
 
 
-def test_shows_a_refusal_in_red(scanner, code):
-    pause_offer(offer=code.offer)
+def test_is_another_worker_where_a_file_changed(client: Client, settings, monkeypatch):
+    names = scanner_files()
+    before = client.get("/scan/worker.js").content
 
-    enter(scanner, code.token)
+    monkeypatch.setattr("redemptions.views.scanner_files", lambda: names[1:])
 
-    expect_result(scanner, "bad", "Deal paused", "This deal is paused")
-    expect(scanner.locator("#pending")).to_be_hidden()
-
-
-@pytest.mark.parametrize(
-    "lose",
-    [
-        pytest.param(lambda route: route.abort(), id="before it arrived"),
-        pytest.param(lambda route: (route.fetch(), route.abort()), id="after it was redeemed"),
-        pytest.param(lambda route: route.fulfill(body="<h1>Welcome to our Wi-Fi</h1>"), id="to a login page"),
-        pytest.param(lambda route: route.fulfill(json={"hello": "world"}), id="to something that is no answer"),
-        pytest.param(lambda route: route.fulfill(status=503, body="busy"), id="to a broken server"),
-        pytest.param(lambda route: route.fulfill(status=409, json={"code": "x"}), id="to a stranger's refusal"),
-        pytest.param(lambda route: route.fulfill(status=404, body="no"), id="to another server"),
-    ],
-)
-def test_repeats_the_same_scan_until_there_is_an_answer(lose, scanner, code):
-    scanner.route("**/redemptions", lose)
-    enter(scanner, code.token)
-    expect_result(scanner, "unsure", "Not confirmed")
-    expect(scanner.locator("#pending-title")).to_have_text("1 not confirmed")
-
-    scanner.unroute("**/redemptions")
-    scanner.get_by_role("button", name="Try again now").click()
-
-    expect_result(scanner, "good", "Redeemed", "confirmed now")
-    expect(scanner.locator("#pending")).to_be_hidden()
-    assert Redemption.objects.count() == Scan.objects.count() == 1
+    assert client.get("/scan/worker.js").content != before
 
 
-def test_takes_a_second_scan_of_an_open_code_for_the_first(scanner, code):
-    scanner.route("**/redemptions", lambda route: (route.fetch(), route.abort()))
-    enter(scanner, code.token)
-    expect_result(scanner, "unsure", "Not confirmed")
-    scanner.unroute("**/redemptions")
+def test_can_be_put_on_a_home_screen(client: Client):
+    answer = client.get("/scan/manifest.webmanifest")
 
-    enter(scanner, code.token)
-
-    expect_result(scanner, "good", "Redeemed")
-    assert Scan.objects.count() == 1
-
-
-def test_sends_what_is_open_when_it_is_opened_again_or_back_online(scanner, code):
-    scanner.context.set_offline(True)
-    enter(scanner, code.token)
-    expect_result(scanner, "unsure", "Not confirmed")
-
-    scanner.context.set_offline(False)
-
-    expect_result(scanner, "good", "Redeemed", "confirmed now")
+    manifest = answer.json()
+    assert answer.headers["Content-Type"] == "application/manifest+json"
+    assert manifest["start_url"] == manifest["scope"] == "/scan/"
+    assert manifest["display"] == "standalone"
+    assert {"192x192", "512x512"} <= {icon["sizes"] for icon in manifest["icons"]}
+    assert "maskable" in {icon.get("purpose") for icon in manifest["icons"]}
 
 
-def test_keeps_an_open_scan_when_the_device_was_withdrawn(scanner, code):
-    revoke_device(device=Device.objects.get(), at=timezone.now())
+def test_has_the_reader_as_it_was_published():
+    rows = re.findall(r"(?m)^\| `(.+?)` \|.*\| `([0-9a-f]{64})` \|$", (VENDOR / "README.md").read_text())
 
-    enter(scanner, code.token)
-
-    expect_result(scanner, "unsure", "Not confirmed", "This device was withdrawn.")
-    expect(scanner.locator("#pending-title")).to_have_text("1 not confirmed")
-
-
-def test_journals_a_scan_before_it_is_sent(scanner, code):
-    held: list[Route] = []
-    scanner.route("**/redemptions", lambda route: held.append(route))  # on its way, never there
-
-    enter(scanner, code.token)
-
-    expect_result(scanner, "busy", "Checking …")
-    kept = scanner.evaluate("JSON.parse(localStorage.getItem('scanner.journal'))")
-    assert [(item["code"], item["key"]) for item in kept] == [(code.token, held[0].request.headers["idempotency-key"])]
+    listed = dict(rows)
+    assert set(listed) == {path.name for path in VENDOR.iterdir() if path.suffix in {".js", ".wasm"}}
+    for name, digest in listed.items():
+        assert sha256((VENDOR / name).read_bytes()).hexdigest() == digest, name
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_shows_a_coupon_that_fits_a_phone(scheme, page, code):
-    page.emulate_media(color_scheme=scheme)
-    page.goto(f"/r/{code.token}")
+def test_has_the_binary_that_belongs_to_the_script():
+    script = (VENDOR / "zxing-exported.js").read_text()
+    versions = set(re.findall(r"zxing-wasm@([\d.]+\d)", script))
 
-    expect(page.get_by_role("heading", name="20 % off lunch")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert page.locator(".qr").evaluate("image => image.naturalWidth") > 0
+    binary = sha256((VENDOR / "zxing_reader.wasm").read_bytes()).hexdigest()
 
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(1, "1 second before."), (0, "0 seconds before."), (8, "8 seconds before.")]
-)
-def test_counts_seconds_as_people_do(seconds, words, scanner, code):
-    def answer(route: Route) -> None:
-        body = route.fetch().json()
-        body["previous"]["seconds_ago"] = seconds
-        route.fulfill(status=409, content_type="application/problem+json", body=json.dumps(body))
-
-    enter(scanner, code.token)
-    expect_result(scanner, "good", "Redeemed")
-    scanner.route("**/redemptions", answer)
-
-    enter(scanner, code.token)
-
-    expect_result(scanner, "amber", "Already used", f"By this device, {words}")
+    assert binary in script  # the script names the hash of the binary it was made with
+    assert versions == {"3.1.3"}
+    assert (
+        f"| `zxing_reader.wasm` | npm `zxing-wasm`, `dist/reader/zxing_reader.wasm` | {versions.pop()} |"
+        in (VENDOR / "README.md").read_text()
+    )
 
 
-def test_shows_how_a_code_looks_by_one_that_is_a_test(scanner):
-    sample = scanner.locator("#code").get_attribute("placeholder")
+def test_brings_the_readers_licences():
+    assert "MIT License" in (VENDOR / "LICENSE-barcode-detector.txt").read_text()
+    assert "MIT License" in (VENDOR / "LICENSE-zxing-wasm.txt").read_text()
+    assert "Apache License" in (VENDOR / "LICENSE-zxing-cpp.txt").read_text()
 
-    enter(scanner, sample)
 
-    expect_result(scanner, "bad", "Test, not valid")
+def test_serves_the_binary_as_what_it_is(client: Client, versioned: Path):
+    (address,) = re.findall(r'data-wasm="([^"]+)"', client.get("/scan/").content.decode())
+
+    binary = Client().get(address)  # what serves files looks for them when it starts
+
+    assert binary.headers["Content-Type"] == "application/wasm"
+    assert "immutable" in binary.headers["Cache-Control"]
+    assert sum(map(len, binary)) == (VENDOR / "zxing_reader.wasm").stat().st_size
+
+
+def test_asks_no_third_party():
+    for path in [*MODULES.iterdir(), VENDOR / "ponyfill.js"]:
+        if path.suffix in {".js", ".css"}:
+            assert not re.search(r"https?://", path.read_text()), path.name

@@ -80,7 +80,7 @@ def _redemptions(contact: Contact) -> list[dict[str, str]]:
         {
             "id": f"rd_{redemption.public_id}",
             "kind": redemption.kind,
-            "deal": redemption.offer.name,
+            "deal": redemption.deal,
             "location": redemption.location.name,
             "at": redemption.at.isoformat(),
         }

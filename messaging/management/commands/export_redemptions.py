@@ -5,111 +5,61 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from campaigns.models import Campaign
 from contacts.models import Business
-from contacts.sheets import Cell, to_csv, to_xlsx
-from messaging.queries import attributed
-from redemptions.models import Location
-from redemptions.queries import ledger
-
-HEADER = (
-    "entry_no",
-    "event",
-    "local_time",
-    "time_zone",
-    "utc_time",
-    "location",
-    "device",
-    "deal_id",
-    "deal",
-    "deal_type",
-    "deal_value",
-    "campaign_id",
-    "campaign",
-    "order_value",
-    "discount",
-    "currency",
-    "receipt",
-    "till_receipt_no",
-    "reverses_entry_no",
-    "reason",
-    "note",
-)
+from messaging.queries.accounting import Question
+from messaging.services.bookkeeping import TooLong, ledger_file
+from redemptions.models import Device, Location, Offer
 
 
 class Command(BaseCommand):
-    help = "Write every redemption and reversal as CSV or XLSX, one row an entry; no personal data is in it."
+    help = (
+        "Write every redemption, reversal and conflict as CSV or XLSX, one row an entry, and what they come to. Guests "
+        "and codes are numbers in it."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--from", dest="start", type=_day, metavar="DATE", help="First day, in the shop's zone.")
-        parser.add_argument("--to", dest="end", type=_day, metavar="DATE", help="Last day, included.")
+        parser.add_argument("--from", dest="first", type=_day, metavar="DATE", help="First day, in the shop's zone.")
+        parser.add_argument("--to", dest="last", type=_day, metavar="DATE", help="Last day, included.")
         parser.add_argument("--campaign", type=int, metavar="ID")
+        parser.add_argument("--deal", type=int, metavar="ID")
         parser.add_argument("--location", metavar="NAME")
+        parser.add_argument("--device", type=int, metavar="ID")
         parser.add_argument("--format", choices=("csv", "xlsx"), default="csv")
         parser.add_argument("--output", type=Path, metavar="FILE", help="Default: standard output.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["start"] and options["end"] and options["start"] > options["end"]:
+        if options["first"] and options["last"] and options["first"] > options["last"]:
             raise CommandError("--from is later than --to.")
+        for name, model in (("campaign", Campaign), ("deal", Offer), ("device", Device)):
+            if options[name] is not None and not model._default_manager.filter(pk=options[name]).exists():
+                raise CommandError(f"There is no {name} {options[name]}.")
+        names = ("first", "last", "campaign", "deal", "device")
+        question = Question(location=_location(options["location"]), **{name: options[name] for name in names})
         zone = Business.load().zone
-        entries = attributed(
-            ledger(
-                start=_midnight(options["start"], zone),
-                end=_midnight(options["end"] and options["end"] + timedelta(days=1), zone),
-                location=_location(options["location"]),
-            )
-        )
-        if options["campaign"] is not None:
-            if not Campaign.objects.filter(pk=options["campaign"]).exists():
-                raise CommandError(f"There is no campaign {options['campaign']}.")
-            entries = entries.filter(campaign_id=options["campaign"])
-        write = to_xlsx if options["format"] == "xlsx" else to_csv
-        self._deliver(write(HEADER, _rows(entries.iterator(chunk_size=2000), zone)), options["output"])
+        try:
+            pieces = ledger_file(question.lines(zone), zone, options["format"])
+        except TooLong as error:
+            raise CommandError("An Excel sheet does not hold so many lines. Choose CSV, or fewer days.") from error
+        self._deliver(pieces, options["output"])
 
-    def _deliver(self, content: bytes, output: Path | None) -> None:
+    def _deliver(self, pieces: Iterator[bytes], output: Path | None) -> None:
         if output is None:
-            sys.stdout.buffer.write(content)
+            for piece in pieces:
+                sys.stdout.buffer.write(piece)
             return
         try:
-            output.write_bytes(content)
+            with output.open("wb") as file:
+                file.writelines(pieces)
         except OSError as error:
             raise CommandError(f"{output} cannot be written: {error.strerror}.") from error
         self.stderr.write(f"Wrote {output}.")
-
-
-def _rows(entries: Iterator[Any], zone: ZoneInfo) -> Iterator[tuple[Cell, ...]]:
-    for entry in entries:
-        yield (
-            entry.entry_no,
-            entry.kind,
-            timezone.localtime(entry.at, zone),
-            zone.key,
-            timezone.localtime(entry.at, timezone.get_fixed_timezone(0)),
-            entry.location.name,
-            entry.device.name if entry.device else "",
-            entry.offer_id,
-            entry.offer.name,
-            entry.offer.type,
-            entry.offer.value,
-            entry.campaign_id,
-            entry.campaign_name,
-            entry.order_value,
-            entry.discount,
-            entry.currency,
-            entry.receipt,
-            entry.receipt_no,
-            entry.reverses.entry_no if entry.reverses else None,
-            entry.reason,
-            entry.note,
-        )
 
 
 def _day(text: str) -> date:
@@ -119,13 +69,9 @@ def _day(text: str) -> date:
         raise ArgumentTypeError(f"'{text}' is not a day. Write it like 2026-11-30.") from error
 
 
-def _midnight(day: date | None, zone: ZoneInfo) -> datetime | None:
-    return datetime.combine(day, time.min, tzinfo=zone) if day else None
-
-
-def _location(name: str | None) -> Location | None:
+def _location(name: str | None) -> int | None:
     if name is None:
         return None
     if location := Location.objects.filter(name__iexact=name).first():
-        return location
+        return location.pk
     raise CommandError(f"There is no location '{name}'.")

@@ -1,0 +1,181 @@
+"""The redemptions report: what was given at the till, by time and place, and the same as a file for the accountant."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.http import urlencode
+
+from campaigns.models import Campaign
+from contacts.models import Business
+from messaging.models import Fact
+from messaging.queries.accounting import PERIODS, PLACES, Figures, Question, count, grouped, totals
+from messaging.services.bookkeeping import XLSX_TYPE, bookkeeper, ledger_file
+from redemptions.admin import RedemptionAdmin
+from redemptions.models import Device, Location, Offer
+from redemptions.rendering import money
+
+LIMITS = {"csv": 500_000, "xlsx": 20_000}  # lines; longer files take longer than a web server waits
+ROWS_SHOWN = 400
+BY = {"day": "Day", "week": "Week", "month": "Month", "location": "Location", "deal": "Deal"} | {
+    "device": "Device",
+    "staff": "Staff",
+}
+LABELS = {"csv": "CSV", "xlsx": "Excel"}
+TYPES = {"csv": "text/csv; charset=utf-8", "xlsx": XLSX_TYPE}
+NOT_SENT_WORDS = {
+    "open": "is being sent, or was cut off on the way: look into the bookkeeper's inbox before you send it by hand",
+    "again": "was not accepted by the mail provider; it is tried again every half hour",
+    "unknown": "had no answer: look into the bookkeeper's inbox before you send it by hand",
+    "refused": "was refused by the mail provider: the bookkeeper's address is not taken",
+}
+
+
+class Filters(forms.Form):
+    """What the report is about, read from the address of the page."""
+
+    first = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    last = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    campaign = forms.ModelChoiceField(
+        Campaign.objects.exclude(offer=None).order_by("-pk"), required=False, empty_label="All"
+    )
+    deal = forms.ModelChoiceField(Offer.objects.order_by("name", "pk"), required=False, empty_label="All")
+    location = forms.ModelChoiceField(Location.objects.all(), required=False, empty_label="All")
+    device = forms.ModelChoiceField(Device.objects.all(), required=False, empty_label="All")
+    by = forms.ChoiceField(label="A line for each", choices=list(BY.items()), required=False)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        first, last = cleaned.get("first"), cleaned.get("last")
+        if first and last and first > last:
+            self.add_error("last", "The last day is before the first.")
+        return cleaned
+
+    def question(self) -> Question:
+        chosen = {name: self.cleaned_data[name] for name in ("campaign", "deal", "location", "device")}
+        keys = {name: row.pk if row else None for name, row in chosen.items()}
+        return Question(first=self.cleaned_data["first"], last=self.cleaned_data["last"], **keys)
+
+
+def report_urls(model_admin: RedemptionAdmin) -> list[URLPattern]:
+    """Return the addresses of the report, beside those of the ledger."""
+
+    def page(request: HttpRequest) -> HttpResponse:
+        return report_view(model_admin, request)
+
+    def file(request: HttpRequest, file_format: str) -> HttpResponse | StreamingHttpResponse:
+        return report_file(model_admin, request, file_format)
+
+    wrap = model_admin.admin_site.admin_view
+    return [
+        path("report/", wrap(page), name="redemptions_report"),
+        path("report.<str:file_format>", wrap(file), name="redemptions_report_file"),
+    ]
+
+
+RedemptionAdmin.more_urls.append(report_urls)
+
+
+def report_view(model_admin: RedemptionAdmin, request: HttpRequest) -> HttpResponse:
+    """Show what the chosen lines come to. Raises PermissionDenied."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    zone = Business.load().zone
+    filters = _filters(request, zone)
+    context: dict[str, Any] = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": "Redemptions report",
+        "form": filters,
+        "zone": zone.key,
+        "mail": _mail_note(),
+    }
+    if filters.is_valid():
+        context |= _figures(filters, zone)
+    return TemplateResponse(request, "admin/redemptions/redemption/report.html", context)
+
+
+def _filters(request: HttpRequest, zone: ZoneInfo) -> Filters:
+    """Return what was asked; at first this month, day by day."""
+    if request.GET:
+        return Filters(request.GET)
+    today = timezone.localdate(timezone=zone)
+    return Filters({"first": today.replace(day=1).isoformat(), "last": today.isoformat(), "by": "day"})
+
+
+def _figures(filters: Filters, zone: ZoneInfo) -> dict[str, Any]:
+    lines, by = filters.question().lines(zone), filters.cleaned_data["by"] or "day"
+    sums, rows = totals(lines), grouped(lines, by, zone)
+    number = count(sums)
+    return {
+        "totals": [_shown(one) for one in sums],
+        "rows": [_shown(one) for one in rows[:ROWS_SHOWN]],
+        "left_out": max(0, len(rows) - ROWS_SHOWN),
+        "by": BY[by],
+        "number": number,
+        "files": [(name, LABELS[name]) for name, most in LIMITS.items() if number <= most],
+        "limits": LIMITS,
+        "query": urlencode({name: filters.data.get(name, "") for name in filters.fields}),
+    }
+
+
+def _shown(figures: Figures) -> dict[str, Any]:
+    """Return a row of the page; the discount says what is missing in it."""
+    return {
+        "label": figures.label,
+        "redeemed": figures.redeemed,
+        "conflicts": figures.conflicts,
+        "taken_back": figures.taken_back,
+        "given": figures.given,
+        "order_value": money(figures.order_value, figures.currency),
+        "discount": money(figures.discount, figures.currency),
+        "unrecorded": figures.unrecorded,
+    }
+
+
+def _mail_note() -> str:
+    """Return how the monthly mail stands, in a sentence."""
+    if not bookkeeper():
+        return "Nobody gets this by mail. With BOOKKEEPER_EMAIL set, the month before goes out on the 1st."
+    last = Fact.objects.filter(name__startswith="report.").order_by("-name").first()
+    if last is None:
+        return f"The month before goes to {bookkeeper()} on the 1st."
+    month = date.fromisoformat(f"{last.name.removeprefix('report.')}-01")
+    state = last.detail.get("state", "")
+    words = NOT_SENT_WORDS.get(state, f"was sent on {date_format(timezone.localtime(last.at), 'F j')}")
+    return f"The report of {date_format(month, 'F Y')} {words}."
+
+
+def report_file(
+    model_admin: RedemptionAdmin, request: HttpRequest, file_format: str
+) -> HttpResponse | StreamingHttpResponse:
+    """Return the chosen lines as a file. Raises PermissionDenied."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    zone = Business.load().zone
+    filters = _filters(request, zone)
+    if file_format not in TYPES or not filters.is_valid():
+        return HttpResponse("This cannot be written to a file.", status=400, content_type="text/plain")
+    lines = filters.question().lines(zone)
+    if lines.count() > LIMITS[file_format]:
+        return HttpResponse("These are too many lines. Choose fewer days.", status=400, content_type="text/plain")
+    file = StreamingHttpResponse(ledger_file(lines, zone, file_format), content_type=TYPES[file_format])
+    file.headers["Content-Disposition"] = f'attachment; filename="{_name(filters)}.{file_format}"'
+    return file
+
+
+def _name(filters: Filters) -> str:
+    days = [filters.cleaned_data[end] for end in ("first", "last") if filters.cleaned_data[end]]
+    return "-".join(["redemptions", *(day.isoformat() for day in days)])
+
+
+assert BY.keys() == PERIODS.keys() | PLACES.keys()

@@ -1,0 +1,286 @@
+"""The ledger for accounting: which lines, what they come to, and each as a row of a file.
+
+A line that takes one back counts against it: it belongs to the campaign, place, device and person of that line, and its
+amounts are negative, so that the sum of a column is what was given.
+An amount that nobody typed is not recorded, which is not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Case, Count, DateField, DecimalField, Expression, F, Q, QuerySet, Sum, When
+from django.db.models.functions import TruncDate, TruncMonth, TruncWeek
+from django.utils.formats import date_format
+
+from campaigns.models import Campaign
+from contacts.sheets import Cell
+from messaging.queries.results import attributed
+from redemptions.models import Redemption
+
+Kind = Redemption.Kind
+CENT = Decimal("0.01")
+PERIODS = {"day": TruncDate, "week": TruncWeek, "month": TruncMonth}
+PLACES = {"location": "location__name", "deal": "offer__name", "device": "device__name", "staff": "staff__name"}
+HEADER = (
+    "entry_no",
+    "event",
+    "local_time",
+    "time_zone",
+    "utc_time",
+    "recorded_at_utc",
+    "location",
+    "device",
+    "staff",
+    "deal_id",
+    "deal",
+    "deal_type",
+    "deal_value",
+    "campaign_id",
+    "campaign",
+    "code",
+    "customer",
+    "order_value",
+    "discount",
+    "currency",
+    "receipt",
+    "till_receipt_no",
+    "offline",
+    "override",
+    "conflict",
+    "reverses_entry_no",
+    "reason",
+    "note",
+)
+FIELDS = (
+    "entry_no",
+    "kind",
+    "at",
+    "recorded_at",
+    "location__name",
+    "device__name",
+    "staff__name",
+    "offer_id",
+    "offer__name",
+    "offer__type",
+    "offer__value",
+    "campaign_id",
+    "code_id",
+    "code__contact_id",
+    "order_value",
+    "discount",
+    "currency",
+    "receipt_no",
+    "is_offline",
+    "conflict",
+    "reverses__entry_no",
+    "reverses__order_value",
+    "reverses__discount",
+    "reason",
+    "note",
+)
+Row = tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which lines of the ledger are meant; what is None is not asked. Both days are included, in the shop's zone."""
+
+    first: date | None = None
+    last: date | None = None
+    campaign: int | None = None
+    deal: int | None = None
+    location: int | None = None
+    device: int | None = None
+
+    def lines(self, zone: ZoneInfo) -> QuerySet[Any]:
+        """Return the lines, in the order of their numbers."""
+        lines = Redemption.objects.all()
+        for name, pk in (("offer", self.deal), ("location", self.location), ("device", self.device)):
+            if pk is not None:
+                lines = lines.filter(Q(**{name: pk, "reverses": None}) | Q(**{f"reverses__{name}": pk}))
+        if self.first is not None:
+            lines = lines.filter(at__gte=datetime.combine(self.first, time.min, tzinfo=zone))
+        if self.last is not None:
+            lines = lines.filter(at__lt=datetime.combine(self.last + timedelta(days=1), time.min, tzinfo=zone))
+        if self.campaign is not None:
+            lines = attributed(lines).filter(campaign_id=self.campaign)
+        return lines.order_by("entry_no")
+
+
+@dataclass(slots=True)
+class Figures:
+    """What some lines in one currency come to."""
+
+    label: str = ""
+    currency: str = ""
+    redeemed: int = 0
+    conflicts: int = 0
+    taken_back: int = 0
+    unrecorded: int = 0
+    """Given, with nothing known about the discount; what was taken back again counts against it."""
+    order_value: Decimal = Decimal(0)
+    discount: Decimal = Decimal(0)
+
+    @property
+    def given(self) -> int:
+        """How many were given and not taken back."""
+        return self.redeemed + self.conflicts - self.taken_back
+
+
+def _net(field: str) -> Expression:
+    back = When(kind=Kind.VOIDED, then=-1 * F(f"reverses__{field}"))
+    amounts = Case(back, default=F(field), output_field=DecimalField(max_digits=14, decimal_places=2))
+    return Sum(amounts)
+
+
+def _figures() -> dict[str, Any]:
+    unknown = Q(kind__in=(Kind.REDEEMED, Kind.CONFLICT), discount=None)
+    known_no_more = Q(kind=Kind.VOIDED, reverses__discount=None)
+    return {
+        "redeemed": Count("pk", filter=Q(kind=Kind.REDEEMED)),
+        "conflicts": Count("pk", filter=Q(kind=Kind.CONFLICT)),
+        "taken_back": Count("pk", filter=Q(kind=Kind.VOIDED)),
+        "unrecorded": Count("pk", filter=unknown) - Count("pk", filter=known_no_more),
+        "orders": _net("order_value"),
+        "discounts": _net("discount"),
+    }
+
+
+def totals(lines: QuerySet[Any]) -> list[Figures]:
+    """Return what lines come to, for each currency. One query."""
+    rows = lines.order_by().values("currency").annotate(**_figures()).order_by("currency")
+    return [_read(row, row["currency"]) for row in rows]
+
+
+def grouped(lines: QuerySet[Any], by: str, zone: ZoneInfo) -> list[Figures]:
+    """Return what lines come to by `day`, `week`, `month` (the latest first), or by a name of PLACES. One query."""
+    if by in PERIODS:
+        group: Any = PERIODS[by]("at", tzinfo=zone, **({} if by == "day" else {"output_field": DateField()}))
+        order = "-group"
+    else:
+        name = PLACES[by]
+        group, order = Case(When(kind=Kind.VOIDED, then=F(f"reverses__{name}")), default=F(name)), "group"
+    rows = lines.order_by().annotate(group=group).values("group", "currency").annotate(**_figures())
+    return [_read(row, _label(by, row["group"])) for row in rows.order_by(order, "currency")]
+
+
+def _label(by: str, group: Any) -> str:
+    if group is None:
+        return "Unknown code" if by == "deal" else "—"
+    if by == "month":
+        return date_format(group, "F Y")
+    if by == "week":
+        return f"Week of {date_format(group, 'N j, Y')}"
+    return date_format(group, "D, N j, Y") if by == "day" else str(group)
+
+
+def _read(row: dict[str, Any], label: str) -> Figures:
+    counts = {name: row[name] for name in ("redeemed", "conflicts", "taken_back", "unrecorded")}
+    orders, discounts = ((row[name] or Decimal(0)).quantize(CENT) for name in ("orders", "discounts"))
+    return Figures(label=label, currency=row["currency"], order_value=orders, discount=discounts, **counts)
+
+
+# --- As a file --------------------------------------------------------------------------------------------------------
+
+
+def export_rows(lines: QuerySet[Any], zone: ZoneInfo, *, names_nobody: bool = False) -> Iterator[Row]:
+    """Yield a row for each line, and at the end one for what they come to in each currency.
+
+    A guest is a number, and a code is one. `names_nobody` leaves out the guest, and the notes, into which people write
+    anything.
+    """
+    sums: dict[str, Figures] = {}
+    # By their ids: a second look-up for each line takes longer than all names together.
+    campaigns = dict(Campaign.objects.values_list("pk", "name"))
+    found = lines if "campaign_id" in lines.query.annotations else attributed(lines)
+    for values in found.values_list(*FIELDS).iterator(chunk_size=5000):
+        line = dict(zip(FIELDS, values, strict=True))
+        _negate(line)
+        _add(sums.setdefault(line["currency"], Figures(currency=line["currency"])), line)
+        if names_nobody:
+            line["code__contact_id"], line["note"] = None, ""
+        line["campaign_name"] = campaigns.get(line["campaign_id"], "")
+        yield _row(line, zone)
+    yield from (_total_row(figures, zone) for figures in sums.values())
+
+
+def _negate(line: dict[str, Any]) -> None:
+    if line["kind"] == Kind.VOIDED:
+        for name in ("order_value", "discount"):
+            amount = line[f"reverses__{name}"]
+            line[name] = None if amount is None else -amount
+
+
+def _add(figures: Figures, line: dict[str, Any]) -> None:
+    kind = line["kind"]
+    figures.redeemed += kind == Kind.REDEEMED
+    figures.conflicts += kind == Kind.CONFLICT
+    figures.taken_back += kind == Kind.VOIDED
+    if line["discount"] is None:
+        figures.unrecorded += -1 if kind == Kind.VOIDED else 1
+    figures.order_value += line["order_value"] or 0
+    figures.discount += line["discount"] or 0
+
+
+def _row(line: dict[str, Any], zone: ZoneInfo) -> Row:
+    return (
+        line["entry_no"],
+        line["kind"],
+        line["at"].astimezone(zone),
+        zone.key,
+        line["at"].astimezone(UTC),
+        line["recorded_at"].astimezone(UTC),
+        line["location__name"],
+        line["device__name"] or "",
+        line["staff__name"] or "",
+        line["offer_id"],
+        line["offer__name"] or "",
+        line["offer__type"] or "",
+        line["offer__value"],
+        line["campaign_id"],
+        line["campaign_name"],
+        line["code_id"],
+        line["code__contact_id"],
+        line["order_value"],
+        line["discount"],
+        line["currency"],
+        f"R-{line['entry_no']:06d}",
+        line["receipt_no"],
+        "yes" if line["is_offline"] else "no",
+        "yes" if line["kind"] == Kind.CONFLICT else "no",
+        line["conflict"],
+        line["reverses__entry_no"],
+        line["reason"],
+        line["note"],
+    )
+
+
+def _total_row(figures: Figures, zone: ZoneInfo) -> Row:
+    """Return the last row: all in its columns, and the counts in words."""
+    cells: dict[str, Cell] = {
+        "event": "total",
+        "time_zone": zone.key,
+        "order_value": figures.order_value,
+        "discount": figures.discount,
+        "currency": figures.currency,
+        "note": in_words(figures),
+    }
+    return tuple(cells.get(name) for name in HEADER)
+
+
+def in_words(figures: Figures) -> str:
+    """`12 redeemed, 1 in conflict, 2 taken back: 11 given; the discount of 3 not recorded`."""
+    counts = f"{figures.redeemed} redeemed, {figures.conflicts} in conflict, {figures.taken_back} taken back"
+    unknown = f"; the discount of {figures.unrecorded} not recorded" if figures.unrecorded else ""
+    return f"{counts}: {figures.given} given{unknown}"
+
+
+def count(figures: Iterable[Figures]) -> int:
+    """Return how many lines there are behind these figures."""
+    return sum(one.redeemed + one.conflicts + one.taken_back for one in figures)

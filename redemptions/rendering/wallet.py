@@ -1,0 +1,115 @@
+"""A coupon as an Apple Wallet pass: a ZIP of `pass.json`, pictures, a manifest of their hashes, and its signature."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
+
+from redemptions.rendering.coupon import Coupon
+
+MIME_TYPE = "application/vnd.apple.pkpass"
+INK, PAPER = "rgb(28, 27, 25)", "rgb(246, 244, 239)"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs: the identifiers of an Apple developer's pass type, its certificate and key, and Apple's own (WWDR)."""
+
+    pass_type_id: str
+    team_id: str
+    certificate: x509.Certificate
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    issuer: x509.Certificate
+
+    @classmethod
+    def load(
+        cls, *, pass_type_id: str, team_id: str, certificate: Path, key: Path, issuer: Path, password: str = ""
+    ) -> Signer:
+        """Read the files, all PEM. Raises OSError, ValueError and TypeError."""
+        private = load_pem_private_key(key.read_bytes(), password.encode() or None)
+        if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+            raise TypeError("The key of a pass is RSA or elliptic.")
+        return cls(
+            pass_type_id=pass_type_id,
+            team_id=team_id,
+            certificate=x509.load_pem_x509_certificate(certificate.read_bytes()),
+            key=private,
+            issuer=x509.load_pem_x509_certificate(issuer.read_bytes()),
+        )
+
+
+def wallet_pass(
+    coupon: Coupon,
+    *,
+    serial: str,
+    payload: str,
+    expires_at: datetime | None,
+    icons: Mapping[str, bytes],
+    signer: Signer,
+) -> bytes:
+    """Return a coupon as a `.pkpass` file. `payload` is what its QR code says; `icons` are its pictures by name."""
+    files = {"pass.json": json.dumps(_pass(coupon, serial, payload, expires_at, signer)).encode(), **icons}
+    manifest = json.dumps({name: hashlib.sha1(data, usedforsecurity=False).hexdigest() for name, data in files.items()})
+    files["manifest.json"] = manifest.encode()
+    files["signature"] = _sign(files["manifest.json"], signer)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def _pass(coupon: Coupon, serial: str, payload: str, expires_at: datetime | None, signer: Signer) -> dict[str, Any]:
+    back = [{"key": f"fact{number}", "label": "", "value": fact} for number, fact in enumerate(coupon.facts)]
+    terms = [{"key": "terms", "label": "Small print", "value": coupon.terms}] if coupon.terms else []
+    found = {
+        "formatVersion": 1,
+        "passTypeIdentifier": signer.pass_type_id,
+        "teamIdentifier": signer.team_id,
+        "serialNumber": serial,
+        "organizationName": coupon.business,
+        "description": coupon.deal,
+        "logoText": coupon.business,
+        "foregroundColor": INK,
+        "labelColor": INK,
+        "backgroundColor": PAPER,
+        "sharingProhibited": True,
+        "barcodes": [
+            {
+                "format": "PKBarcodeFormatQR",
+                "message": payload,
+                "messageEncoding": "iso-8859-1",
+                "altText": coupon.typed,
+            }
+        ],
+        "coupon": {
+            "primaryFields": [{"key": "deal", "label": coupon.worth, "value": coupon.deal}],
+            "auxiliaryFields": [{"key": "state", "label": "", "value": fact} for fact in coupon.facts[:1]],
+            "backFields": [*back, *terms],
+        },
+    }
+    return found | ({"expirationDate": expires_at.isoformat()} if expires_at else {})
+
+
+def _sign(manifest: bytes, signer: Signer) -> bytes:
+    """Return a detached PKCS #7 signature, with the certificates that lead to Apple's."""
+    builder = (
+        PKCS7SignatureBuilder()
+        .set_data(manifest)
+        .add_signer(signer.certificate, signer.key, hashes.SHA256())
+        .add_certificate(signer.issuer)
+    )
+    return builder.sign(Encoding.DER, [PKCS7Options.DetachedSignature, PKCS7Options.Binary])

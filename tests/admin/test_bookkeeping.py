@@ -1,0 +1,129 @@
+"""The month's report by mail: once, on the first, with the file and without a guest in it."""
+
+import email
+import email.policy
+import io
+import logging
+from datetime import UTC, datetime, timedelta
+
+import openpyxl
+import pytest
+
+from contacts.models import Business
+from messaging.models import Fact
+from messaging.services.bookkeeping import XLSX_TYPE, send_monthly_report
+from tests.admin.test_accounting import REPORT, Till
+from tests.wire.smtp import SmtpServer, smtp_server
+
+FIRST = datetime(2026, 12, 1, 6, tzinfo=UTC)  # midnight in Chicago
+BOOKS = "books@accounts.example"
+
+
+@pytest.fixture(autouse=True)
+def books(settings):
+    settings.BOOKKEEPER_EMAIL = BOOKS
+
+
+@pytest.fixture
+def till(db):
+    till = Till()
+    till.give("42.50", "8.50", note="for Maria")
+    till.give("10", "2", at=datetime(2026, 12, 1, 6, tzinfo=UTC))
+    return till
+
+
+def mails(settings):
+    files = sorted((settings.OUTBOX_DIR / "email").glob("*.eml")) if settings.OUTBOX_DIR.exists() else []
+    return [email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in files]
+
+
+def test_sends_the_month_before_with_its_file(till, settings):
+    assert send_monthly_report(at=FIRST)
+
+    (mail,) = mails(settings)
+    assert mail["To"] == BOOKS
+    assert mail["Subject"] == "The Corner Bar: redemptions in November 2026"
+    body = mail.get_body(("plain",)).get_content()
+    assert "1 redeemed, 0 in conflict, 0 taken back: 1 given. Discounts: 8.50 USD, on orders of 42.50 USD." in body
+    assert "Times are in America/Chicago." in body
+    (file,) = mail.iter_attachments()
+    assert (file.get_filename(), file.get_content_type()) == ("redemptions-2026-11.xlsx", XLSX_TYPE)
+    header, line, total = openpyxl.load_workbook(io.BytesIO(file.get_content())).active.iter_rows(values_only=True)
+    row = dict(zip(header, line, strict=True))
+    assert (row["entry_no"], row["discount"], row["customer"], row["note"]) == (1, 8.5, None, None)
+    assert dict(zip(header, total, strict=True))["discount"] == 8.5
+
+
+def test_sends_it_once(till, settings):
+    assert [send_monthly_report(at=FIRST + timedelta(days=day)) for day in (0, 0, 1, 30)] == [True, False, False, False]
+    assert len(mails(settings)) == 1
+
+    assert send_monthly_report(at=FIRST + timedelta(days=31))
+    assert {mail["Subject"][-13:] for mail in mails(settings)} == {"November 2026", "December 2026"}
+
+
+def test_begins_the_month_by_the_clock_of_the_shop(till, settings):
+    send_monthly_report(at=FIRST - timedelta(minutes=1))
+
+    assert mails(settings)[0]["Subject"].endswith("October 2026")
+
+
+@pytest.mark.parametrize("missing", ["bookkeeper", "sender"])
+def test_sends_nothing_where_an_address_is_missing(missing, till, settings):
+    if missing == "bookkeeper":
+        settings.BOOKKEEPER_EMAIL = ""
+    else:
+        Business.load()
+        Business.objects.update(from_email="")
+
+    assert not send_monthly_report(at=FIRST)
+    assert mails(settings) == []
+    assert not Fact.objects.exists()  # so that it goes out once there is one
+
+
+@pytest.fixture
+def smtp(settings):
+    def point(server):
+        settings.EMAIL_PROVIDER = "smtp"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+
+    return point
+
+
+def test_tries_again_what_was_surely_not_sent(till, smtp):
+    with smtp_server(SmtpServer(says={"RCPT TO": "450 Later"}, says_times=1)) as server:
+        smtp(server)
+        assert not send_monthly_report(at=FIRST)
+        assert not send_monthly_report(at=FIRST + timedelta(minutes=1))  # not every minute
+        assert send_monthly_report(at=FIRST + timedelta(minutes=31))
+
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("answer", ["drop", "550 No such mailbox"])
+def test_never_repeats_what_may_have_been_sent_or_is_refused(answer, till, smtp, caplog, admin_client):
+    stage = "CONTENT" if answer == "drop" else "RCPT TO"
+    with smtp_server(SmtpServer(says={stage: answer}, says_times=1)) as server, caplog.at_level(logging.WARNING):
+        smtp(server)
+        for minutes in (0, 31, 3000):
+            assert not send_monthly_report(at=FIRST + timedelta(minutes=minutes))
+
+    assert BOOKS not in caplog.text
+    said = admin_client.get(REPORT).content.decode()
+    assert "The report of November 2026 had no answer" in said or "The report of November 2026 was refused" in said
+
+
+def test_never_repeats_one_that_was_cut_off(till, settings, admin_client):
+    Fact.objects.create(name="report.2026-11", detail={"state": "open"}, at=FIRST)
+
+    assert not send_monthly_report(at=FIRST + timedelta(days=3))
+    assert mails(settings) == []
+    assert "was cut off on the way" in admin_client.get(REPORT).content.decode()
+
+
+def test_says_on_the_page_that_it_was_sent(till, admin_client):
+    send_monthly_report(at=FIRST)
+
+    assert "The report of November 2026 was sent on December 1." in admin_client.get(REPORT).content.decode()

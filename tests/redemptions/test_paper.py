@@ -1,0 +1,175 @@
+import pypdfium2
+import pytest
+import zxingcpp
+
+from redemptions.models import Code, CodeSheet
+from redemptions.qr import PAPER, modules
+from redemptions.rendering.paper import Card, Words, sheet_pdf
+from redemptions.services import issue_sheet, revoke_code
+from tests.admin.conftest import staff_client
+
+WORDS = Words(business="The Corner Bar", deal="20 % off lunch", facts=["Valid until Friday"], terms="One per table.")
+TOKEN = "7K3Q9M2XW5VB8NTCRD4HJ6YPFA"
+LINK = f"https://DEALS.EXAMPLE.COM/R/{TOKEN}"
+
+
+def pages(pdf, dots_per_inch=150):
+    document = pypdfium2.PdfDocument(pdf)
+    return [page.render(scale=dots_per_inch / 72).to_pil().convert("L") for page in document], [
+        page.get_textpage().get_text_bounded() for page in document
+    ]
+
+
+def read(image):
+    return [found.text for found in zxingcpp.read_barcodes(image)]
+
+
+@pytest.fixture
+def sheet(offer):
+    return issue_sheet(offer=offer, count=11, name="Flyers, spring")
+
+
+def pdf_of(client, sheet, paper="a4", part=1):
+    return client.get(f"/admin/redemptions/codesheet/{sheet.pk}/{paper}-{part}.pdf")
+
+
+@pytest.mark.parametrize(("paper", "size"), [("a4", (595, 842)), ("letter", (612, 792))])
+def test_prints_every_code_of_a_sheet(paper, size, sheet, admin_client):
+    answer = pdf_of(admin_client, sheet, paper)
+
+    assert answer.headers["Content-Type"] == "application/pdf"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="flyers-spring-1.pdf"'
+    assert "no-store" in answer.headers["Cache-Control"]
+    images, texts = pages(answer.content)
+    assert len(images) == 2
+    assert [round(side) for side in pypdfium2.PdfDocument(answer.content)[0].get_size()] == list(size)
+    codes = list(Code.objects.order_by("pk"))
+    assert sorted(read(images[0]) + read(images[1])) == sorted(f"http://TESTSERVER/R/{code.token}" for code in codes)
+    for number, code in enumerate(codes):
+        assert code.typed_display in texts[number // 8]
+    assert texts[1].count("20 % off lunch") == 3
+
+
+def test_prints_what_a_guest_must_know(sheet, admin_client, change, elsewhere):
+    change(
+        sheet.offer,
+        terms="Not with other deals.",
+        min_spend="20",
+        hours=[{"days": [0], "from": "11:00", "to": "15:00"}],
+    )
+    sheet.offer.locations.set([elsewhere])
+
+    text = pages(pdf_of(admin_client, sheet).content)[1][0].replace("\r\n", " ")
+
+    for words in (
+        "The Corner Bar",
+        "Not with other deals.",
+        "For orders from 20.00 USD",
+        "Mon 11:00 to 15:00",
+        "Airport",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize("damage", ["clean", "coarse", "spot"])
+def test_reads_from_paper_that_was_handled(damage):
+    image = pages(sheet_pdf([Card(modules(LINK, level=PAPER), "TESTT-ESTTB")], WORDS, paper="a4"))[0][0]
+    if damage == "coarse":
+        image = image.resize((image.width // 2, image.height // 2)).resize(image.size)
+    if damage == "spot":  # a thumb on the middle of the code
+        image.paste(255, (195, 195, 225, 225))
+
+    assert read(image) == [LINK]
+
+
+def test_draws_at_level_q():
+    from redemptions.qr import png
+    from tests.redemptions.test_qr import read as read_png
+
+    image = pages(sheet_pdf([Card(modules(LINK, level=PAPER), "")], WORDS, paper="a4"))[0][0]
+
+    assert [found.ec_level for found in zxingcpp.read_barcodes(image)] == ["Q"]
+    assert [found.ec_level for found in read_png(png(LINK))[1]] == ["M"]
+
+
+def test_keeps_long_words_on_their_card():
+    words = Words("B" * 200, "Deal " * 60, facts=["Fact " * 80], terms="Terms. " * 400)
+
+    images, texts = pages(sheet_pdf([Card(modules(LINK, level=PAPER), "TESTT-ESTTB")] * 8, words, paper="letter"))
+
+    assert len(images) == 1
+    assert read(images[0]) == [LINK] * 8
+    assert texts[0].count("...") >= 8
+
+
+def test_draws_letters_that_the_fonts_lack():
+    words = Words("Café Žižek", "5 € off żurek", terms="日本")
+
+    text = pages(sheet_pdf([Card(modules(LINK, level=PAPER), "")], words, paper="a4"))[1][0]
+
+    assert "Café Žižek" in text
+    assert "5 € off zurek" in text
+    assert "??" in text
+
+
+# --- In the admin -----------------------------------------------------------------------------------------------------
+
+
+def test_makes_codes_for_nobody_yet(offer, admin_client, admin_user):
+    answer = admin_client.post(
+        "/admin/redemptions/codesheet/add/", {"offer": offer.pk, "name": "Flyers", "count": 3}, follow=True
+    )
+
+    sheet = CodeSheet.objects.get()
+    assert (sheet.name, sheet.count, sheet.created_by) == ("Flyers", 3, admin_user)
+    assert Code.objects.filter(sheet=sheet, contact=None, offer=offer).count() == 3
+    html = answer.content.decode()
+    assert "3 codes are made." in html
+    assert f"/admin/redemptions/codesheet/{sheet.pk}/letter-1.pdf" in html
+    assert not any(code.token in html or code.typed in html for code in Code.objects.all())
+
+
+@pytest.mark.parametrize("count", ["0", "5001", ""])
+def test_makes_no_other_number(count, offer, admin_client):
+    answer = admin_client.post(
+        "/admin/redemptions/codesheet/add/", {"offer": offer.pk, "name": "Flyers", "count": count}
+    )
+
+    assert "count" in answer.context["adminform"].form.errors
+    assert not CodeSheet.objects.exists()
+    assert not Code.objects.exists()
+
+
+def test_offers_a_big_sheet_in_parts(offer, admin_client):
+    sheet = CodeSheet.objects.create(offer=offer, name="Many", count=2500)
+
+    html = admin_client.get(f"/admin/redemptions/codesheet/{sheet.pk}/change/").content.decode()
+
+    assert "A4, 2,001 to 2,500 (PDF)" in html
+    assert pdf_of(admin_client, sheet, part=3).status_code == 200
+    for paper, part in (("a4", 0), ("a4", 4), ("a5", 1)):
+        assert pdf_of(admin_client, sheet, paper, part).status_code == 404
+
+
+def test_gives_the_codes_to_nobody_who_may_only_look(sheet):
+    looks = staff_client("redemptions.view_codesheet")
+
+    assert pdf_of(looks, sheet).status_code == 403
+    assert ".pdf" not in looks.get(f"/admin/redemptions/codesheet/{sheet.pk}/change/").content.decode()
+
+
+def test_lists_the_codes_of_a_sheet(sheet, code, admin_client, at):
+    revoke_code(code=sheet.codes.first(), at=at)
+
+    listed = admin_client.get("/admin/redemptions/code/", {"sheet__id__exact": sheet.pk}).context["cl"].result_list
+
+    assert {found.sheet_id for found in listed} == {sheet.pk}
+
+
+def test_leaves_paper_alone_that_is_out(sheet, admin_client):
+    changed = {"offer": sheet.offer_id, "name": "Flyers, summer", "count": 99}
+    admin_client.post(f"/admin/redemptions/codesheet/{sheet.pk}/change/", changed)
+
+    sheet.refresh_from_db()
+    assert (sheet.name, sheet.count) == ("Flyers, summer", 11)
+    assert admin_client.post(f"/admin/redemptions/codesheet/{sheet.pk}/delete/", {"post": "yes"}).status_code == 403
