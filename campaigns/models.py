@@ -94,7 +94,11 @@ class Campaign(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        permissions = [("send_campaign", "Can send campaigns")]
+        permissions = [
+            ("send_campaign", "Can send campaigns"),
+            ("test_campaign", "Can send tests"),
+            ("approve_campaign", "Can approve campaigns of others, and send big ones alone"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(status="draft") | Q(status="cancelled") | Q(starts_at__isnull=False),
@@ -114,6 +118,27 @@ class Campaign(models.Model):
     @property
     def is_editable(self) -> bool:
         return self.status == self.Status.DRAFT
+
+
+class Approval(models.Model):
+    """A launch that waits until somebody else has looked at it, or has been approved.
+
+    It holds for the words, the deal and the audience as they were when it was asked for, whose `fingerprint` this is:
+    whatever is changed later has to be approved anew.
+    """
+
+    campaign = models.OneToOneField(Campaign, on_delete=models.CASCADE, related_name="approval")
+    fingerprint = models.CharField(max_length=64)
+    size = models.PositiveIntegerField()
+    starts_at = models.DateTimeField(null=True)  # empty: at once
+    spread_minutes = models.PositiveIntegerField(default=0)
+    asked_at = models.DateTimeField()
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    approved_at = models.DateTimeField(null=True)
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    def __str__(self) -> str:
+        return f"Approval of campaign {self.campaign_id}"
 
 
 class Variant(models.Model):

@@ -6,7 +6,7 @@ Each change of status is one conditional UPDATE, so two people may press at once
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from django.conf import settings
@@ -14,8 +14,19 @@ from django.db import transaction
 from django.db.models import Case, DateTimeField, F, Q, Value, When
 from django.db.models.functions import Coalesce
 
-from campaigns.models import Campaign, Link
-from campaigns.queries import Check, audience_of, audience_size, checklist, content_of, variant_of
+from campaigns.models import Approval, Campaign, Link
+from campaigns.queries import (
+    APPROVE,
+    Check,
+    approval_needed,
+    approval_of,
+    audience_of,
+    audience_size,
+    checklist,
+    content_of,
+    fingerprint,
+    variant_of,
+)
 from campaigns.rendering import Compiled, Content
 from contacts.channels import Channel
 from contacts.models import Business, Segment, Tag
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
 
 Status = Campaign.Status
 MAX_SPREAD_HOURS = 168
+LATE_APPROVAL = timedelta(hours=1)  # later than this, its time was another one
 PAUSE_REASON_LENGTH = 200
 BEFORE_THE_LAUNCH: dict[str, Any] = {
     "status": Status.DRAFT,
@@ -62,6 +74,14 @@ class Blocked(Exception):
             " ".join(f"{check.title}: {check.detail}" if check.detail else check.title for check in checks)
         )
         self.checks = checks
+
+
+class NeedsApproval(Exception):
+    """So many people get it that somebody else has to approve it first: see `ask_approval`."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size:,} people get this: somebody else has to approve it first.")
+        self.size = size
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +168,10 @@ def launch(
     `spread_minutes` is the time the messages are spread over; 0: as fast as the provider allows. The row is locked, so
     that the words that were checked are the words that go out. `messaging.services.launch` brings the whole checklist.
 
-    Raises Blocked with the checklist's reasons, and NotPossible where it was launched before.
+    A launch to many people waits for a second person where the shop says so, unless `by` may approve; nobody (`None`)
+    is the manager on the machine, who may.
+
+    Raises Blocked with the checklist's reasons, NeedsApproval, and NotPossible where it was launched before.
     """
     start = max(starts_at or at, at)
     with transaction.atomic():
@@ -158,6 +181,9 @@ def launch(
         blocks = [check for check in checks if check.level == "block"]
         if blocks and campaign.status == Status.DRAFT:
             raise Blocked(blocks)
+        size = audience_size(campaign, at=start)
+        if campaign.status == Status.DRAFT and approval_needed(by, size) and not _is_approved(campaign):
+            raise NeedsApproval(size)
         campaign = _change(
             campaign,
             Q(status=Status.DRAFT),
@@ -166,12 +192,94 @@ def launch(
             audience=audience_of(campaign),
             starts_at=start,
             spread_minutes=spread_minutes,
-            size_at_launch=audience_size(campaign, at=start),
+            size_at_launch=size,
             launched_at=at,
             launched_by=by,
         )
         _keep_links(campaign)
     return campaign
+
+
+def _is_approved(campaign: Campaign) -> bool:
+    found = approval_of(campaign)
+    return found is not None and found.approved_at is not None
+
+
+@transaction.atomic
+def ask_approval(
+    campaign: Campaign,
+    *,
+    at: datetime,
+    by: User,
+    starts_at: datetime | None = None,
+    spread_minutes: int = 0,
+    checklist: Checklist = own_checklist,
+) -> Approval:
+    """Ask for a second person to send a draft as it is now, at `starts_at` (default: as soon as it is approved).
+
+    Raises Blocked with the checklist's reasons, and NotPossible where it is no draft.
+    """
+    campaign = _locked_draft(campaign)
+    blocks = [
+        check
+        for check in checklist(campaign, content_of(campaign, variant_of(campaign)), at=starts_at or at)
+        if check.level == "block"
+    ]
+    if blocks:
+        raise Blocked(blocks)
+    asked = {
+        "fingerprint": fingerprint(campaign),
+        "size": audience_size(campaign, at=starts_at or at),
+        "starts_at": starts_at,
+        "spread_minutes": spread_minutes,
+        "asked_at": at,
+        "asked_by": by,
+        "approved_at": None,
+        "approved_by": None,
+    }
+    approval, _ = Approval.objects.update_or_create(campaign=campaign, defaults=asked)
+    return approval
+
+
+@transaction.atomic
+def approve(
+    campaign: Campaign, *, at: datetime, by: User | None, earliest: datetime, checklist: Checklist = own_checklist
+) -> Campaign:
+    """Launch what somebody else asked to send, when they asked for, but not before `earliest`.
+
+    Raises Blocked, and NotPossible where nobody asks, it was changed since, or `by` may not approve it.
+    """
+    campaign = _locked_draft(campaign)
+    approval = approval_of(campaign)
+    if approval is None or approval.approved_at is not None:
+        raise NotPossible("Nobody asks to send this as it is now. Where it was changed, they have to ask once more.")
+    if by is not None and (by.pk == approval.asked_by_id or not by.has_perm(APPROVE)):
+        raise NotPossible("Somebody else has to approve this: whoever asked cannot, and not everybody may.")
+    if approval.starts_at and approval.starts_at < at - LATE_APPROVAL:
+        raise NotPossible("It was to start at a time that has passed. Send it back; they can ask for another time.")
+    approval.approved_at, approval.approved_by = at, by
+    approval.save(update_fields=["approved_at", "approved_by"])
+    return launch(
+        campaign,
+        at=at,
+        starts_at=max(approval.starts_at or earliest, earliest),
+        spread_minutes=approval.spread_minutes,
+        by=approval.asked_by,
+        checklist=checklist,
+    )
+
+
+def send_back(campaign: Campaign) -> None:
+    """Take the question whether a draft may be sent away: it was refused, or is asked no more. Raises NotPossible."""
+    if not Approval.objects.filter(campaign=campaign, approved_at=None).delete()[0]:
+        raise NotPossible("Nobody asks to send this any more.")
+
+
+def _locked_draft(campaign: Campaign) -> Campaign:
+    found = Campaign.objects.select_for_update(of=("self",)).filter(pk=campaign.pk, status=Status.DRAFT).first()
+    if found is None:
+        raise NotPossible("This campaign is no draft any more.")
+    return found
 
 
 def _keep_links(campaign: Campaign) -> None:

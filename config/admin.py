@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
 from config.dashboard import dashboard
+from contacts.models import AuditEvent
+from contacts.services import audit, has_second_factor
 from messaging.models import Message
 from messaging.queries import OUTBOX_PERMISSIONS, SETUP_PERMISSION
 
@@ -71,13 +76,35 @@ class RegularsAdminSite(AdminSite):
     index_template = "admin/dashboard.html"
     site_url = None
 
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Let nobody in who may not come, or who lacks the second factor where everybody needs one."""
+        return super().has_permission(request) and not _lacks_factor(request)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Ask who it is; lead whoever needs a second factor and has none yet to the page where it is set up."""
+        from contacts.admin.users.forms import SignInForm  # its package registers with this very site
+
+        if request.method == "GET" and super().has_permission(request) and _lacks_factor(request):
+            assert isinstance(request.user, User)
+            if not has_second_factor(request.user):
+                return HttpResponseRedirect(reverse("admin:sign_in", current_app=self.name))
+        self.login_form = SignInForm
+        return super().login(request, extra_context)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        response = super().password_change(request, extra_context)
+        if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+            audit(AuditEvent.Action.PASSWORD)
+        return response
+
     def get_urls(self) -> list[Any]:
+        from contacts.admin.users.pages import sign_in_urls
         from messaging.admin import MessageAdmin  # it registers with this very site
         from messaging.admin.setup import setup_urls
 
         messages = self._registry.get(Message)
         outbox = messages.outbox_urls() if isinstance(messages, MessageAdmin) else []
-        return [*outbox, *setup_urls(self), *super().get_urls()]
+        return [*outbox, *setup_urls(self), *sign_in_urls(self), *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard instead of a list of tables."""
@@ -106,6 +133,10 @@ class RegularsAdminSite(AdminSite):
         groups[-1]["models"] += [entries.pop(key) for key in list(entries) if key.startswith(f"{QUEUE}.")]
         groups[-2]["models"] += entries.values()  # whatever else is registered
         return [_with_link(group) for group in groups if group["models"]]
+
+
+def _lacks_factor(request: HttpRequest) -> bool:
+    return settings.REQUIRE_2FA and not getattr(request.user, "is_verified", bool)()
 
 
 def _key(app: dict[str, Any], model: dict[str, Any]) -> str:

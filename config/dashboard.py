@@ -12,8 +12,10 @@ from django.db.models import Count
 from django.db.models.functions import TruncDate
 from django.urls import NoReverseMatch, reverse
 from django.utils import formats, timezone
+from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
+from campaigns.queries import APPROVE, waiting_for_approval
 from contacts.models import Business, Contact, Import
 from contacts.queries import FREE_MAIL, has_example_address, has_example_sender, sender_domain, totals
 from messaging.models import Heartbeat, Message
@@ -117,7 +119,7 @@ def dashboard(user: User | AnonymousUser, *, at: datetime) -> Dashboard:
 def alerts(user: User | AnonymousUser, at: datetime) -> list[Alert]:
     found = [] if worker_alive(at) else [_worker_alert()]
     if user.has_perm("campaigns.view_campaign"):
-        found += _paused_alerts()
+        found += _approval_alerts(user) + _paused_alerts()
     if user.has_perm("messaging.view_message"):
         found += _unknown_alerts(at) + _text_alerts()
     if "outbox" in {settings.EMAIL_PROVIDER, settings.SMS_PROVIDER}:
@@ -134,6 +136,24 @@ def _worker_alert() -> Alert:
         f"{since}Nothing is sent before it runs again. The person who looks after the server starts it with "
         "“manage.py qcluster”.",
     )
+
+
+def _approval_alerts(user: User | AnonymousUser) -> list[Alert]:
+    """Name the drafts that wait for a second person: to those who may approve them, and to whoever asked."""
+    may = user.has_perm(APPROVE)
+    return [
+        Alert(
+            "warn" if may and row.asked_by_id != user.pk else "info",
+            _("“%(campaign)s” waits for approval") % {"campaign": row.campaign},
+            _("It goes to %(size)s people once somebody else has looked at it.") % {"size": f"{row.size:,}"},
+            reverse(
+                "admin:campaigns_campaign_review" if may else "admin:campaigns_campaign_change", args=[row.campaign_id]
+            ),
+            _("Look at it") if may and row.asked_by_id != user.pk else _("Open"),
+        )
+        for row in waiting_for_approval()
+        if may or row.asked_by_id == user.pk
+    ]
 
 
 def _paused_alerts() -> list[Alert]:

@@ -3,7 +3,7 @@
 import logging
 import re
 
-SECRET_PATHS = re.compile(r"(?i)(/(?:r|u|q|v|c|join/confirm)/)[^\s/?\"']+")
+SECRET_PATHS = re.compile(r"(?i)(/(?:r|u|q|v|c|join/confirm|admin/invite)/)[^\s/?\"']+")
 QUERY_STRING = re.compile(r"(?<=\S)\?[^\s\"']+")
 
 

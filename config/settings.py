@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from base64 import b64decode
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,8 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "axes",
+    "django_otp",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "anymail",
@@ -180,9 +183,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "contacts.middleware.SessionLimitsMiddleware",
+    "contacts.middleware.OriginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "contacts.middleware.BusinessTimezoneMiddleware",
+    "axes.middleware.AxesMiddleware",  # last: it answers in place of the page that somebody is locked out of
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -226,6 +233,35 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+
+# --- Signing in -------------------------------------------------------------------------------------------------------
+
+REQUIRE_2FA = boolean("REQUIRE_2FA", default=False)
+
+# How long somebody stays signed in: in all, and without opening a page.
+SESSION_HOURS = positive_int("SESSION_HOURS", 7 * 24)
+SESSION_IDLE_MINUTES = positive_int("SESSION_IDLE_MINUTES", 12 * 60)
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+
+# Wrong passwords for one name from one address; the count is kept in the database, for all processes together.
+SIGN_IN_TRIES = 5
+SIGN_IN_WAIT_MINUTES = 15
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = SIGN_IN_TRIES
+AXES_COOLOFF_TIME = timedelta(minutes=SIGN_IN_WAIT_MINUTES)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # whoever goes on trying would be locked out for ever
+AXES_DISABLE_ACCESS_LOG = True  # the audit log has it, without addresses in clear
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "contacts.services.sign_in.visitor_address"
+AXES_USERNAME_CALLABLE = "contacts.services.sign_in.hashed_name"
+AXES_CLIENT_STR_CALLABLE = "contacts.services.sign_in.nameless"
+AXES_LOCKOUT_CALLABLE = "contacts.admin.users.pages.locked_out"
+AXES_SENSITIVE_PARAMETERS = ["username", "otp_token", "csrfmiddlewaretoken", "next"]
 
 # --- Database ---------------------------------------------------------------------------------------------------------
 
@@ -528,5 +564,6 @@ LOGGING = {
         # Refused scans (409) and wrong tokens (404) are answers, and have rows of their own where they matter.
         "django.request": {"level": "ERROR"},
         "django-q": {"level": "WARNING"},
+        "axes": {"level": "ERROR"},  # who signs in, and who fails to, is in the audit log
     },
 }

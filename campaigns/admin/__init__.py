@@ -115,7 +115,14 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
         ]
 
     def get_urls(self) -> list[URLPattern]:
-        own = (self.preview_urls, self.review_urls, self.sending_urls, self.unknown_urls, self.report_urls)
+        own = (
+            self.preview_urls,
+            self.approval_urls,
+            self.review_urls,
+            self.sending_urls,
+            self.unknown_urls,
+            self.report_urls,
+        )
         return [*(url for urls in own for url in urls()), *super().get_urls()]
 
     def add_view(
@@ -132,6 +139,8 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
         if campaign and only_watch and self.has_view_permission(request, campaign):
             return self.running_view(request, campaign)
         context = {**(extra_context or {}), **self._beside(campaign or Campaign())}
+        if campaign:
+            context |= self.approval_context(request, campaign)
         try:
             return super().change_view(request, object_id, form_url, context)
         except NotPossible as error:
@@ -176,8 +185,8 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
             self.message_user(request, f"The draft “{campaign}” is saved. Nothing was sent.")
             return page_of(campaign)
         form = TestForm({"to": request.POST.get("test_to", "")})
-        if not request.user.has_perm("campaigns.send_campaign"):
-            self.message_user(request, "The draft is saved. No test was sent: you may not send.", messages.ERROR)
+        if not self.may_test(request):
+            self.message_user(request, "The draft is saved. No test was sent: you may not send tests.", messages.ERROR)
         elif form.is_valid():
             # The admin saves inside a transaction; the provider is called when it is over.
             transaction.on_commit(lambda: self.send_test(request, campaign, form.cleaned_data["to"]))

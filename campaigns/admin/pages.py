@@ -81,6 +81,9 @@ class CampaignPages(PlainAdmin[Campaign]):
     def may_send(self, request: HttpRequest) -> bool:
         return request.user.has_perm("campaigns.send_campaign")
 
+    def may_test(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("campaigns.test_campaign") or self.may_send(request)
+
     def _campaign(self, request: HttpRequest, pk: int, *, view_only: bool = False) -> Campaign:
         """Return a campaign this user may see, or change. Raises Http404 and PermissionDenied."""
         campaign = self.get_object(request, str(pk))

@@ -6,24 +6,26 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import formats, timezone
 
+from campaigns.admin.approval import ApprovalPages
 from campaigns.admin.forms import TYPE_ABOVE, ReviewForm
-from campaigns.admin.pages import CampaignPages, page_of
+from campaigns.admin.pages import page_of
 from campaigns.admin.preview import checks_of, preview_words
 from campaigns.models import Campaign
-from campaigns.queries import SAMPLE, audience_size, audience_words, content_of, variant_of
+from campaigns.queries import APPROVE, SAMPLE, approval_needed, audience_size, audience_words, content_of, variant_of
 from campaigns.rendering import ContentError
-from campaigns.services import Blocked, NotPossible
+from campaigns.services import Blocked, NeedsApproval, NotPossible
 from contacts.admin.base import people
 from contacts.channels import AddressError, Channel, mask_email, mask_phone
 from contacts.models import Business
 from messaging import services
 
 
-class ReviewPages(CampaignPages):
+class ReviewPages(ApprovalPages):
     """Review, launch, and send a test."""
 
     def review_urls(self) -> list[URLPattern]:
@@ -32,7 +34,9 @@ class ReviewPages(CampaignPages):
 
     def review_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show what is about to happen and to how many; launch where it is confirmed."""
-        campaign = self._campaign_to_send(request, pk)
+        campaign = self._campaign(request, pk, view_only=True)
+        if not (self.may_send(request) and self.may_change(request)) and not request.user.has_perm(APPROVE):
+            raise PermissionDenied
         if not campaign.is_editable:
             self.message_user(request, f"This campaign is {campaign.get_status_display().lower()} already.", "WARNING")
             return page_of(campaign)
@@ -41,7 +45,9 @@ class ReviewPages(CampaignPages):
         form = ReviewForm(request.POST or None, size=size, zone=business.timezone, label_suffix="")
         checks = checks_of(campaign, content)
         blocked = [check for check in checks if check.level == "block"]
-        if request.method == "POST" and not blocked and form.is_valid():
+        asked = self.approval_context(request, campaign)
+        may_launch = self.may_send(request) and self.may_change(request) and not asked.get("approval_waits")
+        if request.method == "POST" and may_launch and not blocked and form.is_valid():
             if self._launch(request, campaign, form):
                 return page_of(campaign)
             return HttpResponseRedirect(request.path)
@@ -60,6 +66,9 @@ class ReviewPages(CampaignPages):
             "asks_number": size > TYPE_ABOVE,
             "is_email": campaign.channel == Channel.EMAIL,
             "undo_s": settings.LAUNCH_UNDO_S,
+            "may_launch": may_launch,
+            "needs_approval": approval_needed(request.user, size) and not asked,
+            **asked,
         }
         return self._page(request, "review", context)
 
@@ -74,6 +83,8 @@ class ReviewPages(CampaignPages):
                 spread_minutes=form.spread_minutes,
                 by=request.user,  # type: ignore[arg-type]  # admin_view lets nobody anonymous in
             )
+        except NeedsApproval:
+            return self.ask(request, campaign, starts_at=form.start, spread_minutes=form.spread_minutes)
         except (Blocked, NotPossible) as error:
             self.message_user(request, str(error), messages.ERROR)
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -27,6 +28,8 @@ class UnknownPages(CampaignPages):
 
     def unknown_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         campaign = self._campaign(request, pk, view_only=True)
+        if not request.user.has_perm("contacts.view_contact"):
+            raise PermissionDenied  # it lists people
         if request.method == "POST":
             return self._decide(request, self._campaign_to_send(request, pk))
         number = request.GET.get("page", "")

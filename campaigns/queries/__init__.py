@@ -1,22 +1,33 @@
 """Questions about campaigns: their words, their audience, and whether they may be sent."""
 
+from campaigns.queries.approval import (
+    APPROVE,
+    approval_needed,
+    approval_of,
+    fingerprint,
+    waiting_for_approval,
+)
 from campaigns.queries.audience import audience_of, audience_size, audience_words, people_of
 from campaigns.queries.checks import BUSINESS_PAGE, PROVIDER_PAGE, SETUP_PAGE, Check, checklist, sender_checks
 from campaigns.queries.placeholders import placeholder_links
 from campaigns.queries.words import SAMPLE, content_of, deal_of, person_of, preview, shop_of, variant_of
 
 __all__ = [
+    "APPROVE",
     "BUSINESS_PAGE",
     "PROVIDER_PAGE",
     "SAMPLE",
     "SETUP_PAGE",
     "Check",
+    "approval_needed",
+    "approval_of",
     "audience_of",
     "audience_size",
     "audience_words",
     "checklist",
     "content_of",
     "deal_of",
+    "fingerprint",
     "people_of",
     "person_of",
     "placeholder_links",
@@ -24,4 +35,5 @@ __all__ = [
     "sender_checks",
     "shop_of",
     "variant_of",
+    "waiting_for_approval",
 ]

@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from contacts.admin.base import PlainAdmin
-from contacts.models import Business
-from contacts.services import save_business
+from contacts.models import AuditEvent, Business
+from contacts.services import audit, save_business
 
 
 def zone_choices(current: str) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -28,7 +28,7 @@ class BusinessForm(forms.ModelForm[Business]):
 
     class Meta:
         model = Business
-        fields = ["name", "postal_address", "timezone", "from_name", "from_email", "reply_to"]
+        fields = ["name", "postal_address", "timezone", "from_name", "from_email", "reply_to", "approval_above"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -43,6 +43,7 @@ class BusinessAdmin(PlainAdmin[Business]):
     fieldsets = (
         ("Your business", {"fields": ("name", "postal_address", "timezone")}),
         ("Sender of your mails", {"fields": ("from_name", "from_email", "reply_to")}),
+        ("Safety", {"fields": ("approval_above",)}),
     )
     change_form_template = "admin/contacts/business/change_form.html"
 
@@ -57,6 +58,8 @@ class BusinessAdmin(PlainAdmin[Business]):
 
     def save_model(self, request: HttpRequest, obj: Business, form: Any, change: bool) -> None:
         save_business(obj)
+        if form.changed_data:
+            audit(AuditEvent.Action.SETTINGS, detail=f"business: {', '.join(form.changed_data)}")
 
     def response_change(self, request: HttpRequest, obj: Business) -> HttpResponse:
         self.message_user(request, "Your business details are saved. They are used from the next message on.")

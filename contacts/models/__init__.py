@@ -19,6 +19,7 @@ from contacts.models.people import (
     stored_address,
 )
 from contacts.models.shop import AuditEvent, Business, Canary, validate_timezone
+from contacts.models.sign_in import AuthenticatorApp, RecoveryCodes, Role
 from contacts.models.work import BackgroundWork, Job
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Activity",
     "Address",
     "AuditEvent",
+    "AuthenticatorApp",
     "BackgroundWork",
     "Business",
     "Canary",
@@ -44,6 +46,8 @@ __all__ = [
     "ImportProblem",
     "Job",
     "NameIndex",
+    "RecoveryCodes",
+    "Role",
     "Segment",
     "SignupForm",
     "StoredFile",

@@ -35,6 +35,12 @@ class Business(models.Model):
     from_email = models.EmailField("sender address", blank=True, help_text="On a domain of your own.")
     from_name = models.CharField("sender name", max_length=80, blank=True)
     reply_to = models.EmailField("answers go to", blank=True, help_text="Empty: the sender address.")
+    approval_above = models.PositiveIntegerField(
+        "approval above",
+        null=True,
+        blank=True,
+        help_text="A campaign to more people than this waits until somebody else has approved it. Empty: never.",
+    )
 
     class Meta:
         verbose_name = verbose_name_plural = "business"
@@ -77,7 +83,11 @@ class Canary(models.Model):
 
 
 class AuditEvent(models.Model):
-    """Who took personal data out, saw it, erased it or lifted a protection. Added, never changed; names nobody."""
+    """Who did what that must be answered for. Added, never changed; names no contact.
+
+    `address` is the network it came from, as `contacts.services.origin` cuts it: enough to recognise, too little to
+    find somebody by.
+    """
 
     class Action(models.TextChoices):
         EXPORTED = "exported", "Exported contacts"
@@ -87,10 +97,33 @@ class AuditEvent(models.Model):
         MERGED = "merged", "Merged two contacts"
         LIFTED = "lifted", "Lifted a suppression"
         UNDONE = "undone", "Undid an import"
+        EXPORTED_LEDGER = "exported_ledger", "Exported redemptions"
+        VOIDED = "voided", "Took a redemption back"
+        LAUNCHED = "launched", "Launched a campaign"
+        TAKEN_BACK = "taken_back", "Undid a launch"
+        PAUSED = "paused", "Paused a campaign"
+        RESUMED = "resumed", "Resumed a campaign"
+        CANCELLED = "cancelled", "Cancelled a campaign"
+        ASKED = "asked", "Asked for approval"
+        APPROVED = "approved", "Approved a campaign"
+        SENT_BACK = "sent_back", "Sent a campaign back"
+        SETTINGS = "settings", "Changed settings"
+        SIGNED_IN = "signed_in", "Signed in"
+        SIGNED_OUT = "signed_out", "Signed out"
+        FAILED_SIGN_IN = "failed_sign_in", "Failed to sign in"
+        LOCKED_OUT = "locked_out", "Locked out after wrong passwords"
+        UNLOCKED = "unlocked", "Let somebody try again"
+        INVITED = "invited", "Made a sign-in link"
+        PERSON = "person", "Changed who may sign in, or what they may"
+        PASSWORD = "password", "Changed their password"
+        FACTOR_ON = "factor_on", "Turned the second factor on"
+        FACTOR_OFF = "factor_off", "Turned the second factor off"
+        RECOVERY = "recovery", "Made new recovery codes"
 
-    action = models.CharField(max_length=12, choices=Action)
+    action = models.CharField(max_length=16, choices=Action)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
-    via = models.CharField(max_length=7, choices=[("admin", "Admin"), ("command", "Command")])
+    via = models.CharField(max_length=7, choices=[("admin", "Admin"), ("command", "Command or worker")])
+    address = models.CharField("from where", max_length=45, blank=True)
     detail = models.CharField(max_length=200, blank=True, help_text="What it touched: 'contact 12', '2,500 contacts'.")
     reason = models.TextField(blank=True)
     at = models.DateTimeField(db_default=Now())

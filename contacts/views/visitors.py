@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from contacts.models import Business
+from contacts.services.origin import address_of
 from contacts.services.signup import Visitor
 
 USER_AGENT_LENGTH = 300
@@ -17,21 +16,7 @@ USER_AGENT_LENGTH = 300
 
 def visitor_of(request: HttpRequest) -> Visitor:
     """Return where a request came from."""
-    return Visitor(_ip_address(request), request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH] or None)
-
-
-def _ip_address(request: HttpRequest) -> str | None:
-    """Return the visitor's address. Where https is spoken by a proxy in front, it wrote the last one of the list.
-
-    What stands before the last one was sent by the visitor, who may write anything.
-    """
-    told = request.headers.get("X-Forwarded-For", "") if settings.SECURE_PROXY_SSL_HEADER else ""
-    for text in (told.rpartition(",")[2].strip(), request.META.get("REMOTE_ADDR") or ""):
-        try:
-            return str(ipaddress.ip_address(text))
-        except ValueError:
-            continue
-    return None
+    return Visitor(address_of(request), request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH] or None)
 
 
 def page(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -16,7 +16,8 @@ from django.utils.formats import date_format
 from django.utils.http import urlencode
 
 from campaigns.models import Campaign
-from contacts.models import Business
+from contacts.models import AuditEvent, Business
+from contacts.services import audit
 from messaging.models import Fact
 from messaging.queries.accounting import PERIODS, PLACES, Figures, Question, count, grouped, totals
 from messaging.services.bookkeeping import XLSX_TYPE, bookkeeper, ledger_file
@@ -166,8 +167,10 @@ def report_file(
     if file_format not in TYPES or not filters.is_valid():
         return HttpResponse("This cannot be written to a file.", status=400, content_type="text/plain")
     lines = filters.question().lines(zone)
-    if lines.count() > LIMITS[file_format]:
+    count = lines.count()
+    if count > LIMITS[file_format]:
         return HttpResponse("These are too many lines. Choose fewer days.", status=400, content_type="text/plain")
+    audit(AuditEvent.Action.EXPORTED_LEDGER, detail=f"{count:,} lines, {file_format}")
     file = StreamingHttpResponse(ledger_file(lines, zone, file_format), content_type=TYPES[file_format])
     file.headers["Content-Disposition"] = f'attachment; filename="{_name(filters)}.{file_format}"'
     return file

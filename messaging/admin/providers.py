@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 
 from contacts.admin.base import PlainAdmin
 from contacts.channels import Channel
+from contacts.models import AuditEvent
+from contacts.services import audit
 from messaging import rates, transports
 from messaging.models import ProviderSettings
 from messaging.queries.setup import PROVIDER_NAMES
@@ -145,6 +147,11 @@ class ProviderSettingsAdmin(PlainAdmin[ProviderSettings]):
     @admin.display(description="Many with one request")
     def batches(self, settings: ProviderSettings) -> str:
         return "Above 100,000 people" if settings.uses_batches and self._has_batches(settings) else ""
+
+    def save_model(self, request: HttpRequest, obj: ProviderSettings, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if form.changed_data:
+            audit(AuditEvent.Action.SETTINGS, detail=f"{obj.channel} provider: {', '.join(form.changed_data)}")
 
     def response_change(self, request: HttpRequest, obj: ProviderSettings) -> HttpResponse:
         self.message_user(request, f"{obj.get_channel_display()} is saved: {speed(obj.rate)}, within a minute.")

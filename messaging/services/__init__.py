@@ -1,7 +1,17 @@
 """Everything that writes messages: planning, sending, control, tests."""
 
 from messaging.services.confirming import confirm_due
-from messaging.services.control import cancel, launch, pause, resume, take_back, wake
+from messaging.services.control import (
+    approve,
+    ask_approval,
+    cancel,
+    launch,
+    pause,
+    resume,
+    send_back,
+    take_back,
+    wake,
+)
 from messaging.services.inbound import receive_text
 from messaging.services.looking_up import look_up_unknown
 from messaging.services.planning import plan_due
@@ -16,6 +26,8 @@ __all__ = [
     "PumpRun",
     "TestRefused",
     "TransportError",
+    "approve",
+    "ask_approval",
     "cancel",
     "confirm_due",
     "finish_done",
@@ -31,6 +43,7 @@ __all__ = [
     "resume",
     "retry_failed",
     "send_anyway",
+    "send_back",
     "send_due",
     "send_test",
     "settle_unknown",

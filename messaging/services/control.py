@@ -11,13 +11,16 @@ from django.db.models.functions import Now
 from django_q.tasks import async_task
 
 from campaigns import services as campaigns
-from campaigns.models import Campaign
+from campaigns.models import Approval, Campaign
+from contacts.models import AuditEvent
+from contacts.services import audit
 from messaging.models import Click, Heartbeat, Message, ProviderEvent
 from messaging.queries import full_checklist
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+Action = AuditEvent.Action
 CLOCK = "clock"
 CHUNK = 10_000  # rows of one transaction: between two, others may write
 NOT_CLAIMED: dict[str, Any] = {"claim": None, "claimed_at": None}
@@ -43,18 +46,51 @@ def launch(
 ) -> Campaign:
     """Freeze a campaign and schedule it, where nothing on the whole checklist blocks it.
 
-    Raises campaigns.services.Blocked and NotPossible.
+    Raises campaigns.services.Blocked, NeedsApproval and NotPossible.
     """
     campaign = campaigns.launch(
         campaign, at=at, starts_at=starts_at, spread_minutes=spread_minutes, by=by, checklist=full_checklist
     )
+    audit(Action.LAUNCHED, detail=_launch_words(campaign), actor=by)
     wake()
     return campaign
 
 
+def ask_approval(
+    campaign: Campaign, *, at: datetime, by: User, starts_at: datetime | None = None, spread_minutes: int = 0
+) -> Approval:
+    """Ask for a second person to send a draft. Raises campaigns.services.Blocked and NotPossible."""
+    approval = campaigns.ask_approval(
+        campaign, at=at, by=by, starts_at=starts_at, spread_minutes=spread_minutes, checklist=full_checklist
+    )
+    audit(Action.ASKED, detail=f"campaign {campaign.pk}, {approval.size:,} people", actor=by)
+    return approval
+
+
+def approve(campaign: Campaign, *, at: datetime, by: User | None, earliest: datetime) -> Campaign:
+    """Launch what somebody else asked to send. Raises campaigns.services.Blocked and NotPossible."""
+    campaign = campaigns.approve(campaign, at=at, by=by, earliest=earliest, checklist=full_checklist)
+    audit(Action.APPROVED, detail=_launch_words(campaign), actor=by)
+    audit(Action.LAUNCHED, detail=f"{_launch_words(campaign)}, asked by user {campaign.launched_by_id}", actor=by)
+    wake()
+    return campaign
+
+
+def send_back(campaign: Campaign, *, by: User | None = None) -> None:
+    """Refuse a draft that waits for approval, or ask no more. Raises campaigns.services.NotPossible."""
+    campaigns.send_back(campaign)
+    audit(Action.SENT_BACK, detail=f"campaign {campaign.pk}", actor=by)
+
+
+def _launch_words(campaign: Campaign) -> str:
+    return f"campaign {campaign.pk}, {campaign.size_at_launch or 0:,} people"
+
+
 def take_back(campaign: Campaign) -> Campaign:
     """Make a campaign that has not begun a draft again. Raises campaigns.services.NotPossible."""
-    return campaigns.take_back(campaign)
+    campaign = campaigns.take_back(campaign)
+    audit(Action.TAKEN_BACK, detail=f"campaign {campaign.pk}")
+    return campaign
 
 
 def pause(campaign: Campaign, *, reason: str = "") -> Campaign:
@@ -66,12 +102,14 @@ def pause(campaign: Campaign, *, reason: str = "") -> Campaign:
         campaign = campaigns.pause(campaign, reason=reason)
         held = _free(Message.objects.filter(campaign=campaign, status=Message.Status.SENDING, handed_at=None))
         held.update(**NOT_CLAIMED, status=Message.Status.QUEUED, status_at=Now())
+        audit(Action.PAUSED, detail=f"campaign {campaign.pk}", reason=reason)
     return campaign
 
 
 def resume(campaign: Campaign, *, at: datetime) -> Campaign:
     """Go on with exactly the rest. Raises campaigns.services.NotPossible."""
     campaign = campaigns.resume(campaign, at=at)
+    audit(Action.RESUMED, detail=f"campaign {campaign.pk}")
     wake()
     return campaign
 
@@ -83,6 +121,7 @@ def cancel(campaign: Campaign, *, at: datetime) -> Campaign:
     sweeper cancels the rest. Raises campaigns.services.NotPossible.
     """
     campaign = campaigns.cancel(campaign, at=at)
+    audit(Action.CANCELLED, detail=f"campaign {campaign.pk}")
     for status in Message.PENDING:
         pending = Message.objects.filter(campaign=campaign, status=status, handed_at=None)
         while _cancel_chunk(pending, at):

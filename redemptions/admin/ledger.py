@@ -17,6 +17,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from contacts.admin.base import PlainAdmin, badge
+from contacts.models import AuditEvent
+from contacts.services import audit
 from redemptions.admin.base import (
     DEAL_FILTER,
     ReadOnly,
@@ -157,6 +159,7 @@ class RedemptionAdmin(ReadOnly, PlainAdmin[Redemption]):
         except CorrectionRefused as error:
             self.message_user(request, f"{error.reason.label}. Nothing was changed.", messages.WARNING)
         else:
+            audit(AuditEvent.Action.VOIDED, detail=f"{line.receipt} by {done.reversal.receipt}")
             self.log_change(request, line, f"Taken back by {done.reversal.receipt}.")
             again = "The code stays used up." if answers["burn"] else "The code can be used again."
             said = f"{line.receipt} is taken back by {done.reversal.receipt}. {again}"

@@ -349,7 +349,7 @@ def test_does_nothing_where_nothing_is_ticked(data, going, admin_client):
 
 
 def test_shows_the_list_to_those_who_may_only_look(going):
-    looker = staff_client("campaigns.view_campaign")
+    looker = staff_client("campaigns.view_campaign", "contacts.view_contact")
 
     page = looker.get(url("unknown", going)).content.decode()
 

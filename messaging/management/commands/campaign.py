@@ -28,7 +28,8 @@ Named = TypeVar("Named", Segment, Tag)
 
 ACTIONS = {
     "check": "Print the checklist; exit 1 where something blocks.",
-    "launch": "Send, after 30 seconds in which undo takes it back; or schedule with --at.",
+    "launch": "Send, after 30 seconds in which undo takes it back; or schedule with --at. Needs no approval.",
+    "approve": "Send what somebody asked to send, as the second person: who runs this manages the machine.",
     "undo": "Make a campaign that has not begun a draft again.",
     "pause": "Stop sending at once.",
     "resume": "Go on with exactly the rest.",
@@ -41,7 +42,7 @@ ACTIONS = {
 
 
 class Command(ConsoleCommand):
-    help = "Campaigns: create, check, launch, undo, pause, resume, cancel, retry, unknown, test, status."
+    help = "Campaigns: create, check, launch, approve, undo, pause, resume, cancel, retry, unknown, test, status."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -155,6 +156,13 @@ class Command(ConsoleCommand):
             return input(question).strip().lower() == "yes"
         except EOFError as error:
             raise CommandError("Nobody is there to ask. Add --yes to send without the question.") from error
+
+    def _approve(self, options: dict[str, Any]) -> None:
+        at = timezone.now()
+        campaign = services.approve(_campaign(options), at=at, by=None, earliest=at)
+        expected = campaign.size_at_launch or 0
+        words = f"Approved. It goes to {expected} {'person' if expected == 1 else 'people'}."
+        self.answer(options, {**_counts(campaign), "expected": expected}, words)
 
     def _undo(self, options: dict[str, Any]) -> None:
         services.take_back(_campaign(options))

@@ -1,0 +1,64 @@
+"""Who asks, and from where: told once for a request, so that no service has to be handed it for the audit."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+    from django.http import HttpRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Somebody at the admin, and the network they come from."""
+
+    user: User | AnonymousUser | None
+    network: str
+
+
+_origin: ContextVar[Origin | None] = ContextVar("origin", default=None)
+
+
+@contextmanager
+def coming_from(origin: Origin) -> Iterator[None]:
+    """Let everything inside know who asks."""
+    token = _origin.set(origin)
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+def current_origin() -> Origin | None:
+    """Return who asks; None: a command or the worker, where nobody does."""
+    return _origin.get()
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """Return the visitor's address. Where https is spoken by a proxy in front, it wrote the last one of the list.
+
+    What stands before the last one was sent by the visitor, who may write anything.
+    """
+    told = request.headers.get("X-Forwarded-For", "") if settings.SECURE_PROXY_SSL_HEADER else ""
+    for text in (told.rpartition(",")[2].strip(), request.META.get("REMOTE_ADDR") or ""):
+        try:
+            return str(ipaddress.ip_address(text))
+        except ValueError:
+            continue
+    return None
+
+
+def network_of(address: str | None) -> str:
+    """Return an address without the part that names one machine: 203.0.113.0/24, 2001:db8:1::/48; empty: not known."""
+    if not address:
+        return ""
+    prefix = 48 if ipaddress.ip_address(address).version == 6 else 24
+    return str(ipaddress.ip_network((address.partition("%")[0], prefix), strict=False))
