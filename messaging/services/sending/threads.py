@@ -113,7 +113,8 @@ class Senders:
             raise TransportError(Outcome.STOP, type(error).__name__) from None
 
     def _call(self, transport: Transport, job: Job, answer: Answer) -> None:
-        time.sleep(max(0.0, job.not_before - time.monotonic()))
+        if (wait_s := job.not_before - time.monotonic()) > 0:
+            time.sleep(wait_s)
         if time.monotonic() > job.not_after:
             answer.is_late = True
             return
