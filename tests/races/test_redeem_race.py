@@ -19,6 +19,7 @@ from contacts.models import Activity, Contact
 from redemptions.models import Code, Device, EntryCounter, Offer, OfferTally, Redemption, Scan
 from redemptions.services import (
     CorrectionRefused,
+    KeyReused,
     OfflineScan,
     Outcome,
     VoidReason,
@@ -182,6 +183,24 @@ def test_takes_back_once(one_key, new_code, device):
     assert answers == {"first": 1, "again" if one_key else "already_voided": TILLS - 1}
     code.refresh_from_db()
     assert code.used == OfferTally.objects.get().used == Activity.objects.get(contact=code.contact).redemptions == 0
+
+
+def test_one_key_takes_one_redemption_back(new_code, device):
+    lines = [
+        redeem(code_text=new_code().token, device=device, key=f"given-{n}", at=NOON).redemption for n in range(TILLS)
+    ]
+
+    def take_back(number: int) -> str:
+        line = lines[number]
+        assert line
+        try:
+            void(redemption=line, reason=VoidReason.OTHER, at=NOON, device=device, key="one-void-key")
+        except KeyReused:
+            return "reused"
+        return "taken back"
+
+    assert Counter(all_at_once(take_back)) == {"taken back": 1, "reused": TILLS - 1}
+    assert Redemption.objects.filter(kind="voided").count() == 1
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite locks no rows")

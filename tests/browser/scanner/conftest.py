@@ -140,6 +140,29 @@ def expect_result(page: Page, tone: str, title: str, detail: str = "") -> None:
     expect(page.locator("#result-detail")).to_contain_text(detail, timeout=PATIENCE_MS)
 
 
+def type_at_once(page: Page, text: str) -> None:
+    """Type as a hand scanner does, without the pauses that a busy machine makes between two keys."""
+    page.evaluate(
+        """(text) => {
+            const target = document.activeElement;
+            for (const key of [...text, "Enter"]) {
+                const press = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
+                const goesOn = target.dispatchEvent(press);
+                if (key !== "Enter" && target.form) target.value += key;
+                else if (key === "Enter" && target.form && goesOn) target.form.requestSubmit();
+            }
+        }""",
+        text,
+    )
+
+
+def try_again(page: Page) -> None:
+    if page.locator("#queue").is_hidden():
+        page.locator("#status").click()
+    # Where the machine is slow, it was tried again already, and the button is gone.
+    page.locator("#retry").dispatch_event("click")
+
+
 def expect_status(page: Page, words: str) -> None:
     expect(page.locator("#status")).to_contain_text(words, timeout=PATIENCE_MS)
 

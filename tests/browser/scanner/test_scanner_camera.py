@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from redemptions.links import enrol_url, qr_payload
 from redemptions.models import Code, Location, Offer, Redemption, Scan
-from tests.browser.scanner.conftest import FILM, enter, expect_result, expect_status, lose, set_up
+from tests.browser.scanner.conftest import FILM, enter, expect_result, expect_status, lose, set_up, try_again
 from tests.wire.camera import film, scene
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -97,8 +97,7 @@ def test_redeems_once_although_the_answer_was_lost(scanner: Page, code: Code):
     expect_result(scanner, "unsure", "Not confirmed")
     scanner.unroute(REDEEM)
 
-    scanner.locator("#status").click()
-    scanner.locator("#retry").click()
+    try_again(scanner)
 
     expect_result(scanner, "good", "Redeemed", "Confirmed now")
     assert Redemption.objects.count() == Scan.objects.count() == 1
