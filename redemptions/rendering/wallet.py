@@ -1,4 +1,8 @@
-"""A coupon as an Apple Wallet pass: a ZIP of `pass.json`, pictures, a manifest of their hashes, and its signature."""
+"""A coupon as an Apple Wallet pass: a ZIP of `pass.json`, pictures, a manifest of their hashes, and its signature.
+
+Made anew for each request, by the signature builder of `cryptography` that django-walletpass uses too: that package
+keeps every pass, and with it the coupon's secret, in a table and as a file, unencrypted.
+"""
 
 from __future__ import annotations
 
