@@ -143,11 +143,6 @@ def overrides(offer: Offer, *, device: Device, at: datetime, cost: Decimal) -> R
     return Redemption.Override.TOO_MANY if given.count() >= offer.offline_per_day else ""
 
 
-def next_opening(offer: Offer, *, at: datetime) -> datetime:
-    """Return when a deal with hours is good again, from `at` on. One query."""
-    return hours.next_open(hours.parse(offer.hours), at, Business.load().zone)
-
-
 # --- Devices ----------------------------------------------------------------------------------------------------------
 
 
@@ -182,11 +177,6 @@ def unknown_uploads(device: Device, *, at: datetime) -> int:
 def find_scan(*, device: Device, key: str) -> Scan | None:
     """Return the attempt a device made under this idempotency key, with all its answer needs. One query."""
     return _with_answer().filter(device=device, key=key).first()
-
-
-def find_redemption_scan(*, device: Device, public_id: str) -> Scan | None:
-    """Return the attempt of this device that made a redemption. One query."""
-    return _with_answer().filter(device=device, redemption__public_id=public_id).first()
 
 
 def find_redemption(public_id: str) -> Redemption | None:

@@ -56,6 +56,7 @@ def void_until(redemption: Redemption) -> datetime:
     return redemption.recorded_at + VOID_WITHIN
 
 
+@transaction.atomic
 def void(
     *,
     redemption: Redemption,
@@ -75,24 +76,6 @@ def void(
 
     Raises CorrectionRefused, and KeyReused where the key took another redemption back.
     """
-    try:
-        with transaction.atomic():
-            return _void(redemption, reason, at, device=device, key=key, staff=staff, note=note, burn=burn)
-    except IntegrityError as error:  # the key took another one back at this very moment
-        raise KeyReused from error
-
-
-def _void(
-    redemption: Redemption,
-    reason: VoidReason,
-    at: datetime,
-    *,
-    device: Device | None,
-    key: str,
-    staff: Staff | None,
-    note: str,
-    burn: bool,
-) -> TakenBack:
     line = _locked(redemption)
     if done := _reversal(line):
         if device and key and (done.device_id, done.void_key) == (device.pk, key):
@@ -100,27 +83,31 @@ def _void(
         raise CorrectionRefused(CorrectionRefused.Reason.ALREADY_VOIDED)
     _check_void(line, device, key, at)
     _give_back(line, burn=burn)
-    reversal = Redemption.objects.create(
-        entry_no=tallies.next_entry_no(),
-        kind=Redemption.Kind.VOIDED,
-        reverses=line,
-        code=line.code,
-        offer=line.offer,
-        location_id=device.location_id if device else line.location_id,
-        device=device,
-        staff=staff,
-        at=at,
-        recorded_at=at,
-        void_key=key if device else "",
-        is_use=False,
-        is_burned=burn,
-        order_value=line.order_value,
-        discount=line.discount,
-        currency=line.currency,
-        receipt_no=line.receipt_no,
-        reason=reason,
-        note=note[:200],
-    )
+    try:
+        with transaction.atomic():
+            reversal = Redemption.objects.create(
+                entry_no=tallies.next_entry_no(),
+                kind=Redemption.Kind.VOIDED,
+                reverses=line,
+                code=line.code,
+                offer=line.offer,
+                location_id=device.location_id if device else line.location_id,
+                device=device,
+                staff=staff,
+                at=at,
+                recorded_at=at,
+                void_key=key if device else "",
+                is_use=False,
+                is_burned=burn,
+                order_value=line.order_value,
+                discount=line.discount,
+                currency=line.currency,
+                receipt_no=line.receipt_no,
+                reason=reason,
+                note=note[:200],
+            )
+    except IntegrityError as error:  # the key took another one back at this very moment
+        raise KeyReused from error
     return TakenBack(reversal)
 
 

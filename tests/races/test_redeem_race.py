@@ -5,15 +5,11 @@ SQLite lets one writer in at a time and shows no race; there it is seen that nob
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from threading import Barrier
-from typing import TypeVar
 
 import pytest
-from django.db import connection
 
 from contacts.models import Activity, Contact
 from redemptions.models import Code, Device, EntryCounter, Offer, OfferTally, Redemption, Scan
@@ -32,12 +28,11 @@ from redemptions.services import (
     upload,
     void,
 )
+from tests.races.crowd import TILLS, all_at_once
 
-TILLS = 12
 CROWD = 50  # in one test only: a server has a hundred connections, and two tests may run at once
 ROUNDS = 20
 NOON = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
-T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
@@ -64,22 +59,6 @@ def new_code(offer: Offer) -> Callable[..., Code]:
 def device() -> Device:
     _, token = enrol_device_start(name="Bar phone", location_name="Main St", profile=Device.Profile.SCANNER, at=NOON)
     return complete_enrolment(enrol_token=token, key="a-key", at=NOON)[0]
-
-
-def all_at_once(do: Callable[[int], T], tills: int = TILLS) -> list[T]:
-    """Run `do(number)` in threads that start together, each with a connection of its own."""
-    barrier = Barrier(tills, timeout=60)
-
-    def run(number: int) -> T:
-        try:
-            connection.ensure_connection()
-            barrier.wait()
-            return do(number)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(tills) as pool:
-        return list(pool.map(run, range(tills)))
 
 
 def scan_with_a_key_of_its_own(code: Code, device: Device, number: int) -> Outcome:

@@ -18,6 +18,8 @@ from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
 from tests.settings import SCRATCH_DIR
 
 FILM = SCRATCH_DIR / "camera.mjpeg"
+REDEEM = "**/api/v1/redemptions"  # the addresses a test answers in the place of the server
+BATCH = "**/api/v1/redemptions/batch"
 PATIENCE_MS = 20_000  # a machine may have other work, too
 # What Chromium says of every answer that is none, and of a service worker that is asked for without network.
 EVERYDAY = "Failed to load resource"

@@ -16,6 +16,7 @@ from redemptions.models import Code, Location, Offer, Redemption, Scan
 from tests.browser.scanner.conftest import (
     FILM,
     PATIENCE_MS,
+    REDEEM,
     enter,
     expect_result,
     expect_status,
@@ -26,8 +27,6 @@ from tests.browser.scanner.conftest import (
 from tests.wire.camera import film, scene
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-REDEEM = "**/api/v1/redemptions"
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ from playwright.sync_api import Page, Route
 
 from redemptions.models import Code, Redemption, Scan
 from redemptions.services import VoidReason, void
-from tests.browser.scanner.conftest import enter, expect_result, expect_status, journal, lose, try_again
+from tests.browser.scanner.conftest import REDEEM, enter, expect_result, expect_status, journal, lose, try_again
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-REDEEM = "**/api/v1/redemptions"
 
 
 def test_says_that_a_deal_was_taken_back_before_its_answer_came(scanner: Page, code: Code):

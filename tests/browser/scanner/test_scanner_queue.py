@@ -16,6 +16,8 @@ from redemptions.services import offline as uploading
 from redemptions.services import redeeming, revoke_device
 from redemptions.services.redeeming import Attempt, Outcome
 from tests.browser.scanner.conftest import (
+    BATCH,
+    REDEEM,
     enter,
     expect_result,
     expect_status,
@@ -30,9 +32,6 @@ from tests.browser.scanner.conftest import (
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-REDEEM = "**/api/v1/redemptions"
-BATCH = "**/api/v1/redemptions/batch"
 
 
 # --- One at a time ----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from redemptions.models import Code, Offer
 from tests.browser.scanner.conftest import (
     PATIENCE_MS,
+    REDEEM,
     enter,
     expect_result,
     expect_status,
@@ -24,7 +25,6 @@ from tests.browser.scanner.conftest import (
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-REDEEM = "**/api/v1/redemptions"
 TODAY = "**/api/v1/stats/today"
 
 

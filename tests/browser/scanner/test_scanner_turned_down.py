@@ -9,6 +9,8 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from redemptions.models import Code, Redemption, Scan
 from tests.browser.scanner.conftest import (
+    BATCH,
+    REDEEM,
     enter,
     expect_result,
     expect_status,
@@ -22,8 +24,6 @@ from tests.browser.scanner.conftest import (
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-REDEEM = "**/api/v1/redemptions"
-BATCH = "**/api/v1/redemptions/batch"
 VOID = "**/api/v1/redemptions/rd_*/void"
 
 

@@ -1,24 +1,19 @@
 """Many at once who set PINs or guess them."""
 
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from threading import Barrier
-from typing import TypeVar
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
 
 from redemptions.models import Device, Staff
 from redemptions.models.devices import SignIn
 from redemptions.services import SignInRefused, complete_enrolment, enrol_device_start, set_pin, sign_in
 from redemptions.services import staff as signing_in
+from tests.races.crowd import all_at_once
 
 CROWD = 8
 NOON = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
-T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
@@ -32,21 +27,6 @@ def phone() -> Device:
     return complete_enrolment(enrol_token=token, key="a-key", at=NOON)[0]
 
 
-def all_at_once(do: Callable[[int], T]) -> list[T]:
-    barrier = Barrier(CROWD, timeout=60)
-
-    def run(number: int) -> T:
-        try:
-            connection.ensure_connection()
-            barrier.wait()
-            return do(number)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        return list(pool.map(run, range(CROWD)))
-
-
 def test_gives_a_pin_to_one_of_many_who_want_it():
     people = [Staff.objects.create(name=f"Person {number}") for number in range(CROWD)]
 
@@ -57,7 +37,7 @@ def test_gives_a_pin_to_one_of_many_who_want_it():
             return refused.message_dict["pin"][0]
         return "set"
 
-    said = Counter(all_at_once(choose))
+    said = Counter(all_at_once(choose, CROWD))
 
     assert said == {"set": 1, "Somebody else has this PIN. Choose another one.": CROWD - 1}
     assert Staff.objects.exclude(pin_hash="").count() == 1
@@ -73,7 +53,7 @@ def test_counts_each_of_many_wrong_pins_and_tries_no_more_than_allowed(allowed, 
             sign_in(device=phone, pin=f"000{number}", at=NOON)
         return refused.value.reason.value
 
-    answers = Counter(all_at_once(guess))
+    answers = Counter(all_at_once(guess, CROWD))
 
     assert SignIn.objects.filter(device=phone, staff=None).count() == tried
     wrong = min(allowed - 1, CROWD)
