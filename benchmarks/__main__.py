@@ -173,7 +173,7 @@ def measure_web(quick: bool, people: int | None = None) -> list[Report]:
 
 def measure_redeem(quick: bool) -> list[Report]:
     """Measure on SQLite and, where there is a server, on PostgreSQL in the same run."""
-    reports, options = [], {"redemptions": 100 if quick else 1_200, "rounds": 2 if quick else 5}
+    reports, options = [], {"redemptions": 100 if quick else 1_200, "rounds": 2 if quick else 3}
     with tempfile.TemporaryDirectory(prefix="regulars-bench-") as scratch:
         sqlite = f"sqlite:///{scratch}/app.sqlite3"
         for database_url in [sqlite, *filter(None, [server_url()])]:

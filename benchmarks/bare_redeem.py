@@ -24,11 +24,12 @@ CLAIM = """UPDATE redemptions_code SET used = used + 1
     WHERE token_index = %s AND used < max_uses AND revoked_at IS NULL AND NOT is_test RETURNING id, offer_id"""
 NUMBER = "UPDATE redemptions_entrycounter SET last_entry_no = last_entry_no + 1 WHERE id = 1 RETURNING last_entry_no"
 LINE = """INSERT INTO redemptions_redemption (public_id, entry_no, kind, code_id, offer_id, location_id, device_id, at,
-    recorded_at, currency, receipt_no, reason, note, is_offline, conflict, void_key, is_burned)
-    VALUES (%s, %s, 'redeemed', %s, %s, %s, %s, %s, %s, 'USD', '', '', '', false, '', '', false) RETURNING id"""
+    recorded_at, currency, receipt_no, reason, note, is_offline, conflict, override, void_key, is_burned, is_use)
+    VALUES (%s, %s, 'redeemed', %s, %s, %s, %s, %s, %s, 'USD', '', '', '', false, '', '', '', false, true)
+    RETURNING id"""
 SCAN = """INSERT INTO redemptions_scan (public_id, device_id, location_id, key, fingerprint, code_id, entry, result,
-    reason, redemption_id, at, is_offline, decision)
-    VALUES (%s, %s, %s, %s, %s, %s, 'qr', 'accepted', '', %s, %s, false, '')"""
+    reason, redemption_id, at, is_offline, decision, is_mistyped)
+    VALUES (%s, %s, %s, %s, %s, %s, 'qr', 'accepted', '', %s, %s, false, '', false)"""
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]

@@ -14,6 +14,8 @@ from contacts.services import WrongKey, verify_canary
 from messaging import tasks as messaging_tasks
 from messaging.models import ProviderSettings
 from messaging.services.pacing import provider_name
+from redemptions.rendering.wallet import BadPapers, Signer
+from redemptions.views import wallet_papers
 
 MOST_THREADS = 256
 
@@ -181,6 +183,19 @@ def webhook_can_be_believed(**kwargs: Any) -> list[CheckMessage]:
             id="config.W003",
         )
     ]
+
+
+@register
+def passes_can_be_signed(**kwargs: Any) -> list[CheckMessage]:
+    """Phones refuse passes that another key signed. The coupon page offers none while this is so."""
+    if not settings.WALLET_PASS_TYPE_ID:
+        return []
+    try:
+        Signer.load(**wallet_papers()._asdict())
+    except BadPapers as error:
+        hint = "Put the right files in place, or take WALLET_PASS_TYPE_ID away: the coupon page offers no pass then."
+        return [Error(str(error), hint=hint, id="config.E009")]
+    return []
 
 
 def refuse_wrong_keys() -> None:

@@ -330,7 +330,7 @@ MIN_APP_VERSION = env.str("MIN_APP_VERSION", default="1.0.0").strip()
 if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6}){0,2}", MIN_APP_VERSION):
     raise ImproperlyConfigured("MIN_APP_VERSION must be a version of numbers: 1.4.0")
 
-# Where the month's redemptions go on the 1st, as a file; empty: nowhere.
+# Where the month's redemptions go on the 2nd, as a file; empty: nowhere.
 BOOKKEEPER_EMAIL = env.str("BOOKKEEPER_EMAIL", default="").strip()
 if BOOKKEEPER_EMAIL and not re.fullmatch(r"[^@\s,;<>]+@[^@\s,;<>]+", BOOKKEEPER_EMAIL):
     raise ImproperlyConfigured("BOOKKEEPER_EMAIL must be one e-mail address, without a name: books@example.com")
@@ -504,6 +504,7 @@ if REDIS_URL:
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "regulars",
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},  # a page waits no longer for a count
     }
 
 Q_CLUSTER: dict[str, Any] = {

@@ -4,6 +4,8 @@ from django.views.generic import RedirectView
 
 from config import views
 
+handler400 = "config.views.bad_request"
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("favicon.ico", views.favicon),

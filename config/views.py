@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from django.conf import settings
 from django.core.cache import cache
+from django.core.exceptions import DisallowedHost
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.templatetags.static import static
 from django.utils import timezone
+from django.views import defaults
 from redis import RedisError
 
 from contacts.services import WrongKey, verify_canary
 from messaging.queries import worker_alive
+from redemptions.api.problems import PROBLEM_TYPE, problem_body
 
 
 def favicon(request: HttpRequest) -> HttpResponseRedirect:
@@ -60,3 +65,15 @@ def redis_answers() -> str:
     except RedisError:
         return "cannot be reached"
     return "ok"
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what no view has seen. A program gets a problem, and keeps its scan where only the name was wrong."""
+    if not request.path.startswith("/api/"):
+        return defaults.bad_request(request, exception)
+    status, code, detail = HTTPStatus.BAD_REQUEST, "bad_request", "The server cannot read this call."
+    if isinstance(exception, DisallowedHost):
+        status, code = HTTPStatus.MISDIRECTED_REQUEST, "unknown_host"
+        detail = "The server does not go by this name. Whoever runs it lists its names in ALLOWED_HOSTS."
+    body = problem_body(status=status, code=code, title=status.phrase, detail=detail)
+    return JsonResponse(body, status=status, content_type=PROBLEM_TYPE, headers={"Cache-Control": "no-store"})

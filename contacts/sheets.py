@@ -10,10 +10,11 @@ import zlib
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 from xml.sax.saxutils import escape
 
 from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
 
 Cell = str | int | Decimal | datetime | date | None
 FULL_WIDTH = ("\uff1d", "\uff0b", "\uff0d", "\uff20")  # = + - @
@@ -39,15 +40,21 @@ def to_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
 
 
 def to_xlsx(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
-    """Return a workbook with one sheet, numbers as numbers and local times as times."""
+    """Return a workbook with one sheet: numbers as numbers, decimals with two places, local times as times."""
     workbook = Workbook(write_only=True)
     sheet = workbook.create_sheet()
     sheet.append(list(header))
     for row in rows:
-        sheet.append([_typed(cell) for cell in row])
+        sheet.append([_money(sheet, cell) if isinstance(cell, Decimal) else _typed(cell) for cell in row])
     file = io.BytesIO()
     workbook.save(file)
     return file.getvalue()
+
+
+def _money(sheet: Any, amount: Any) -> Any:
+    cell = WriteOnlyCell(sheet, amount)
+    cell.number_format = "0.00"
+    return cell
 
 
 def _plain(cell: Cell) -> str:

@@ -16,7 +16,9 @@ from redemptions.models import Code, Device, Location, Offer, OfferTally, Redemp
 
 GUESSES_ALLOWED = 10
 GUESS_WINDOW = timedelta(minutes=10)
-TAKEN_BACK = Q(kind=Redemption.Kind.VOIDED, reverses__kind=Redemption.Kind.REDEEMED)
+ASKED = Q(decision__in=("", Scan.Decision.UNDECIDED))  # the server decides, so its answer tells something
+USED = Q(is_use=True) & ~Q(kind=Redemption.Kind.VOIDED)
+TAKEN_BACK = Q(kind=Redemption.Kind.VOIDED, reverses__is_use=True)
 
 
 def find_code(code: str) -> Code | None:
@@ -98,9 +100,9 @@ def used_by_person(code: Code) -> int:
 
 
 def _still_given(lines: QuerySet[Redemption], taken_back: Q = TAKEN_BACK) -> int:
-    """Count redemptions less those that were taken back. A conflict is on record, and no use."""
+    """Count the uses less those that were taken back. A conflict that found nothing left is on record, and no use."""
     counts: dict[str, int] = lines.order_by().aggregate(
-        given=Count("pk", filter=Q(kind=Redemption.Kind.REDEEMED)), back=Count("pk", filter=taken_back)
+        given=Count("pk", filter=USED), back=Count("pk", filter=taken_back)
     )
     return counts["given"] - counts["back"]
 
@@ -128,9 +130,17 @@ def refusal(
     return Scan.Reason(reason) if reason else None
 
 
-def next_opening(offer: Offer, *, at: datetime) -> datetime:
-    """Return when a deal with hours is good again, from `at` on. One query."""
-    return hours.next_open(hours.parse(offer.hours), at, Business.load().zone)
+def overrides(offer: Offer, *, device: Device, at: datetime, cost: Decimal) -> Redemption.Override | str:
+    """Return how giving this deal without network goes beyond what it allows; empty: it does not. One query."""
+    if offer.offline == Offer.Offline.REFUSE:
+        return Redemption.Override.NOT_ALLOWED
+    if offer.offline_max_value is not None and cost > offer.offline_max_value:
+        return Redemption.Override.TOO_DEAR
+    day = at.astimezone(Business.load().zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    given = Redemption.objects.filter(
+        offer=offer, device=device, scan__decision=Scan.Decision.HONOURED, at__gte=day, at__lt=day + timedelta(days=1)
+    )
+    return Redemption.Override.TOO_MANY if given.count() >= offer.offline_per_day else ""
 
 
 # --- Devices ----------------------------------------------------------------------------------------------------------
@@ -139,30 +149,26 @@ def next_opening(offer: Offer, *, at: datetime) -> datetime:
 def is_locked(device: Device, *, at: datetime) -> bool:
     """Say whether a device has named so many unknown codes lately that it must be guessing. One query.
 
-    Refusals for being locked do not count, so the lock ends by itself when the guesses grow old. Neither do scans made
-    without network: many of a whole evening come at once.
+    Refusals for being locked do not count, so the lock ends by itself when the guesses grow old. Neither do typing
+    errors, nor what staff decided without network: many of a whole evening come at once.
     """
-    return _guesses(at).filter(device=device, is_offline=False).count() >= GUESSES_ALLOWED
+    return _guesses(at).filter(ASKED, device=device).count() >= GUESSES_ALLOWED
 
 
 def _guesses(at: datetime) -> QuerySet[Scan]:
-    return Scan.objects.filter(reason=Scan.Reason.UNKNOWN_CODE, at__gt=at - GUESS_WINDOW)
+    return Scan.objects.filter(reason=Scan.Reason.UNKNOWN_CODE, is_mistyped=False, at__gt=at - GUESS_WINDOW)
 
 
 def locked_devices(*, at: datetime) -> list[tuple[Device, int]]:
-    """Return the devices that are locked for guessing, and how many unknown codes each named. One query."""
-    guesses = Q(
-        scans__reason=Scan.Reason.UNKNOWN_CODE,
-        scans__is_offline=False,
-        scans__at__gt=at - GUESS_WINDOW,
-    )
-    counted = Device.objects.filter(guesses).annotate(named=Count("scans")).filter(named__gte=GUESSES_ALLOWED)
-    return [(device, device.named) for device in counted.order_by("name")]
+    """Return the devices that are locked for guessing, and how many unknown codes each named. Two queries."""
+    named = dict(_guesses(at).filter(ASKED).order_by().values_list("device").annotate(Count("pk")))
+    locked = [pk for pk, count in named.items() if count >= GUESSES_ALLOWED]
+    return [(device, named[device.pk]) for device in Device.objects.filter(pk__in=locked).order_by("name")]
 
 
 def unknown_uploads(device: Device, *, at: datetime) -> int:
-    """Return how many unknown codes that were scanned without network a device uploaded lately. One query."""
-    return _guesses(at).filter(device=device, is_offline=True).count()
+    """Return how many unknown codes that staff decided on without network a device uploaded lately. One query."""
+    return _guesses(at).exclude(ASKED).filter(device=device).count()
 
 
 # --- Scans and redemptions --------------------------------------------------------------------------------------------
@@ -171,11 +177,6 @@ def unknown_uploads(device: Device, *, at: datetime) -> int:
 def find_scan(*, device: Device, key: str) -> Scan | None:
     """Return the attempt a device made under this idempotency key, with all its answer needs. One query."""
     return _with_answer().filter(device=device, key=key).first()
-
-
-def find_redemption_scan(*, device: Device, public_id: str) -> Scan | None:
-    """Return the attempt of this device that made a redemption. One query."""
-    return _with_answer().filter(device=device, redemption__public_id=public_id).first()
 
 
 def find_redemption(public_id: str) -> Redemption | None:
@@ -194,7 +195,7 @@ def previous_redemption(code: Code, *, at: datetime) -> Redemption | None:
 
     Of two at the same moment the winner's clock may read later: then its redemption is the only one there is.
     """
-    given = code.redemptions.select_related("location").filter(kind=Redemption.Kind.REDEEMED)
+    given = code.redemptions.select_related("location").filter(USED)
     return given.filter(at__lte=at).order_by("-entry_no").first() or given.order_by("entry_no").first()
 
 
@@ -218,10 +219,16 @@ def display_name(code: Code) -> str:
 
 
 def count_scans(*, device: Device, start: datetime, end: datetime) -> dict[str, int]:
-    """Count what a device redeemed and what it refused from `start` up to `end`. One query."""
+    """Count what a device scanned from `start` up to `end`. One query.
+
+    To ask what the order costs is no refusal; `voided` are those of the redeemed that were taken back since.
+    """
+    asked = Q(reason=Scan.Reason.ORDER_VALUE_REQUIRED)
     counts: dict[str, int] = Scan.objects.filter(device=device, at__gte=start, at__lt=end).aggregate(
         redeemed=Count("pk", filter=Q(result=Scan.Result.ACCEPTED)),
-        refused=Count("pk", filter=Q(result=Scan.Result.REFUSED)),
+        refused=Count("pk", filter=Q(result=Scan.Result.REFUSED) & ~asked),
+        conflicts=Count("pk", filter=Q(result=Scan.Result.CONFLICT)),
+        voided=Count("pk", filter=Q(result=Scan.Result.ACCEPTED, redemption__reversal__isnull=False)),
     )
     return counts
 

@@ -75,16 +75,20 @@ class RedemptionRecords(Records):
         return Welcome(title=deal.offer.name, url=coupon_url(code.token))
 
 
+WORDS = {
+    Redemption.Kind.REDEEMED: "Redeemed",
+    Redemption.Kind.VOIDED: "Taken back",
+    Redemption.Kind.CONFLICT: "Given without network, against a rule",
+}
 _SECRETS = ("code__token", "code__typed")
 
 
 def _given_entry(redemption: Redemption) -> TimelineEntry:
-    taken_back = redemption.kind == Redemption.Kind.VOIDED
     paid = f"order {redemption.order_value} {redemption.currency}" if redemption.order_value is not None else ""
     return TimelineEntry(
         at=redemption.at,
-        kind="warn" if taken_back else "ok",
-        what=f"{'Taken back' if taken_back else 'Redeemed'}: {redemption.deal}",
+        kind="ok" if redemption.kind == Redemption.Kind.REDEEMED else "warn",
+        what=f"{WORDS[Redemption.Kind(redemption.kind)]}: {redemption.deal}",
         how=" · ".join(filter(None, [redemption.location.name, redemption.receipt, paid])),
         detail=redemption.note,
         url=reverse("admin:redemptions_redemption_change", args=[redemption.pk]),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from csp.constants import NONCE, WASM_UNSAFE_EVAL
 from csp.decorators import csp_update
@@ -26,7 +28,9 @@ from redemptions.qr import png
 from redemptions.queries import find_by_token, previous_redemption, refusal
 from redemptions.rendering import Coupon, calendar_file, coupon_of
 from redemptions.rendering.wallet import MIME_TYPE as WALLET_TYPE
-from redemptions.rendering.wallet import Signer, wallet_pass
+from redemptions.rendering.wallet import BadPapers, Signer, wallet_pass
+
+logger = logging.getLogger(__name__)
 
 A_YEAR_S = 365 * 24 * 3600
 ICON = "redemptions/scanner/icon-192.png"
@@ -35,14 +39,14 @@ ICON = "redemptions/scanner/icon-192.png"
 @require_safe
 def coupon(request: HttpRequest, token: str) -> HttpResponse:
     """Show a coupon. Mail scanners and previews fetch links, so looking changes nothing."""
-    business, code = Business.load(), _find(token)
+    business, at, code = Business.load(), timezone.now(), _find(token)
     if code is None:
         return _private(render(request, "redemptions/unknown.html", {"business": business.name}, status=404))
-    shown = _describe(code, business, timezone.now())
+    shown = _describe(code, business, at)
     context = {
         "coupon": shown,
         "calendar_url": reverse("coupon_calendar", args=[token]) if shown.day else "",
-        "wallet_url": reverse("coupon_wallet", args=[token]) if shown.image and has_wallet() else "",
+        "wallet_url": reverse("coupon_wallet", args=[token]) if shown.image and _signer_at(at) else "",
     }
     return _private(render(request, "redemptions/coupon.html", context))
 
@@ -70,9 +74,11 @@ def coupon_calendar(request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 def coupon_wallet(request: HttpRequest, token: str) -> HttpResponse:
     """Return the coupon as an Apple Wallet pass, where the shop has a certificate for them."""
-    code = _find(token) if has_wallet() else None
-    shown = _describe(code, Business.load(), timezone.now()) if code else None
-    if code is None or shown is None or not shown.image:
+    at = timezone.now()
+    signer = _signer_at(at)
+    code = _find(token) if signer else None
+    shown = _describe(code, Business.load(), at) if code else None
+    if signer is None or code is None or shown is None or not shown.image:
         return _private(HttpResponseNotFound("There is no such pass.", content_type="text/plain"))
     content = wallet_pass(
         shown,
@@ -80,20 +86,33 @@ def coupon_wallet(request: HttpRequest, token: str) -> HttpResponse:
         payload=qr_payload(code.token),
         expires_at=code.offer.ends_at,
         icons={name: (Path(__file__).parent / "static" / ICON).read_bytes() for name in ("icon.png", "icon@2x.png")},
-        signer=_signer(),
+        signer=signer,
     )
     file = HttpResponse(content, content_type=WALLET_TYPE)
     file.headers["Content-Disposition"] = 'attachment; filename="coupon.pkpass"'
     return _private(file)
 
 
-def has_wallet() -> bool:
-    """Say whether passes can be signed."""
-    return bool(settings.WALLET_PASS_TYPE_ID)
+def _signer_at(at: datetime) -> Signer | None:
+    """Return who signs passes now; None where nobody does, or what they sign would be refused by phones."""
+    signer = _signer(wallet_papers()) if settings.WALLET_PASS_TYPE_ID else None
+    return signer if signer and signer.is_valid(at) else None
 
 
-def _signer() -> Signer:
-    return Signer.load(
+class WalletPapers(NamedTuple):
+    """What `Signer.load` asks for."""
+
+    pass_type_id: str
+    team_id: str
+    certificate: Path
+    key: Path
+    issuer: Path
+    password: str
+
+
+def wallet_papers() -> WalletPapers:
+    """Return what the settings say of who signs passes."""
+    return WalletPapers(
         pass_type_id=settings.WALLET_PASS_TYPE_ID,
         team_id=settings.WALLET_TEAM_ID,
         certificate=Path(settings.WALLET_CERTIFICATE),
@@ -101,6 +120,16 @@ def _signer() -> Signer:
         issuer=Path(settings.WALLET_ISSUER_CERTIFICATE),
         password=settings.WALLET_KEY_PASSWORD,
     )
+
+
+@cache
+def _signer(papers: WalletPapers) -> Signer | None:
+    """Read the files once. What is wrong with them is told at the start, by `config.checks`."""
+    try:
+        return Signer.load(**papers._asdict())
+    except BadPapers as error:
+        logger.error("no passes for Apple Wallet: %s", error)
+        return None
 
 
 def _find(token: str) -> Code | None:

@@ -13,7 +13,7 @@ from contacts.importing.reading.rows import Candidate, Problem
 from contacts.models import Contact, Import, ImportEntry
 from contacts.names import words_of
 
-DETAILS = ("first_name", "last_name", "birthday", "postal_code", "notes")
+DETAILS = ("first_name", "last_name", "birthday", "postal_code", "region", "time_zone", "notes")
 ANOTHER_NAME = "This phone number is known under another name."
 FILLABLE = ("email", "phone", *DETAILS)
 

@@ -19,6 +19,7 @@ from contacts.services.inserting import insert_rows
 UPDATED = (*FILLABLE, "email_index", "phone_index", "birthday_index", "email_status", "sms_status", "updated_at")
 ENTRY_COLUMNS = ("run", "contact", "kind", "email_index", "phone_index", "states", "left", "before", "tags_added")
 ENTRY_ATTRIBUTES = ("run_id", "contact_id", *ENTRY_COLUMNS[2:])
+LATER_FIELDS = ("region", "time_zone")  # where they are blank, the digest is what it was before there were any
 WAS_ERASED = "This person asked to be erased. Whoever wants to come back joins by their own act."
 Kind = ImportEntry.Kind
 
@@ -238,8 +239,9 @@ def _describe(entry: ImportEntry, person: Person) -> None:
 
 def digest_of(contact: Contact) -> bytes:
     """Return the keyed hash of all that an import can fill in."""
-    values = json.dumps([str(value) if (value := getattr(contact, name)) else "" for name in FILLABLE])
-    return keyed_hash("import-left", values)
+    values = [str(getattr(contact, name) or "") for name in FILLABLE if name not in LATER_FIELDS]
+    values += [f"{name}:{value}" for name in LATER_FIELDS if (value := getattr(contact, name))]
+    return keyed_hash("import-left", json.dumps(values))
 
 
 def value_digest(name: str, value: object) -> str:

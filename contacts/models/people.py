@@ -21,6 +21,13 @@ from contacts.fields import (
     key_id,
     keyed_hash,
 )
+from contacts.models.shop import validate_timezone
+from contacts.places import STATES
+
+
+def validate_region(code: str) -> None:
+    if code not in STATES:
+        raise ValidationError("Choose a state or territory of the United States by its two letters, such as TX.")
 
 
 class Tag(models.Model):
@@ -80,6 +87,8 @@ class Contact(models.Model):
 
     INDEX_FIELDS = {Channel.EMAIL: "email_index", Channel.SMS: "phone_index"}
     ADDRESS_FIELDS = {Channel.EMAIL: "email", Channel.SMS: "phone"}
+    # Encrypted, and shown on the contact's own page alone: lists leave them unread.
+    DETAIL_FIELDS = ("birthday", "postal_code", "region", "time_zone", "notes")
 
     email = EncryptedCharField("e-mail", max_length=254, null=True, blank=True, validators=[MaxLengthValidator(254)])
     email_index = BlindIndexField(source="email", domain="email")
@@ -92,6 +101,8 @@ class Contact(models.Model):
     birthday = EncryptedDateField(null=True, blank=True)
     birthday_index = BlindIndexField(source="birthday", domain="birthday")  # of month and day
     postal_code = EncryptedCharField(max_length=12, null=True, blank=True)
+    region = EncryptedCharField("state", max_length=2, null=True, blank=True, validators=[validate_region])
+    time_zone = EncryptedCharField(max_length=64, null=True, blank=True, validators=[validate_timezone])
     notes = EncryptedTextField(null=True, blank=True)
 
     email_status = models.CharField(

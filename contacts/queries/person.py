@@ -151,7 +151,7 @@ def export_person(contact: Contact) -> dict[str, Any]:
 
     {
       "version": 1,
-      "id", "email", "phone", "first_name", "last_name", "birthday", "postal_code", "notes",
+      "id", "email", "phone", "first_name", "last_name", "birthday", "postal_code", "region", "time_zone", "notes",
       "source", "fewer_messages", "created_at", "updated_at",
       "tags": [NAME, ...],
       "channels": {"email": {"state", "reason", "since"}, "sms": {...}},
@@ -193,6 +193,8 @@ _OWN_FIELDS = (
     "last_name",
     "birthday",
     "postal_code",
+    "region",
+    "time_zone",
     "notes",
     "source",
     "fewer_messages",

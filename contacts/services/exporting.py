@@ -45,6 +45,8 @@ COLUMNS: dict[str, Callable[[Contact, ZoneInfo], Cell]] = {
     "Last name": lambda contact, zone: contact.last_name,
     "Birthday": _birthday,
     "Postal code": lambda contact, zone: contact.postal_code,
+    "State": lambda contact, zone: contact.region,
+    "Time zone": lambda contact, zone: contact.time_zone,
     "Tags": _tags,
     "E-mail status": lambda contact, zone: contact.get_email_status_display(),
     "SMS status": lambda contact, zone: contact.get_sms_status_display(),

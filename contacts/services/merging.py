@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 # One of the two wins; notes and tags are joined.
-CHOSEN_FIELDS = ("first_name", "last_name", "email", "phone", "birthday", "postal_code")
+CHOSEN_FIELDS = ("first_name", "last_name", "email", "phone", "birthday", "postal_code", "region", "time_zone")
 LATEST = ("last_sent_at", "last_clicked_at", "last_redeemed_at")
 
 

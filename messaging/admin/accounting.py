@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.http import urlencode
@@ -19,13 +20,14 @@ from campaigns.models import Campaign
 from contacts.models import AuditEvent, Business
 from contacts.services import audit
 from messaging.models import Fact
-from messaging.queries.accounting import PERIODS, PLACES, Figures, Question, count, grouped, totals
-from messaging.services.bookkeeping import XLSX_TYPE, bookkeeper, ledger_file
+from messaging.queries.accounting import PERIODS, PLACES, Figures, Question, count, grouped, names, recorded_in, totals
+from messaging.services.bookkeeping import XLSX_TYPE, bookkeeper, file_name, ledger_file, month_file
 from redemptions.admin import RedemptionAdmin
 from redemptions.models import Device, Location, Offer
 from redemptions.rendering import money
 
 LIMITS = {"csv": 500_000, "xlsx": 20_000}  # lines; longer files take longer than a web server waits
+TOO_MANY = "These are too many lines. Choose fewer days."
 ROWS_SHOWN = 400
 BY = {"day": "Day", "week": "Week", "month": "Month", "location": "Location", "deal": "Deal"} | {
     "device": "Device",
@@ -41,18 +43,31 @@ NOT_SENT_WORDS = {
 }
 
 
+class NamedChoice(forms.ModelChoiceField[Any]):
+    """A choice among rows of which several may have the same name."""
+
+    names: dict[int, str]
+
+    def label_from_instance(self, obj: Any) -> str:
+        return self.names[obj.pk]
+
+
 class Filters(forms.Form):
     """What the report is about, read from the address of the page."""
 
     first = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
     last = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    campaign = forms.ModelChoiceField(
-        Campaign.objects.exclude(offer=None).order_by("-pk"), required=False, empty_label="All"
-    )
-    deal = forms.ModelChoiceField(Offer.objects.order_by("name", "pk"), required=False, empty_label="All")
+    campaign = NamedChoice(Campaign.objects.exclude(offer=None).order_by("-pk"), required=False, empty_label="All")
+    deal = NamedChoice(Offer.objects.order_by("name", "pk"), required=False, empty_label="All")
     location = forms.ModelChoiceField(Location.objects.all(), required=False, empty_label="All")
-    device = forms.ModelChoiceField(Device.objects.all(), required=False, empty_label="All")
+    device = NamedChoice(Device.objects.order_by("name", "location__name", "pk"), required=False, empty_label="All")
     by = forms.ChoiceField(label="A line for each", choices=list(BY.items()), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            if isinstance(field, NamedChoice):
+                field.names = names(name)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -76,10 +91,14 @@ def report_urls(model_admin: RedemptionAdmin) -> list[URLPattern]:
     def file(request: HttpRequest, file_format: str) -> HttpResponse | StreamingHttpResponse:
         return report_file(model_admin, request, file_format)
 
+    def mailed(request: HttpRequest, month: str) -> HttpResponse:
+        return mailed_file(model_admin, request, month)
+
     wrap = model_admin.admin_site.admin_view
     return [
         path("report/", wrap(page), name="redemptions_report"),
         path("report.<str:file_format>", wrap(file), name="redemptions_report_file"),
+        path("report-mail/<str:month>.xlsx", wrap(mailed), name="redemptions_report_mailed"),
     ]
 
 
@@ -143,17 +162,20 @@ def _shown(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _mail_note() -> str:
-    """Return how the monthly mail stands, in a sentence."""
+def _mail_note() -> dict[str, str]:
+    """Return how the monthly mail stands, in a sentence, and the address of its file."""
     if not bookkeeper():
-        return "Nobody gets this by mail. With BOOKKEEPER_EMAIL set, the month before goes out on the 1st."
+        return {"words": "Nobody gets this by mail. With BOOKKEEPER_EMAIL set, the month before goes out on the 2nd."}
     last = Fact.objects.filter(name__startswith="report.").order_by("-name").first()
     if last is None:
-        return f"The month before goes to {bookkeeper()} on the 1st."
-    month = date.fromisoformat(f"{last.name.removeprefix('report.')}-01")
+        return {"words": f"The month before goes to {bookkeeper()} on the 2nd."}
+    name = last.name.removeprefix("report.")
     state = last.detail.get("state", "")
     words = NOT_SENT_WORDS.get(state, f"was sent on {date_format(timezone.localtime(last.at), 'F j')}")
-    return f"The report of {date_format(month, 'F Y')} {words}."
+    return {
+        "words": f"The report of {date_format(date.fromisoformat(f'{name}-01'), 'F Y')} {words}.",
+        "file": reverse("admin:redemptions_report_mailed", args=[name]),
+    }
 
 
 def report_file(
@@ -167,12 +189,28 @@ def report_file(
     if file_format not in TYPES or not filters.is_valid():
         return HttpResponse("This cannot be written to a file.", status=400, content_type="text/plain")
     lines = filters.question().lines(zone)
-    count = lines.count()
-    if count > LIMITS[file_format]:
-        return HttpResponse("These are too many lines. Choose fewer days.", status=400, content_type="text/plain")
-    audit(AuditEvent.Action.EXPORTED_LEDGER, detail=f"{count:,} lines, {file_format}")
+    number = lines.count()
+    if number > LIMITS[file_format]:
+        return HttpResponse(TOO_MANY, status=400, content_type="text/plain")
+    audit(AuditEvent.Action.EXPORTED_LEDGER, detail=f"{number:,} lines, {file_format}")
     file = StreamingHttpResponse(ledger_file(lines, zone, file_format), content_type=TYPES[file_format])
     file.headers["Content-Disposition"] = f'attachment; filename="{_name(filters)}.{file_format}"'
+    return file
+
+
+def mailed_file(model_admin: RedemptionAdmin, request: HttpRequest, month: str) -> HttpResponse:
+    """Return the file of a month's mail, which was sent or tried. Raises PermissionDenied and Http404."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    get_object_or_404(Fact, name=f"report.{month}")
+    first = date.fromisoformat(f"{month}-01")
+    zone = Business.load().zone
+    number = sum(lines.count() for lines in recorded_in(first, zone))
+    if number > LIMITS["xlsx"]:
+        return HttpResponse(TOO_MANY, status=400, content_type="text/plain")
+    audit(AuditEvent.Action.EXPORTED_LEDGER, detail=f"{number:,} lines, mail of {month}")
+    file = HttpResponse(month_file(first, zone), content_type=XLSX_TYPE)
+    file.headers["Content-Disposition"] = f'attachment; filename="{file_name(first)}"'
     return file
 
 

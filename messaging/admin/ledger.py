@@ -17,6 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from contacts.admin.base import ChoicesInUse, ReadOnlyAdmin, badge, framed
+from contacts.models import Contact
 from messaging.models import Message, ProviderEvent
 from messaging.queries import OUTBOX_PERMISSIONS, outbox, outbox_item
 from messaging.transports.outbox import OutboxMail
@@ -76,7 +77,7 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         # Of the contact, only the addresses are shown, masked; nothing else is decrypted.
-        hidden = [f"contact__{name}" for name in ("first_name", "last_name", "birthday", "postal_code", "notes")]
+        hidden = [f"contact__{name}" for name in ("first_name", "last_name", *Contact.DETAIL_FIELDS)]
         return super().get_queryset(request).defer(*hidden)
 
     @admin.display(description="Contact")

@@ -61,7 +61,7 @@ BY_REPLY = {"552": SOFT, "556": HARD}  # RFC 5321: storage exceeded; RFC 7504: t
 
 _STATUS = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?![\d.]*\d)")  # not an IP address, nor a part of one
 _REPLY = re.compile(r"(?<![\w.,:/#-])[45]\d\d(?=[ -]|$)(?! *(?:ms|bytes|kb|mb|sec))", re.IGNORECASE)
-_NOISE = re.compile(r"<?[^\s<>:;,()\"']*@[^\s<>:;,()\"']+>?|https?://\S+")  # a name or a link may hold any word
+_NOISE = re.compile(r"<?[^\s<>:;,()\"']{0,200}@[^\s<>:;,()\"']+>?|https?://\S+")  # a name or a link may hold any word
 _SPACE = re.compile(r"\s+")
 TEXT_LIMIT = 10_000  # characters of a diagnostic that are read
 

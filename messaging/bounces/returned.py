@@ -251,8 +251,17 @@ def _notice(parts: list[Message]) -> str:
         if not part.is_multipart() and (part.get_content_maintype() == "text" or len(parts) == 1):
             text = _text(part)[:TEXT_LIMIT]
             if text.strip():
-                return _before_copy(text)
+                return _without_guesses(_before_copy(text))
     return ""
+
+
+_REPLIES = re.compile(r"(?m)^<<< [45]\d\d[ -]")
+_GUESS = re.compile(r"(?m)^[45]\d\d \d\.\d{1,3}\.\d{1,3} .{0,300}\.\.\. .*$")
+
+
+def _without_guesses(notice: str) -> str:
+    """Drop what Sendmail makes of a reply it has quoted: to any 553 it says "User unknown", whatever the reply was."""
+    return _GUESS.sub("", notice) if _REPLIES.search(notice) else notice
 
 
 def _before_copy(text: str) -> str:

@@ -42,6 +42,7 @@ class Message(models.Model):
         FEWER = "fewer", "asked for at most one message a month, and had one"
         TOO_OFTEN = "too_often", "had as many messages lately as one person may get"
         TOO_LATE = "too_late", "the deal ends before texts may be sent again"
+        NO_HOURS = "no_hours", "the places this person may be share no hour for texts"
         OFFER_OVER = "offer_over", "the deal was over"
         RENDER = "render", "a merge field could not be filled"
         TOO_LONG = "too_long", "the text became too long"

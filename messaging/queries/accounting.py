@@ -3,10 +3,12 @@
 A line that takes one back counts against it: it belongs to the campaign, place, device and person of that line, and its
 amounts are negative, so that the sum of a column is what was given.
 An amount that nobody typed is not recorded, which is not zero.
+Without network is what staff gave without an answer. What merely waited for the network, and was judged then, is not.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -21,12 +23,13 @@ from django.utils.formats import date_format
 from campaigns.models import Campaign
 from contacts.sheets import Cell
 from messaging.queries.results import attributed
-from redemptions.models import Redemption
+from redemptions.models import Device, Location, Offer, Redemption, Scan, Staff
 
 Kind = Redemption.Kind
 CENT = Decimal("0.01")
 PERIODS = {"day": TruncDate, "week": TruncWeek, "month": TruncMonth}
-PLACES = {"location": "location__name", "deal": "offer__name", "device": "device__name", "staff": "staff__name"}
+PLACES = {"location": Location, "deal": Offer, "device": Device, "staff": Staff}
+COLUMNS = {"deal": "offer"}  # of a line, where they are called otherwise
 HEADER = (
     "entry_no",
     "event",
@@ -76,7 +79,7 @@ FIELDS = (
     "discount",
     "currency",
     "receipt_no",
-    "is_offline",
+    "scan__decision",
     "conflict",
     "reverses__entry_no",
     "reverses__order_value",
@@ -111,6 +114,17 @@ class Question:
         if self.campaign is not None:
             lines = attributed(lines).filter(campaign_id=self.campaign)
         return lines.order_by("entry_no")
+
+
+def recorded_in(month: date, zone: ZoneInfo) -> tuple[QuerySet[Any], QuerySet[Any]]:
+    """Return what came to be known in the month of this first day: what is of the month, and what came in late.
+
+    Each line is in one of the two for one month only, whenever it is asked.
+    """
+    end = datetime.combine((month + timedelta(days=31)).replace(day=1), time.min, tzinfo=zone)
+    start = datetime.combine(month, time.min, tzinfo=zone)
+    lines = Redemption.objects.filter(recorded_at__gte=start, recorded_at__lt=end).order_by("entry_no")
+    return lines.filter(at__gte=start), lines.filter(at__lt=start)
 
 
 @dataclass(slots=True)
@@ -159,25 +173,49 @@ def totals(lines: QuerySet[Any]) -> list[Figures]:
 
 
 def grouped(lines: QuerySet[Any], by: str, zone: ZoneInfo) -> list[Figures]:
-    """Return what lines come to by `day`, `week`, `month` (the latest first), or by a name of PLACES. One query."""
+    """Return what lines come to by `day`, `week`, `month` (the latest first), or by one of PLACES. Two queries.
+
+    Two of the same name stay two: `names` tells them apart.
+    """
     if by in PERIODS:
         group: Any = PERIODS[by]("at", tzinfo=zone, **({} if by == "day" else {"output_field": DateField()}))
-        order = "-group"
-    else:
-        name = PLACES[by]
-        group, order = Case(When(kind=Kind.VOIDED, then=F(f"reverses__{name}")), default=F(name)), "group"
-    rows = lines.order_by().annotate(group=group).values("group", "currency").annotate(**_figures())
-    return [_read(row, _label(by, row["group"])) for row in rows.order_by(order, "currency")]
+        rows = _grouped(lines, group).order_by("-group", "currency")
+        return [_read(row, _day_label(by, row["group"])) for row in rows]
+    column = COLUMNS.get(by, by)
+    group = Case(When(kind=Kind.VOIDED, then=F(f"reverses__{column}_id")), default=F(f"{column}_id"))
+    labels, nobody = names(by), "Unknown code" if by == "deal" else "—"
+    found = [_read(row, labels.get(row["group"], nobody)) for row in _grouped(lines, group)]
+    return sorted(found, key=lambda one: (one.label.casefold(), one.currency))
 
 
-def _label(by: str, group: Any) -> str:
-    if group is None:
-        return "Unknown code" if by == "deal" else "—"
+def _grouped(lines: QuerySet[Any], group: Any) -> Any:
+    return lines.order_by().annotate(group=group).values("group", "currency").annotate(**_figures())
+
+
+def _day_label(by: str, day: date) -> str:
     if by == "month":
-        return date_format(group, "F Y")
-    if by == "week":
-        return f"Week of {date_format(group, 'N j, Y')}"
-    return date_format(group, "D, N j, Y") if by == "day" else str(group)
+        return date_format(day, "F Y")
+    return f"Week of {date_format(day, 'N j, Y')}" if by == "week" else date_format(day, "D, N j, Y")
+
+
+def names(by: str) -> dict[int, str]:
+    """Return what to call each of PLACES, or each campaign, by their ids. One query.
+
+    Devices of one name are told apart by where they are, and what is still the same by its number.
+    """
+    if by == "device":
+        devices = list(Device.objects.order_by().values_list("pk", "name", "location__name"))
+        names_of = _apart({pk: name for pk, name, _ in devices}, {pk: place for pk, _, place in devices})
+    else:
+        model: Any = Campaign if by == "campaign" else PLACES[by]
+        names_of = dict(model.objects.order_by().values_list("pk", "name"))
+    return _apart(names_of, {pk: f"no. {pk}" for pk in names_of})
+
+
+def _apart(names_of: dict[int, str], more: dict[int, str]) -> dict[int, str]:
+    """Add to each name that is not the only one what tells it apart."""
+    often = Counter(name.casefold() for name in names_of.values())
+    return {pk: f"{name}, {more[pk]}" if often[name.casefold()] > 1 else name for pk, name in names_of.items()}
 
 
 def _read(row: dict[str, Any], label: str) -> Figures:
@@ -252,7 +290,7 @@ def _row(line: dict[str, Any], zone: ZoneInfo) -> Row:
         line["currency"],
         f"R-{line['entry_no']:06d}",
         line["receipt_no"],
-        "yes" if line["is_offline"] else "no",
+        "yes" if line["scan__decision"] == Scan.Decision.HONOURED else "no",
         "yes" if line["kind"] == Kind.CONFLICT else "no",
         line["conflict"],
         line["reverses__entry_no"],
@@ -272,6 +310,11 @@ def _total_row(figures: Figures, zone: ZoneInfo) -> Row:
         "note": in_words(figures),
     }
     return tuple(cells.get(name) for name in HEADER)
+
+
+def heading(words: str) -> Row:
+    """Return the row that names what follows it."""
+    return tuple(words if name == "event" else None for name in HEADER)
 
 
 def in_words(figures: Figures) -> str:

@@ -1,7 +1,9 @@
 """The ledger as a file, and its month by mail to whoever keeps the books.
 
-The month's mail goes out once: a row with the month's name is written, and committed, before it is handed over. What
-was surely not sent is tried again later; what had no answer is left to a person, who can download the same file.
+A month's mail has what came to be known in that month, so that each entry is in one mail: what was given without
+network in an earlier month is a part of its own. It goes out on the second: what an order cost may be mended for a day.
+It goes out once: a row with the month's name is written, and committed, before it is handed over. What was surely not
+sent is tried again later; what had no answer is left to a person, who can download the same file.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import html
 import logging
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -24,16 +26,18 @@ from contacts.fields import keyed_hash
 from contacts.models import Business
 from contacts.sheets import STREAMS, XLSX_ROWS, to_xlsx
 from messaging.models import Fact
-from messaging.queries.accounting import HEADER, Figures, Question, Row, export_rows, in_words, totals
+from messaging.queries.accounting import HEADER, Figures, Row, export_rows, heading, in_words, recorded_in, totals
 from messaging.services.composing import sender_of
 from messaging.transports import OutboundEmail, Outcome, TransportError
 from messaging.transports.email import build
+from redemptions.models import Redemption
 from redemptions.rendering import money
 
 logger = logging.getLogger(__name__)
 
 PIECE = 2000  # rows
-ROWS_AROUND = 10  # the header, and what it comes to in each currency
+ROWS_AROUND = 20  # the headings, and what it comes to in each currency
+LATE = "came in late, of earlier months"
 AGAIN_AFTER = timedelta(minutes=30)
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 AGAIN = "again"
@@ -64,21 +68,32 @@ def _csv(rows: Iterator[Row]) -> Iterator[bytes]:
     yield stream.end()
 
 
+def month_file(month: date, zone: ZoneInfo) -> bytes:
+    """Return the file of the month that begins on this day, as it is mailed. Raises TooLong."""
+    current, late = recorded_in(month, zone)
+    if current.count() + (late_count := late.count()) > XLSX_ROWS - ROWS_AROUND:
+        raise TooLong
+    rows = export_rows(current, zone, names_nobody=True)
+    late_rows = chain([heading(LATE)], export_rows(late, zone, names_nobody=True)) if late_count else ()
+    return to_xlsx(HEADER, chain(rows, late_rows))
+
+
 # --- Once a month -----------------------------------------------------------------------------------------------------
 
 
 def send_monthly_report(*, at: datetime) -> bool:
     """Send the report of the month before to the bookkeeper, unless it was sent; return whether that was now.
 
-    Nothing is sent without an address for it and for the shop.
+    Nothing is sent without an address for it and for the shop, of a month before the first entry, or on the first.
     """
     business = Business.load()
     to = bookkeeper()
     if not to or not business.from_email:
         return False
-    month = _month_before(at.astimezone(business.zone).date())
+    yesterday = at.astimezone(business.zone).date() - timedelta(days=1)
+    month = _month_before(yesterday)
     name = f"report.{month:%Y-%m}"
-    if not _claim(name, at):
+    if not _has_begun(month, business.zone) or not _claim(name, at):
         return False
     try:
         _compose(business, month, to).send()
@@ -104,6 +119,12 @@ def _month_before(today: date) -> date:
     return (today.replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
+def _has_begun(month: date, zone: ZoneInfo) -> bool:
+    """Say whether the ledger's first entry came to be known in this month, or earlier."""
+    first = Redemption.objects.order_by("entry_no").values_list("recorded_at", flat=True).first()
+    return first is not None and first.astimezone(zone).date().replace(day=1) <= month
+
+
 def _claim(name: str, at: datetime) -> bool:
     """Take the month's report upon this worker: of two, the one whose row is written, or turns from failed to open."""
     _, is_new = Fact.objects.get_or_create(name=name, defaults={"is_good": None, "detail": {"state": "open"}, "at": at})
@@ -118,10 +139,8 @@ def _note(name: str, *, is_good: bool, at: datetime, state: str) -> None:
 
 
 def _compose(business: Business, month: date, to: str) -> EmailMultiAlternatives:
-    last = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    lines = Question(first=month, last=last).lines(business.zone)
     words = date_format(month, "F Y")
-    text = _body(business, words, totals(lines))
+    text = _body(business, words, *map(totals, recorded_in(month, business.zone)))
     outbound = OutboundEmail(
         reference=str(UUID(bytes=keyed_hash("report-reference", f"{month:%Y-%m}")[:16])),
         to=to,
@@ -133,22 +152,28 @@ def _compose(business: Business, month: date, to: str) -> EmailMultiAlternatives
     )
     mail = build(outbound, provider=settings.EMAIL_PROVIDER)
     mail.connection = get_connection(settings.EMAIL_BACKENDS[settings.EMAIL_PROVIDER])
-    content = b"".join(ledger_file(lines, business.zone, "xlsx", names_nobody=True))
-    mail.attach(f"redemptions-{month:%Y-%m}.xlsx", content, XLSX_TYPE)
+    mail.attach(file_name(month), month_file(month, business.zone), XLSX_TYPE)
     return mail
 
 
-def _body(business: Business, month: str, figures: list[Figures]) -> str:
-    sums = [
-        f"{in_words(one)}. Discounts: {money(one.discount, one.currency)}, on orders of "
-        f"{money(one.order_value, one.currency)}."
-        for one in figures
-    ]
+def file_name(month: date) -> str:
+    return f"redemptions-{month:%Y-%m}.xlsx"
+
+
+def _body(business: Business, month: str, figures: list[Figures], late: list[Figures]) -> str:
+    more = [f"Came in late in {month}, of earlier months:", *map(_sum, late)] if late else []
     return "\n\n".join(
         [
             f"What {business.name} gave at the till in {month}:",
-            *(sums or ["Nothing was redeemed."]),
-            f"Every entry is in the file. Times are in {business.timezone}. Guests and notes are left out.",
+            *([_sum(one) for one in figures] or ["Nothing was redeemed."]),
+            *more,
+            "Every entry is in the file, and in the mail of one month: the one in which the server came to know of it. "
+            f"Times are in {business.timezone}. Guests and notes are left out.",
             f"{business.name}\n{business.postal_address}",
         ]
     )
+
+
+def _sum(figures: Figures) -> str:
+    discount, orders = (money(amount, figures.currency) for amount in (figures.discount, figures.order_value))
+    return f"{in_words(figures)}. Discounts: {discount}, on orders of {orders}."

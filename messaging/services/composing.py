@@ -39,6 +39,8 @@ class Guest:
     to: str | None
     index: bytes | None
     postal_code: str | None = None
+    region: str | None = None
+    time_zone: str | None = None
 
     def address(self, _: Channel) -> str | None:
         return self.to

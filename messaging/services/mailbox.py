@@ -44,6 +44,7 @@ UNREACHABLE = "The server of the bounce mailbox cannot be reached."
 REFUSED = "The server refuses the user name or the password in BOUNCE_MAILBOX_URL."
 NO_FOLDER = "The folder named in BOUNCE_MAILBOX_URL is not there."
 INSECURE = "The server of the bounce mailbox offers no encryption."
+UNTRUSTED = "The certificate of the bounce mailbox's server is not trusted, expired, or another server's."
 BROKEN = "The server of the bounce mailbox broke off."
 ERROR = "Something went wrong here while the bounce mailbox was read; the log says what."
 
@@ -171,14 +172,17 @@ class _Mailbox:
             if self._url.scheme == "imaps":
                 return imaplib.IMAP4_SSL(host, port or 993, ssl_context=context, timeout=TIMEOUT_S)
             imap = imaplib.IMAP4(host, port or 143, timeout=TIMEOUT_S)
+        except ssl.SSLCertVerificationError as error:
+            raise Unreadable(UNTRUSTED) from error
         except (imaplib.IMAP4.error, OSError) as error:
             raise Unreadable(UNREACHABLE) from error
         if host not in LOCAL:
             try:
                 imap.starttls(context)
             except (imaplib.IMAP4.error, OSError) as error:
-                imap.shutdown()
-                raise Unreadable(INSECURE) from error
+                with suppress(OSError):
+                    imap.shutdown()
+                raise Unreadable(UNTRUSTED if isinstance(error, ssl.SSLCertVerificationError) else INSECURE) from error
         return imap
 
     def _open(self) -> None:

@@ -20,6 +20,11 @@ def with_quick_addresses(payload: type[Any]) -> type[Any]:
     return type(payload.__name__, (payload,), {"base_message_attrs": attributes})
 
 
+def is_plain(address: str) -> bool:
+    """Whether an address is one beyond doubt, which every parser reads and spells alike."""
+    return PLAIN.fullmatch(address) is not None
+
+
 def recipients(addresses: list[str]) -> list[EmailAddress]:
     """Return addresses taken apart; what a plain one consists of needs no parser. Raises AnymailInvalidAddress."""
     if len(addresses) == 1 and (plain := PLAIN.fullmatch(addresses[0])):

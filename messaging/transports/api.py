@@ -9,12 +9,15 @@ from typing import Any, ClassVar
 from anymail.message import AnymailRecipientStatus
 from django.core.mail import EmailMessage
 
-from messaging.transports.base import Outcome, TransportError
+from messaging.transports.addresses import is_plain
+from messaging.transports.base import MergedEmail, MergedRecipient, NotForBatch, Outcome, TransportError
 from messaging.transports.http import Answer, KeptOpen, refusal
 
 LONGEST_ID = 200  # what the ledger keeps
 CODE = re.compile(r"\w{1,40}", re.ASCII)  # no address looks like that
 BAD_REQUESTS = frozenset({400, 422})
+# Where each person's whole mail is in the request: at two hundred kilobytes for a mail, no provider's limit is reached.
+WHOLE_MAILS = 100
 
 
 class KeepsOpen:
@@ -65,10 +68,7 @@ class OneRequest(KeepsOpen):
 
     def accepted(self, answer: Answer) -> str:
         """Return the id in a good answer. Raises TransportError: UNKNOWN where there is none."""
-        identifier = said(answer, self.id_field)
-        if not 0 < len(identifier) <= LONGEST_ID:
-            raise TransportError(Outcome.UNKNOWN, "unreadable answer")
-        return identifier
+        return usable(said(answer, self.id_field))
 
     def refused(self, answer: Answer) -> TransportError:
         """Sort an answer that is none of the good ones; what a provider's code or message adds to its status."""
@@ -96,11 +96,86 @@ class OneRequest(KeepsOpen):
         return {message.to[0]: AnymailRecipientStatus(message_id=response, status="queued")}
 
 
+class ManyInOne(OneRequest):
+    """The same, with requests for many people."""
+
+    send_defaults: Any
+    batch_bytes: ClassVar[int]  # of the request as a whole
+
+    def fits(self, person: MergedRecipient) -> bool:
+        """Whether this person may be in a request for many. An address that takes a parser goes alone."""
+        return is_plain(person.to)
+
+    def send_batch(self, merged: MergedEmail, like: EmailMessage) -> list[str | TransportError]:
+        """Ask once for people who all fit; return each one's id or refusal. Raises TransportError.
+
+        `like` is what the first of them would get alone: what all have in common is taken from it.
+        """
+        request = self.batch_request(self.build_message_payload(like, self.send_defaults), merged)
+        if len(request["data"]) > self.batch_bytes:
+            raise NotForBatch
+        assert self.session is not None
+        answer = self.session.request("POST", request["url"], body=request["data"], headers=request["headers"])
+        if not answer.is_good:
+            raise of_all(self.refused(answer))
+        results = self.results(answer, len(merged.recipients))
+        if len(results) != len(merged.recipients):
+            raise TransportError(Outcome.UNKNOWN, "unreadable answer")
+        return results
+
+    def batch_request(self, payload: Any, merged: MergedEmail) -> dict[str, Any]:
+        """Return the request for all; `payload` is of the first one's mail. Raises NotForBatch."""
+        raise NotImplementedError
+
+    def results(self, answer: Answer, people: int) -> list[str | TransportError]:
+        """Return what a good answer says of each of so many people; any other number means it cannot be read."""
+        raise NotImplementedError
+
+    def result(self, part: Answer) -> str | TransportError:
+        """Return what one person's part of an answer says, as if it were an answer of its own."""
+        try:
+            return self.accepted(part) if part.is_good else self.refused(part)
+        except TransportError as error:
+            return error
+
+
+def part_of(answer: Answer, content: Any, *, status: int = 200) -> Answer:
+    """Return one person's part of an answer for many as an answer of its own."""
+    return Answer(status, answer.headers, json.dumps(content).encode())
+
+
+def of_all(error: TransportError) -> TransportError:
+    """Return the refusal of a request for many: whose address it finds fault with, nobody knows."""
+    return TransportError(error.outcome, error.code, retry_after_s=error.retry_after_s)
+
+
+def usable(identifier: object) -> str:
+    """Return a provider's id. Raises TransportError: UNKNOWN where it is none."""
+    if not isinstance(identifier, str) or not 0 < len(identifier) <= LONGEST_ID:
+        raise TransportError(Outcome.UNKNOWN, "unreadable answer")
+    return identifier
+
+
 def said(answer: Answer, name: str) -> str:
     """Return a word or a number of the answer's JSON object; an empty string where there is none."""
-    try:
-        found = json.loads(answer.body)
-    except ValueError:
-        return ""
-    value = found.get(name) if isinstance(found, dict) else None
+    value = fields_of(answer).get(name)
     return str(value) if isinstance(value, str | int) else ""
+
+
+def fields_of(answer: Answer) -> dict[str, Any]:
+    """Return the answer's JSON object; an empty one where it is something else."""
+    found = read(answer)
+    return found if isinstance(found, dict) else {}
+
+
+def read(answer: Answer) -> Any:
+    """Return the answer's JSON; None where it has none."""
+    try:
+        return json.loads(answer.body)
+    except ValueError:
+        return None
+
+
+def written(content: Any) -> bytes:
+    """Return JSON for a request."""
+    return json.dumps(content, ensure_ascii=False).encode()

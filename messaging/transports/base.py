@@ -33,14 +33,10 @@ class TransportError(Exception):
 
 
 class NotForBatch(TransportError):
-    """Some people's values do not fit into a batch call; nothing was sent. Without them, it may go.
+    """This does not fit into a batch call and was not sent; alone, it may go."""
 
-    `references` are theirs; all of them, where the request as a whole is too large.
-    """
-
-    def __init__(self, references: frozenset[str]) -> None:
-        super().__init__(Outcome.RETRY, f"{len(references)} do not fit into the request")
-        self.references = references
+    def __init__(self) -> None:
+        super().__init__(Outcome.RETRY, "does not fit into a request for many")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +118,12 @@ class Transport(Protocol):
         """Hand one message over; return the provider's id for it. Raises TransportError."""
         ...
 
-    def send_batch(self, merged: MergedEmail) -> list[str]:
-        """Hand one mail over for many people; return the provider's id for each. All or nothing.
+    def send_batch(self, merged: MergedEmail) -> list[str | TransportError]:
+        """Hand one mail over for many people; return for each, in their order, the provider's id or what went wrong.
 
-        Raises TransportError, among them NotForBatch, and NotImplementedError where `batch_limit` is 0.
+        Whoever does not fit into the request is left out of it, with NotForBatch in the place of an id. Raises
+        TransportError where the provider took it for nobody, or where that is not known; it names no one's address as
+        the cause. Raises NotImplementedError where `batch_limit` is 0.
         """
         ...
 
@@ -142,7 +140,7 @@ class OneByOne:
 
     batch_limit = 0
 
-    def send_batch(self, merged: MergedEmail) -> list[str]:
+    def send_batch(self, merged: MergedEmail) -> list[str | TransportError]:
         raise NotImplementedError
 
     def look_up(self, outbound: Outbound, *, since: datetime) -> str | None:

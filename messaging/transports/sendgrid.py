@@ -11,7 +11,7 @@ from django.core.mail import EmailMessage, EmailMultiAlternatives
 
 from messaging.transports.addresses import with_quick_addresses
 from messaging.transports.api import KeepsOpen
-from messaging.transports.base import MergedEmail, MergedRecipient, NotForBatch
+from messaging.transports.base import MergedEmail, MergedRecipient, NotForBatch, TransportError
 from messaging.transports.http import Answer, refusal
 
 # Anymail's authors no longer test SendGrid and say so at every use. Its tests here are our own.
@@ -38,24 +38,34 @@ class Backend(KeepsOpen, sendgrid.EmailBackend):  # type: ignore[misc]  # Anymai
         request = payload.get_request_params(self.api_url)
         body = request["data"].encode()
         if len(body) > REQUEST_BYTES and hasattr(message, "personalizations"):
-            raise NotForBatch(frozenset(person["custom_args"]["message"] for person in message.personalizations))
+            raise NotForBatch
         assert self.session is not None
         answer = self.session.request(request["method"], request["url"], body=body, headers=request["headers"])
         if not answer.is_good:
             raise refusal(answer)
         return answer
 
+    def fits(self, person: MergedRecipient) -> bool:
+        """Whether there is not too much to fill in for this person."""
+        return len("".join([*person.values, *person.values.values()]).encode()) <= PERSON_BYTES
+
+    def send_batch(self, merged: MergedEmail, like: EmailMessage) -> list[str | TransportError]:
+        """Ask once for people who all fit; return the ids by which its events name each one's mail.
+
+        Raises TransportError. `like` is left aside.
+        """
+        message = build_batch(merged)
+        self.send_messages([message])
+        people: list[Any] = message.personalizations  # type: ignore[attr-defined]
+        return [person["custom_args"]["anymail_id"] for person in people]
+
 
 def build_batch(merged: MergedEmail) -> EmailMultiAlternatives:
-    """Return one mail for many people. Raises NotForBatch.
+    """Return one mail for many people.
 
     Each person is a personalization in the order given. Anymail's merge attributes are left aside: they find people by
     the spelling of their address, and one it spells otherwise itself would be sent the bare marks.
     """
-    if len(merged.recipients) > BATCH_LIMIT:
-        raise ValueError(f"A batch takes {BATCH_LIMIT} people.")
-    if unfit := _unfit(merged.recipients):
-        raise NotForBatch(unfit)
     message: Any = EmailMultiAlternatives(  # Any: what is set below is missing in the stubs
         subject=merged.subject,
         body=merged.text,
@@ -75,18 +85,3 @@ def build_batch(merged: MergedEmail) -> EmailMultiAlternatives:
         for person in merged.recipients
     ]
     return message  # type: ignore[no-any-return]
-
-
-def _unfit(people: tuple[MergedRecipient, ...]) -> frozenset[str]:
-    """Return the references of those for whom there is too much to fill in."""
-    return frozenset(
-        person.reference
-        for person in people
-        if len("".join([*person.values, *person.values.values()]).encode()) > PERSON_BYTES
-    )
-
-
-def ids_of(batch: EmailMultiAlternatives) -> list[str]:
-    """Return the id by which SendGrid's events name each person's mail, once the batch was sent."""
-    people: list[Any] = batch.personalizations  # type: ignore[attr-defined]
-    return [person["custom_args"]["anymail_id"] for person in people]

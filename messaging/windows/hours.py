@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from messaging.windows.places import Place
+from messaging.windows.places import Place, is_american
 
 HORIZON = timedelta(days=8)  # a week holds every rule; a day more for the way there
 SATURDAY = 5
@@ -54,7 +54,7 @@ def strict_hours(state: str | None) -> Hours:
 def next_open(places: Iterable[Place], at: datetime) -> datetime:
     """Return `at` itself where the hours are open in every place, else the next moment at which they are.
 
-    Raises NeverOpen, for places on opposite sides of the world; `places_of` gives none such.
+    Raises NeverOpen, for places on opposite sides of the world: an American number, and a time zone in Asia.
     """
     opens, _ = _window(frozenset(places), _minute(at))
     return max(at, opens)
@@ -77,8 +77,11 @@ def _minute(at: datetime) -> datetime:
 def _window(places: frozenset[Place], at: datetime) -> tuple[datetime, datetime]:
     """Return when all places are open, from `at` on, and when the first of them closes. Raises NeverOpen."""
     hours = [(ZoneInfo(place.zone), strict_hours(place.state)) for place in places]
+    found = _common_window(hours, at)
     # Rhode Island closes before Guam opens: whose number is of the one and whose home in the other is in one of them.
-    found = _common_window(hours, at) or _common_window([(zone, FEDERAL) for zone, _ in hours], at)
+    # A time zone abroad, which a contact may have, lets nobody be texted longer than their state says.
+    if found is None and all(is_american(place.zone) for place in places):
+        found = _common_window([(zone, FEDERAL) for zone, _ in hours], at)
     if found is None:
         raise NeverOpen("The hours of these places share no moment.")
     return found

@@ -1,4 +1,4 @@
-"""Where a person may be: every state and time zone that their number, their ZIP code and the business point to."""
+"""Where a person may be: every state and time zone that what is known of them, and the business, point to."""
 
 from __future__ import annotations
 
@@ -53,6 +53,8 @@ ZIP_PREFIXES = (
     *((820, 831, "WY"), (832, 838, "ID"), (840, 847, "UT"), (850, 865, "AZ"), (870, 884, "NM"), (889, 898, "NV")),
     *((900, 961, "CA"), (967, 968, "HI"), (969, 969, "GU"), (970, 979, "OR"), (980, 994, "WA"), (995, 999, "AK")),
 )
+# Of the zones that lie in one state alone, those whose state has hours of its own.
+KENTUCKY = {"America/Kentucky/Louisville", "America/Kentucky/Monticello", "America/Louisville"}
 AMERICAN_SAMOA = "96799"  # the one code that does not lie where its prefix says
 
 ZIP = re.compile(r"\s*([0-9]{3,5})(?:\.0)?(?:[-\s]*[0-9]{4})?\s*")
@@ -68,22 +70,33 @@ class Place(NamedTuple):
 MAINLAND = frozenset(Place(zone, None) for zone in (EASTERN, CENTRAL, MOUNTAIN, PACIFIC))
 
 
-def places_of(phone: str, postal_code: str | None, business_zone: str) -> frozenset[Place]:
-    """Return every place a person may be at, from their number (E.164), ZIP code and the zone of the business.
+def places_of(
+    phone: str,
+    postal_code: str | None,
+    business_zone: str,
+    *,
+    region: str | None = None,
+    time_zone: str | None = None,
+) -> frozenset[Place]:
+    """Return every place a person may be at, from their number (E.164), ZIP code, state, time zone, and the business.
 
     All together and not the first that is known: people keep their number when they move, and buy where they live.
-    A number that tells nothing means the whole mainland; one from abroad, the zone of the business.
+    Where nothing is told of the person, a number that tells nothing means the whole mainland; one from abroad, the
+    zone of the business.
     """
     if not phone.startswith("+1"):
-        return frozenset({Place(business_zone, None)})
-    return _american_places(phone[2:5], _zip_key(postal_code), business_zone)
+        return frozenset({Place(time_zone or business_zone, None)})
+    return _american_places(phone[2:5], _zip_key(postal_code), region or "", time_zone or "", business_zone)
 
 
 @lru_cache(maxsize=16_384)
-def _american_places(area_code: str, zip_key: str, business_zone: str) -> frozenset[Place]:
-    state = state_of_zip(zip_key)
-    places = {Place(zone, state) for zone in STATE_ZONES[state]} if state else set()
+def _american_places(area_code: str, zip_key: str, region: str, time_zone: str, business_zone: str) -> frozenset[Place]:
+    states = {state_of_zip(zip_key), region}
+    places = {Place(zone, state) for state in states if state for zone in STATE_ZONES.get(state, ())}
     places |= MAINLAND if area_code in TOLL_FREE else _area_codes().get(area_code, frozenset())
+    if time_zone:
+        # Beside the places of a state that are in it, it adds nothing: their hours are never longer than the default.
+        places |= {Place(time_zone, "KY" if time_zone in KENTUCKY else None)}
     places = places or set(MAINLAND)
     if is_american(business_zone) and business_zone not in {place.zone for place in places}:
         places.add(Place(business_zone, None))

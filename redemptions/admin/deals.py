@@ -67,6 +67,10 @@ class OfferState(models.TextChoices):
         return {self.OVER: over, self.PAUSED: paused, self.LATER: later, self.ACTIVE: active}[self]
 
 
+# As the report counts: redeemed and in conflict, less what was taken back.
+VOIDED = Q(kind=Redemption.Kind.VOIDED)
+GIVEN = Count("pk", filter=~VOIDED) - Count("pk", filter=VOIDED)
+
 STATE_KINDS = {OfferState.ACTIVE: "ok", OfferState.LATER: "info", OfferState.PAUSED: "warn", OfferState.OVER: "quiet"}
 
 
@@ -86,7 +90,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Offer)
 class OfferAdmin(PlainAdmin[Offer]):
-    list_display = ("name", "worth", "state", "valid", "codes_issued", "redeemed")
+    list_display = ("name", "worth", "state", "valid", "codes_issued", "given")
     list_filter = (StateFilter, "type")
     search_fields = ("name",)
     empty_title = "No deals yet"
@@ -117,13 +121,13 @@ class OfferAdmin(PlainAdmin[Offer]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Offer]:
         # Counted apart: two joins in one query would multiply.
         codes = Code.objects.real().filter(offer=models.OuterRef("pk")).order_by().values("offer")
-        lines = Redemption.objects.filter(offer=models.OuterRef("pk"), kind=Redemption.Kind.REDEEMED, reversal=None)
+        lines = Redemption.objects.filter(offer=models.OuterRef("pk")).order_by().values("offer")
         return (
             super()
             .get_queryset(request)
             .annotate(
                 code_count=models.Subquery(codes.annotate(n=Count("pk")).values("n")),
-                redeemed_count=models.Subquery(lines.order_by().values("offer").annotate(n=Count("pk")).values("n")),
+                given_count=models.Subquery(lines.annotate(n=GIVEN).values("n")),
             )
         )
 
@@ -178,9 +182,9 @@ class OfferAdmin(PlainAdmin[Offer]):
     def codes_issued(self, offer: Offer) -> int:
         return getattr(offer, "code_count", None) or 0
 
-    @admin.display(description="Redeemed")
-    def redeemed(self, offer: Offer) -> int:
-        return getattr(offer, "redeemed_count", None) or 0
+    @admin.display(description="Given")
+    def given(self, offer: Offer) -> int:
+        return getattr(offer, "given_count", None) or 0
 
     @admin.action(description="Pause: refuse codes for now", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Offer]) -> None:
@@ -227,11 +231,13 @@ def not_open_any_more(offer: Offer) -> bool:
 
 
 def so_far(offer: Offer) -> list[tuple[str, str]]:
-    """Return what is used up of a deal's limits, in words."""
+    """Return what was given of a deal, and what is used up of its limits, in words."""
     tally = OfferTally.objects.filter(pk=offer.pk).first() or OfferTally(offer=offer)
-    given = f"{tally.used:,} of {offer.max_total:,}" if offer.max_total else f"{tally.used:,}"
+    given: int = Redemption.objects.filter(offer=offer).aggregate(n=GIVEN)["n"]
     spent = money(tally.given, offer.currency)
+    limit = [("Of its limit", f"{tally.used:,} of {offer.max_total:,}")] if offer.max_total else []
     return [
-        ("Given", given),
+        ("Given", f"{given:,}"),
+        *limit,
         ("In money", f"{spent} of {money(offer.budget, offer.currency)}" if offer.budget else spent),
     ]

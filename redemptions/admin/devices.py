@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -28,6 +28,7 @@ from redemptions.links import enrol_url
 from redemptions.models import Device
 from redemptions.qr import png
 from redemptions.services import renew_enrolment, revoke_device
+from redemptions.services.staff import WRONG_WITHIN, with_locks
 
 
 @admin.register(Device)
@@ -51,10 +52,16 @@ class DeviceAdmin(PlainAdmin[Device]):
     def get_fieldsets(self, request: HttpRequest, obj: Device | None = None) -> Any:
         return super().get_fieldsets(request, obj) if obj else self.add_fieldsets
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Device]:
+        return with_locks(super().get_queryset(request), at=timezone.now())
+
     @admin.display(description="State")
     def state(self, device: Device) -> SafeString:
         if device.revoked_at:
             return badge("quiet", "Withdrawn")
+        if locked_by := getattr(device, "locked_by", None):
+            until = formats.time_format(timezone.localtime(locked_by + WRONG_WITHIN), "P")
+            return badge("bad", f"Five wrong PINs: no signing in until {until}")
         return badge("ok", "In use") if device.token_hash else badge("warn", "Not set up yet")
 
     # --- The enrolment link, shown once ---

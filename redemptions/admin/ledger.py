@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
@@ -13,8 +14,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from contacts.admin.base import PlainAdmin, badge
 from contacts.models import AuditEvent
@@ -26,7 +28,7 @@ from redemptions.admin.base import (
 )
 from redemptions.admin.signals import signals_page
 from redemptions.models import Redemption, Scan
-from redemptions.services import CorrectionRefused, VoidReason, void
+from redemptions.services import CorrectionRefused, VoidReason, clock_warnings, void
 
 KIND_BADGES = {Redemption.Kind.VOIDED: "quiet", Redemption.Kind.CONFLICT: "warn"}
 
@@ -42,7 +44,7 @@ class VoidForm(forms.Form):
 @admin.register(Redemption)
 class RedemptionAdmin(ReadOnly, PlainAdmin[Redemption]):
     list_display = ("number", "at", "deal", "place", "amounts", "receipt_no")
-    list_filter = ("kind", "is_offline", "location", DEAL_FILTER)
+    list_filter = ("kind", "is_offline", "override", "location", DEAL_FILTER)
     list_select_related = ("offer", "location", "device", "staff")
     sortable_by = ()
     search_fields = ("=receipt_no", "=public_id")
@@ -56,12 +58,14 @@ class RedemptionAdmin(ReadOnly, PlainAdmin[Redemption]):
             "receipt_no",
             "is_offline",
             "why_conflict",
+            "why_override",
+            "before",
             "taken_back",
             "why",
             "note",
         ),
     )
-    readonly_fields = ("number", "deal", "why_conflict", "taken_back", "why")
+    readonly_fields = ("number", "deal", "why_conflict", "why_override", "before", "taken_back", "why")
     empty_title = "Nothing redeemed yet"
     empty_text = "Each deal given at the till has a line here, for good."
     # Pages of the apps above that belong beside the ledger.
@@ -85,13 +89,26 @@ class RedemptionAdmin(ReadOnly, PlainAdmin[Redemption]):
 
     @admin.display(description="Order", empty_value="—")
     def amounts(self, line: Redemption) -> str | SafeString | None:
-        order = f"{line.order_value} {line.currency}" if line.order_value is not None else ""
+        order = _order(line.order_value, line.currency) if line.order_value is not None else ""
         discount = f"{line.discount} {line.currency} off" if line.discount is not None else ""
         return in_two_lines(order, discount) if order and discount else order or discount or None
 
     @admin.display(description="Against the rule", empty_value="—")
     def why_conflict(self, line: Redemption) -> str | None:
         return str(Scan.Reason(line.conflict).label) if line.conflict in Scan.Reason.values else line.conflict or None
+
+    @admin.display(description="Beyond the limits", empty_value="—")
+    def why_override(self, line: Redemption) -> str | None:
+        return line.get_override_display() or None
+
+    @admin.display(description="Changed at the till", empty_value="—")
+    def before(self, line: Redemption) -> SafeString | None:
+        """List what the line said of the order before, and until when."""
+        rows = [
+            (date_format(timezone.localtime(one.at), "DATETIME_FORMAT"), _order(one.order_value, line.currency))
+            for one in line.amendments.all()
+        ]
+        return format_html_join(mark_safe("<br>"), "until {}: {}", rows) if rows else None
 
     @admin.display(description="Why", empty_value="—")
     def why(self, line: Redemption) -> str | None:
@@ -162,7 +179,7 @@ class RedemptionAdmin(ReadOnly, PlainAdmin[Redemption]):
             audit(AuditEvent.Action.VOIDED, detail=f"{line.receipt} by {done.reversal.receipt}")
             self.log_change(request, line, f"Taken back by {done.reversal.receipt}.")
             again = "The code stays used up." if answers["burn"] else "The code can be used again."
-            said = f"{line.receipt} is taken back by {done.reversal.receipt}. {again}"
+            said = f"{line.receipt} is taken back by {done.reversal.receipt}. {again if line.is_use else ''}".strip()
             self.message_user(request, said, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:redemptions_redemption_change", args=[line.pk]))
 
@@ -172,14 +189,17 @@ class RedemptionAdmin(ReadOnly, PlainAdmin[Redemption]):
 
 def is_voidable(line: Redemption) -> bool:
     """Say whether there is something to take back; see `services.void`."""
-    is_given = line.kind != Redemption.Kind.VOIDED and line.code_id is not None
-    return is_given and not Redemption.objects.filter(reverses=line).exists()
+    return line.kind != Redemption.Kind.VOIDED and not Redemption.objects.filter(reverses=line).exists()
+
+
+def _order(value: Decimal | None, currency: str) -> str:
+    return "no order value" if value is None else f"{value} {currency}"
 
 
 @admin.register(Scan)
 class ScanAdmin(ReadOnly, PlainAdmin[Scan]):
     list_display = ("at", "outcome", "place", "code_read")
-    list_filter = ("result", "reason", "is_offline", "location", "device")
+    list_filter = ("result", "reason", "is_offline", "location", "device", ("staff", admin.EmptyFieldListFilter))
     list_select_related = ("location", "device", "code", "staff")
     sortable_by = ()
     fields = (
@@ -205,11 +225,13 @@ class ScanAdmin(ReadOnly, PlainAdmin[Scan]):
         """Say how far the device's clock was off; scans without network are put right by it."""
         if scan.skew_ms is None:
             return None
-        return f"{abs(scan.skew_ms) / 1000:.1f} s {'slow' if scan.skew_ms > 0 else 'fast'}"
+        off = f"{abs(scan.skew_ms) / 1000:.1f} s {'slow' if scan.skew_ms > 0 else 'fast'}"
+        return ". ".join([off, *(str(warning.label) for warning in clock_warnings(scan))])
 
     @admin.display(description="Where")
     def place(self, scan: Scan) -> SafeString:
-        return in_two_lines(scan.location, " · ".join(str(one) for one in (scan.device, scan.staff) if one))
+        who = scan.staff or ("nobody signed in" if scan.device.asks_pin else None)
+        return in_two_lines(scan.location, " · ".join(str(one) for one in (scan.device, who) if one))
 
     @admin.display(description="Code")
     def code_read(self, scan: Scan) -> SafeString:

@@ -1,10 +1,14 @@
-"""What a deal will look like: the coupon as guests see it, and the till's answer as staff see it."""
+"""What a deal will look like: the coupon as guests see it, and what the scanner says, as staff see it.
+
+The scanner's own words are in its `result.js` and `texts.js`; of a deal it knows what `api.answers` describes.
+"""
 
 from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from csp.constants import SELF
@@ -22,12 +26,14 @@ from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, display
 from redemptions.links import qr_payload
 from redemptions.models import Offer, Scan
 from redemptions.qr import png
-from redemptions.rendering import Coupon, coupon_of, money, worth
+from redemptions.rendering import Coupon, coupon_of, money, terms_in_short
+
+AN_ORDER = Decimal(40)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the phone of the staff says to a code of this deal now; `state` is its colour."""
+    """What the scanner says to a code of this deal now; `state` is its colour."""
 
     state: str
     headline: str
@@ -60,7 +66,7 @@ def _page(request: HttpRequest, model_admin: admin.ModelAdmin[Offer], offer: Off
         places = list(offer.locations.values_list("name", flat=True))
     if offer is None:
         return TemplateResponse(request, "redemptions/preview.html", {})
-    shown = {"coupon": sample(offer, places, timezone.now()), "answer": answer(offer, timezone.now())}
+    shown = {"coupon": sample(offer, places, timezone.now()), "answers": answers(offer, timezone.now())}
     return TemplateResponse(request, "redemptions/preview.html", shown)
 
 
@@ -71,17 +77,25 @@ def _errors(form: Any) -> list[str]:
     return [f"{label(name)}{text}" for name, texts in form.errors.items() for text in texts]
 
 
-def _reason(offer: Offer, at: datetime) -> Scan.Reason | None:
-    """Return why a fresh code would be refused, if it would: what is used up belongs to no sample."""
-    terms = rules.Terms(
+def _terms(offer: Offer) -> rules.Terms:
+    """Return the rules of a deal that may not be saved yet: without its places."""
+    return rules.Terms(
         type=offer.type,
         status=offer.status,
         zone=Business.load().zone,
+        value=offer.value,
+        max_discount=offer.max_discount,
+        min_spend=offer.min_spend,
         starts_at=offer.starts_at,
         ends_at=offer.ends_at,
         hours=hours.parse(offer.hours),
+        budget=offer.budget,
     )
-    reason = rules.refusal(terms, rules.Use(), at=at, asks_order=False)
+
+
+def _reason(offer: Offer, at: datetime) -> Scan.Reason | None:
+    """Return why a fresh code would be refused, if it would: what is used up belongs to no sample."""
+    reason = rules.refusal(_terms(offer), rules.Use(), at=at, asks_order=False)
     return Scan.Reason(reason) if reason else None
 
 
@@ -102,12 +116,21 @@ def sample(offer: Offer, places: list[str], at: datetime) -> Coupon:
     )
 
 
-def answer(offer: Offer, at: datetime) -> Answer:
-    """Return what staff are told: good and what to give, or why not."""
+def answers(offer: Offer, at: datetime) -> list[Answer]:
+    """Return what staff are told, one after the other: the question, where there is one; then good, or why not."""
     if reason := _reason(offer, at):
-        return Answer("bad", str(reason.label), (offer.name,))
-    cap = f"At most {money(offer.max_discount, offer.currency)} off" if offer.max_discount else ""
-    least = f"Asks what the order costs: {money(offer.min_spend, offer.currency)} or more" if offer.min_spend else ""
-    asks = "Asks what the order costs" if offer.budget and offer.type == Offer.Type.PERCENT and not least else ""
-    lines = (offer.name, worth(offer), cap, least or asks, offer.instructions)
-    return Answer("good", "Redeemed", tuple(filter(None, lines)))
+        return [Answer("bad", str(reason.label), (offer.name, *terms_in_short(offer)))]
+    asks = Answer("closed", str(Scan.Reason.ORDER_VALUE_REQUIRED.label), (offer.name, *terms_in_short(offer)))
+    uses = f"Use 1 of {offer.max_uses}" if offer.max_uses > 1 else ""
+    lines = (offer.name, *_given(offer), offer.instructions, uses)
+    good = Answer("good", "Redeemed", tuple(filter(None, lines)))
+    return [asks, good] if _terms(offer).needs_order_value else [good]
+
+
+def _given(offer: Offer) -> list[str]:
+    """Return what is given: for an order the money, and otherwise what the deal is worth."""
+    order = offer.min_spend or AN_ORDER
+    discount = rules.discount(_terms(offer), order) if _terms(offer).needs_order_value else None
+    if discount is None:
+        return terms_in_short(offer)
+    return [f"{money(discount, offer.currency)} off, where the order is {money(order, offer.currency)}"]

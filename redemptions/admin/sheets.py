@@ -16,10 +16,10 @@ from django.utils.text import slugify
 from contacts.admin.base import Number, PlainAdmin
 from contacts.models import Business
 from contacts.queries import links_stay_here
-from redemptions.links import qr_payload
+from redemptions.links import coupon_url, qr_payload
 from redemptions.models import Code, CodeSheet
 from redemptions.qr import PAPER, modules
-from redemptions.rendering import facts_of
+from redemptions.rendering import facts_of, worth
 from redemptions.rendering.paper import PAPERS, Card, Words, sheet_pdf
 from redemptions.services import issue_sheet
 
@@ -125,11 +125,11 @@ def _files(sheet: CodeSheet) -> list[tuple[str, str]]:
 def _cards(sheet: CodeSheet, part: int) -> Iterator[Card]:
     codes = Code.objects.filter(sheet=sheet).order_by("pk")[(part - 1) * A_FILE : part * A_FILE]
     for code in codes.only("token", "typed"):
-        yield Card(modules(qr_payload(code.token), level=PAPER), code.typed_display)
+        yield Card(modules(qr_payload(code.token), level=PAPER), code.typed_display, coupon_url(code.token))
 
 
 def _words(sheet: CodeSheet) -> Words:
     offer, business = sheet.offer, Business.load()
     places = list(offer.locations.values_list("name", flat=True))
-    facts = facts_of(offer, business.zone, places)
+    facts = [worth(offer), *facts_of(offer, business.zone, places)]
     return Words(business=business.name, deal=offer.name, facts=facts, terms=offer.terms)

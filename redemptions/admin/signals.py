@@ -1,17 +1,20 @@
-"""What looks odd at the tills: guesses, one code in two places, much taken back, much without network."""
+"""What looks odd at the tills: guesses, one code in two places, much taken back, much without network.
+
+What came in late is looked at in the days in which it came in, and by the time at which it happened.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, F, Q, Window
-from django.db.models.functions import Lag
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -19,8 +22,9 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.http import urlencode
 
-from redemptions.models import Redemption, Scan
+from redemptions.models import Redemption, Scan, SignIn
 from redemptions.queries import GUESS_WINDOW, GUESSES_ALLOWED
+from redemptions.services.offline import corrected
 
 PERIODS = {7: "7 days", 30: "30 days", 90: "90 days"}
 BURST = 5  # unknown codes within the window in which ten lock a device
@@ -28,6 +32,7 @@ TWO_PLACES_WITHIN = timedelta(minutes=10)
 MOST_ROWS = 50
 MANY_VOIDS, VOID_SHARE = 3, 0.1
 OFFLINE_SHARE = 0.2
+MANY_WRONG_PINS = 10
 Kind = Redemption.Kind
 GIVEN = (Kind.REDEEMED, Kind.CONFLICT)
 
@@ -67,17 +72,53 @@ def signals_page(model_admin: admin.ModelAdmin[Redemption], request: HttpRequest
     return TemplateResponse(request, "admin/redemptions/redemption/signals.html", context)
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A scan: when it was made, by the server's clock, and when it came in."""
+
+    at: datetime
+    came_in_at: datetime
+    device: int
+    device_name: str
+    location: int
+    place: str
+    code: int | None
+
+
+def _reads(scans: QuerySet[Scan]) -> list[Read]:
+    """Return scans in the order in which they were made. One query."""
+    times = ("at", "is_offline", "scanned_at", "skew_ms", "redemption__at")
+    facts = ("at", "device_id", "device__name", "location_id", "location__name", "code_id")
+    rows = scans.order_by("pk").values_list(*times, *facts).iterator()
+    reads = [Read(_made_at(*row[: len(times)]), *row[len(times) :]) for row in rows]
+    return sorted(reads, key=lambda read: read.at)
+
+
+def _made_at(
+    at: datetime, is_offline: bool, scanned_at: datetime | None, skew_ms: int | None, redeemed_at: datetime | None
+) -> datetime:
+    """Return when a scan was made: what was made without network came in later, by a clock that may have been off."""
+    if redeemed_at is not None:
+        return redeemed_at
+    if not is_offline or scanned_at is None or skew_ms is None:
+        return at
+    return corrected(scanned_at, timedelta(milliseconds=skew_ms), at=at)
+
+
+def _by_device(scans: QuerySet[Scan]) -> list[list[Read]]:
+    reads = sorted(_reads(scans), key=lambda read: read.device)  # those of each stay in their order
+    return [list(of_device) for _, of_device in groupby(reads, key=lambda read: read.device)]
+
+
 def unknown_bursts(start: datetime) -> Signal:
     """Find devices that read five or more unknown codes within ten minutes: somebody guesses, or reads old flyers."""
-    scans = Scan.objects.filter(reason=Scan.Reason.UNKNOWN_CODE, at__gte=start).order_by("device_id", "at")
-    named = scans.values_list("device_id", "device__name", "location__name", "at")
     rows = []
-    for device, of_device in groupby(named.iterator(), key=lambda scan: scan[0]):
+    for of_device in _by_device(Scan.objects.filter(reason=Scan.Reason.UNKNOWN_CODE, is_mistyped=False, at__gte=start)):
         for burst in _bursts(of_device):
-            _, name, place, began = burst[0]
-            words = f"{len(burst)} in {_minutes(burst[-1][3] - began)}"
-            url = _scans(device=device, reason=Scan.Reason.UNKNOWN_CODE)
-            rows.append((began, Row(name, (place, _moment(began), words), url)))
+            first = burst[0]
+            words = f"{len(burst)} in {_minutes(burst[-1].at - first.at)}"
+            url = _scans(device=first.device, reason=Scan.Reason.UNKNOWN_CODE)
+            rows.append((first.at, Row(first.device_name, (first.place, _moment(first.at), words), url)))
     return Signal(
         "Many unknown codes",
         f"{BURST} or more codes that do not exist, read within ten minutes. Somebody may be guessing.",
@@ -86,33 +127,30 @@ def unknown_bursts(start: datetime) -> Signal:
     )
 
 
-def _bursts(scans: Iterable[Any]) -> list[list[Any]]:
+def _bursts(reads: Iterable[Read]) -> list[list[Read]]:
     """Return the runs of scans that lie within ten minutes of their first, where they are many enough."""
-    runs: list[list[Any]] = []
-    for scan in scans:
-        if runs and scan[3] - runs[-1][0][3] <= GUESS_WINDOW:
-            runs[-1].append(scan)
+    runs: list[list[Read]] = []
+    for read in reads:
+        if runs and read.at - runs[-1][0].at <= GUESS_WINDOW:
+            runs[-1].append(read)
         else:
-            runs.append([scan])
+            runs.append([read])
     return [run for run in runs if len(run) >= BURST]
 
 
 def two_places(start: datetime) -> Signal:
     """Find codes that were read at two places within ten minutes: one of them is a copy."""
-    before: Any = {"partition_by": F("code"), "order_by": ("at", "pk")}
-    scans = Scan.objects.filter(at__gte=start, code__isnull=False).annotate(
-        before_at=Window(Lag("at"), **before),
-        before_place=Window(Lag("location__name"), **before),
-        before_location=Window(Lag("location_id"), **before),
-    )
-    moved = scans.filter(before_location__isnull=False).exclude(before_location=F("location_id"))
-    rows = [
-        (at, Row(f"Code {code}", (_moment(at), f"{earlier}, then {place}", _minutes(at - before_at)), _code(code)))
-        for code, at, place, before_at, earlier in moved.values_list(
-            "code_id", "at", "location__name", "before_at", "before_place"
-        ).iterator()
-        if at - before_at <= TWO_PLACES_WITHIN
-    ]
+    of_late = Scan.objects.filter(at__gte=start, code__isnull=False).order_by()
+    counted = Scan.objects.filter(code__in=of_late.values("code")).order_by().values("code")
+    moved = counted.annotate(places=Count("location", distinct=True)).filter(places__gt=1)
+    reads = sorted(_reads(Scan.objects.filter(code__in=moved.values("code"))), key=lambda read: read.code or 0)
+    rows = []
+    for before, after in pairwise(reads):
+        is_move = before.code == after.code and before.location != after.location
+        apart = after.at - before.at
+        if is_move and apart <= TWO_PLACES_WITHIN and max(before.came_in_at, after.came_in_at) >= start:
+            cells = (_moment(after.at), f"{before.place}, then {after.place}", _minutes(apart))
+            rows.append((after.at, Row(f"Code {after.code}", cells, _code(after.code or 0))))
     return Signal(
         "One code in two places",
         "Read at one place, and within ten minutes at another. Somebody may have shared a picture of it.",
@@ -148,14 +186,14 @@ def much_taken_back(start: datetime) -> Signal:
 
 
 def without_network(start: datetime) -> Signal:
-    """Find devices that gave much without network, or anything against a rule."""
+    """Find devices that gave much without network, or anything against a rule; what merely waited was checked."""
     lines = Redemption.objects.filter(at__gte=start, kind__in=GIVEN, device__isnull=False)
     counted = (
         lines.order_by()
         .values("device", "device__name")
         .annotate(
             given=Count("pk"),
-            offline=Count("pk", filter=Q(is_offline=True)),
+            offline=Count("pk", filter=Q(scan__decision=Scan.Decision.HONOURED)),
             conflicts=Count("pk", filter=Q(kind=Kind.CONFLICT)),
         )
     )
@@ -164,7 +202,7 @@ def without_network(start: datetime) -> Signal:
         share = row["offline"] / row["given"]
         if row["conflicts"] or share > OFFLINE_SHARE:
             cells = (f"{row['offline']} of {row['given']}", _percent(share), row["conflicts"])
-            url = _list("redemption", {"device__id__exact": row["device"], "is_offline__exact": 1})
+            url = _scans(device=row["device"], decision=Scan.Decision.HONOURED)
             rows.append((share, Row(row["device__name"], cells, url)))
     return Signal(
         "Given without network",
@@ -174,17 +212,29 @@ def without_network(start: datetime) -> Signal:
     )
 
 
+def wrong_pins(start: datetime) -> Signal:
+    """Find days of many wrong PINs. Each device locks for itself; who guesses may go from one to the next."""
+    wrong = SignIn.objects.filter(staff=None, at__gte=start).annotate(day=TruncDate("at")).order_by()
+    counted = wrong.values("day").annotate(typed=Count("pk"), devices=Count("device", distinct=True))
+    rows = [
+        (row["day"], Row(date_format(row["day"], "D, N j"), (row["typed"], row["devices"])))
+        for row in counted.filter(typed__gte=MANY_WRONG_PINS)
+    ]
+    return Signal(
+        "Many wrong PINs",
+        f"{MANY_WRONG_PINS} or more in a day, on all devices together. Somebody may be guessing whose name to use.",
+        ("Day", "Wrong PINs", "Devices"),
+        _latest(rows),
+    )
+
+
 def locked_out(start: datetime) -> Signal:
     """Find devices that were refused because they had guessed too much."""
-    scans = Scan.objects.filter(reason=Scan.Reason.DEVICE_LOCKED, at__gte=start).order_by("device_id", "at")
     rows = []
-    for device, of_device in groupby(
-        scans.values_list("device_id", "device__name", "location__name", "at").iterator(), key=lambda scan: scan[0]
-    ):
-        refused = list(of_device)
-        _, name, place, last = refused[-1]
-        url = _scans(device=device, reason=Scan.Reason.DEVICE_LOCKED)
-        rows.append((last, Row(name, (place, _moment(last), len(refused)), url)))
+    for refused in _by_device(Scan.objects.filter(reason=Scan.Reason.DEVICE_LOCKED, at__gte=start)):
+        last = refused[-1]
+        url = _scans(device=last.device, reason=Scan.Reason.DEVICE_LOCKED)
+        rows.append((last.at, Row(last.device_name, (last.place, _moment(last.at), len(refused)), url)))
     return Signal(
         "Locked for guessing",
         f"After {GUESSES_ALLOWED} unknown codes in ten minutes a device is refused everything for a while.",
@@ -198,6 +248,7 @@ LOOKS: tuple[Callable[[datetime], Signal], ...] = (
     two_places,
     much_taken_back,
     without_network,
+    wrong_pins,
     locked_out,
 )
 
@@ -220,13 +271,9 @@ def _minutes(span: timedelta) -> str:
     return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min"
 
 
-def _list(model: str, question: dict[str, str | int]) -> str:
-    return f"{reverse(f'admin:redemptions_{model}_changelist')}?{urlencode(question)}"
-
-
-def _scans(*, device: int, reason: str = "") -> str:
-    question: dict[str, str | int] = {"device__id__exact": device}
-    return _list("scan", question | ({"reason__exact": reason} if reason else {}))
+def _scans(*, device: int, **asked: str) -> str:
+    question = {"device__id__exact": str(device)} | {f"{name}__exact": value for name, value in asked.items()}
+    return f"{reverse('admin:redemptions_scan_changelist')}?{urlencode(question)}"
 
 
 def _code(pk: int) -> str:

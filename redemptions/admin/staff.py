@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from contacts.admin.base import PlainAdmin, badge
@@ -40,10 +40,13 @@ class StaffAdmin(PlainAdmin[Staff]):
 
     @admin.display(description="PIN")
     def pin_state(self, staff: Staff) -> SafeString:
-        if staff.locked_until and staff.locked_until > timezone.now():
-            until = formats.time_format(timezone.localtime(staff.locked_until), "P")
-            return badge("bad", f"Locked until {until}")
         return badge("ok", "Set") if staff.pin_hash else badge("warn", "None yet")
+
+    def save_model(self, request: HttpRequest, obj: Staff, form: forms.ModelForm[Staff], change: bool) -> None:
+        if "is_active" in form.changed_data:
+            # What they scanned before is still theirs, whenever it comes in.
+            obj.left_at = None if obj.is_active else timezone.now()
+        super().save_model(request, obj, form, change)
 
     # --- The PIN ---
 
@@ -57,7 +60,7 @@ class StaffAdmin(PlainAdmin[Staff]):
         return HttpResponseRedirect(reverse("admin:redemptions_staff_pin", args=[obj.pk]))
 
     def pin_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Give somebody a PIN; one that is locked is open again."""
+        """Give somebody a PIN."""
         staff = self.get_object(request, str(pk))
         if staff is None:
             raise Http404

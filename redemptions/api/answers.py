@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from contacts.models import Business
 from redemptions import hours
 from redemptions.api.problems import problem, problem_body
-from redemptions.api.serializers import PreviousSerializer, RedemptionSerializer
+from redemptions.api.serializers import DealSerializer, PreviousSerializer, RedemptionSerializer
 from redemptions.models import Code, Device, Offer, Redemption, Scan
 from redemptions.queries import display_name, previous_redemption, uses_when
 from redemptions.rendering.coupon import money as words_of_money
@@ -136,6 +136,8 @@ def _refusal(outcome: Outcome, reason: Scan.Reason, device: Device) -> dict[str,
         previous = previous_redemption(outcome.code, at=outcome.at)
     if previous:
         more["previous"] = PreviousSerializer(_previous(previous, outcome.at, device)).data
+    if outcome.code and reason in {Scan.Reason.ORDER_VALUE_REQUIRED, Scan.Reason.MIN_SPEND_NOT_MET}:
+        more["deal"] = DealSerializer(describe_deal(outcome.code.offer)).data
     if line := outcome.redemption:
         more |= {"honoured": True, "id": redemption_id(line), "receipt": line.receipt}
     return problem_body(

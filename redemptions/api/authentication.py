@@ -27,7 +27,7 @@ class DeviceTokenAuthentication(BaseAuthentication):
         if keyword.lower() != KEYWORD.lower():
             return None
         now, token = timezone.now(), token.strip()
-        device = find_device(token=token, at=now)
+        device = find_device(token=token)
         if device is None:
             raise AuthenticationFailed("This device is not known. Enrol it again.", code="device_unknown")
         if device.revoked_at is not None:

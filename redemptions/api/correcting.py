@@ -144,14 +144,14 @@ class VoidView(Endpoint):
 
 
 def _taken_back(line: Redemption, done: TakenBack) -> dict[str, Any]:
-    assert line.code  # what has none cannot be taken back
-    uses = Code.objects.filter(pk=line.code.pk).values("used", "max_uses").get()
+    code = line.code  # none where it was given without network, and nobody knows it
+    uses = Code.objects.filter(pk=code.pk).values("used", "max_uses").get() if code else None
     body = {
         "id": redemption_id(line),
         "result": "voided",
         "replayed": done.replayed,
         "voided_at": done.reversal.at,
         "receipt": done.reversal.receipt,
-        "uses": {"used": uses["used"], "max": uses["max_uses"]},
+        "uses": {"used": uses["used"], "max": uses["max_uses"]} if uses else None,
     }
     return dict(VoidedSerializer(body).data)

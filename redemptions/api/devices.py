@@ -79,6 +79,7 @@ class EnrolView(Endpoint):
         operation_id="enrol_device",
         summary="Trade a one-time enrolment token for a device token",
         description="The same Idempotency-Key gets the same token again for ten minutes. "
+        "A token that a rotation has ended is not given again. "
         "Refusals: `enrol_used`, `enrol_expired`, `enrol_unknown`.",
         parameters=[idempotency_key(required=False)],
         request=EnrolmentRequestSerializer,
@@ -124,7 +125,7 @@ class RotateView(Endpoint):
     @extend_schema(
         operation_id="rotate_token",
         summary="A new token",
-        description="The one it is called with works until the new one is used, for a day at most. "
+        description="The one it is called with works until the new one is used, however long that takes. "
         "The same Idempotency-Key gets the same new token again.",
         parameters=[idempotency_key(required=True)],
         request=None,
@@ -132,7 +133,7 @@ class RotateView(Endpoint):
     )
     def post(self, request: Request) -> Response:
         key = key_of(request)
-        token = rotate_token(device=device_of(request), token=cast(str, request.auth), key=key, at=timezone.now())
+        token = rotate_token(device=device_of(request), token=cast(str, request.auth), key=key)
         return Response({"token": token})
 
 
@@ -142,8 +143,8 @@ class SignInView(Endpoint):
     @extend_schema(
         operation_id="sign_in_staff",
         summary="Who holds this device, by their PIN",
-        description="Send the id along as `staff` from then on. Refusals: `pin_wrong`, and `pin_locked` after five "
-        "wrong ones, for 15 minutes.",
+        description="Send the id along as `staff` from then on; after 14 days it names nobody. Refusals: `pin_wrong`, "
+        "and `pin_locked` after five wrong ones on this device within 15 minutes, until the first is that old.",
         request=SignInRequestSerializer,
         responses={200: SignedInSerializer, **CORRECTION_REFUSAL, **problems(*OF_BODIES, *OF_DEVICES)},
     )

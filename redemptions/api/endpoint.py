@@ -6,6 +6,7 @@ import re
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
+from django.utils import timezone
 from rest_framework import status
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -14,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from redemptions.api.problems import Problem
+from redemptions.api.problems import AnyTextRenderer, Problem
 from redemptions.api.schema import KEY_PATTERN
 from redemptions.api.serializers import Money
 from redemptions.api.throttles import CallThrottle
@@ -36,6 +37,7 @@ class JSONAlways(DefaultContentNegotiation):
 # description of every operation without one of its own.
 class Endpoint(APIView):
     content_negotiation_class = JSONAlways
+    renderer_classes = (AnyTextRenderer,)
     throttle_classes = (CallThrottle,)
     calls_a_minute: ClassVar[int] = 600  # far more than hands can scan, far less than a server minds
     body_limit: ClassVar[int] = BODY_LIMIT
@@ -84,7 +86,15 @@ def device_of(request: Request) -> Device:
 
 
 def validated(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    """Return the checked body. Raises ValidationError, and ParseError where it is no JSON of a sane depth."""
+    """Return the checked body. Raises ValidationError, Problem, and ParseError where it is no JSON of a sane depth."""
+    # A body in chunks is not read at all: taken for an empty one, a good scan would be called faulty.
+    if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+        raise Problem(
+            status=status.HTTP_411_LENGTH_REQUIRED,
+            code="length_required",
+            title="Length required",
+            detail="Send the body in one piece, with a Content-Length header.",
+        )
     try:
         checked = serializer(data=request.data)
         checked.is_valid(raise_exception=True)
@@ -112,12 +122,12 @@ def order_of(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def staff_of(data: dict[str, Any], device: Device) -> Staff | None:
-    """Return who holds the device, where the body says so and they may.
+    """Return who holds the device, where the body says so, they signed in on it and still may.
 
-    Whoever stopped working here meanwhile is nobody: a scan with their name is a scan, and must not wait for ever.
+    Anybody else is nobody: a scan with their name is a scan, and must not wait for ever.
     """
     number = staff_number(data)
-    return find_staff(device=device, staff_id=number) if number else None
+    return find_staff(device=device, staff_id=number, at=timezone.now()) if number else None
 
 
 def staff_number(data: dict[str, Any]) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from typing import Any
 
 from django.utils import timezone
@@ -13,7 +15,7 @@ from rest_framework.response import Response
 from redemptions.api.answers import Answer, answer, describe_deal, money
 from redemptions.api.endpoint import Endpoint, device_of, order_of, staff_number, validated
 from redemptions.api.problems import invalid, problem_body
-from redemptions.api.schema import OF_BODIES, OF_DEVICES, problems
+from redemptions.api.schema import KEY_PATTERN, OF_BODIES, OF_DEVICES, problems
 from redemptions.api.serializers import (
     BatchEnvelopeSerializer,
     BatchItemSerializer,
@@ -23,6 +25,8 @@ from redemptions.api.serializers import (
 )
 from redemptions.models import Device, Offer, Scan
 from redemptions.services import OfflinePack, OfflineScan, Uploaded, offline_pack, upload
+
+logger = logging.getLogger(__name__)
 
 STATUSES = {
     Uploaded.Problem.KEY_REUSED: status.HTTP_422_UNPROCESSABLE_ENTITY,
@@ -61,7 +65,7 @@ class BatchView(Endpoint):
 
 def _key(item: Any) -> str | None:
     key = item.get("key") if isinstance(item, dict) else None
-    return key if isinstance(key, str) else None
+    return key if isinstance(key, str) and re.fullmatch(KEY_PATTERN, key) else None
 
 
 def _checked(item: Any) -> OfflineScan | Answer:
@@ -86,9 +90,12 @@ def _checked(item: Any) -> OfflineScan | Answer:
 
 
 def _answer(done: Uploaded, device: Device) -> Answer:
-    if done.outcome is not None:
-        return answer(done.outcome, device=device)
     why = done.problem or Uploaded.Problem.FAILED
+    if done.outcome is not None:
+        try:
+            return answer(done.outcome, device=device)
+        except Exception:  # one scan that cannot be told of must not keep the others' answers back
+            logger.exception("A scan of device %s is on record, and could not be answered.", device.pk)
     words = problem_body(status=STATUSES[why], code=why.value, title="Not recorded", detail=f"{why.label}.")
     return Answer(STATUSES[why], words)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from http import HTTPStatus
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from django.core.signals import got_request_exception
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as default_exception_handler
 
@@ -25,6 +27,19 @@ class Problem(APIException):
         self.status_code = status
         self.title = title
         self.more = more
+
+
+class AnyTextRenderer(JSONRenderer):
+    """Writes half of a surrogate pair, which JSON can spell and UTF-8 cannot, as a question mark.
+
+    An error repeats what was sent, and rendering is past the point where a failure becomes a problem.
+    """
+
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().render(data, *args, **kwargs)
+        except UnicodeEncodeError:
+            return json.dumps(data, cls=self.encoder_class, ensure_ascii=False).encode(errors="replace")
 
 
 def problem_body(*, status: int, code: str, title: str, detail: str, **more: Any) -> dict[str, Any]:

@@ -21,14 +21,21 @@ from redemptions.api.endpoint import (
     staff_of,
     validated,
 )
-from redemptions.api.schema import KEY_PATTERN, OF_BODIES, OF_DEVICES, REFUSAL, idempotency_key, problems
+from redemptions.api.schema import (
+    GIVEN_OR_RECORDED,
+    KEY_PATTERN,
+    OF_BODIES,
+    OF_DEVICES,
+    REFUSAL,
+    idempotency_key,
+    problems,
+)
 from redemptions.api.serializers import (
     RedemptionRequestSerializer,
     RedemptionSerializer,
     ValidationRequestSerializer,
 )
-from redemptions.queries import find_scan
-from redemptions.services import CurrencyMismatch, KeyReused, recall, redeem, validate
+from redemptions.services import CurrencyMismatch, KeyReused, recall_by_key, redeem, validate
 
 
 class ValidationsView(Endpoint):
@@ -61,7 +68,7 @@ class RedemptionsView(Endpoint):
         request=RedemptionRequestSerializer,
         responses={
             201: RedemptionSerializer,
-            200: RedemptionSerializer,
+            200: GIVEN_OR_RECORDED,
             **REFUSAL,
             **problems(*OF_BODIES, *OF_DEVICES, 422),
         },
@@ -92,11 +99,11 @@ class RedemptionByKeyView(Endpoint):
     @extend_schema(
         operation_id="get_redemption_by_key",
         summary="Did it land? The outcome of a scan, by its Idempotency-Key",
-        responses={200: RedemptionSerializer, **REFUSAL, **problems(*OF_DEVICES, 404)},
+        responses={200: GIVEN_OR_RECORDED, **REFUSAL, **problems(*OF_DEVICES, 404)},
     )
     def get(self, request: Request, key: str) -> Response:
         device = device_of(request)
-        scan = find_scan(device=device, key=key) if re.fullmatch(KEY_PATTERN, key) else None
-        if scan is None:
+        outcome = recall_by_key(device=device, key=key) if re.fullmatch(KEY_PATTERN, key) else None
+        if outcome is None:
             raise NotFound("This device sent no such redemption.")
-        return answer(recall(scan), device=device).response()
+        return answer(outcome, device=device).response()

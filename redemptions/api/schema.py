@@ -6,10 +6,16 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer
 
 from redemptions.api.problems import PROBLEM_TYPE
-from redemptions.api.serializers import CorrectionRefusalSerializer, ProblemSerializer, RefusalSerializer
+from redemptions.api.serializers import (
+    CorrectionRefusalSerializer,
+    ProblemSerializer,
+    RecordedSerializer,
+    RedemptionSerializer,
+    RefusalSerializer,
+)
 
 KEY_PATTERN = "^[A-Za-z0-9_-]{8,64}$"
 
@@ -43,6 +49,12 @@ def problems(*statuses: int) -> dict[Any, Any]:
 
 REFUSAL: dict[Any, Any] = {(409, PROBLEM_TYPE): RefusalSerializer}
 CORRECTION_REFUSAL: dict[Any, Any] = {(409, PROBLEM_TYPE): CorrectionRefusalSerializer}
+# What a key gets again: staff may have refused its scan without network.
+GIVEN_OR_RECORDED = PolymorphicProxySerializer(
+    component_name="GivenOrRecorded",
+    serializers=[RedemptionSerializer, RecordedSerializer],
+    resource_type_field_name=None,
+)
 OF_ALL = (426, 429)
 OF_DEVICES = (401, 403, *OF_ALL)
-OF_BODIES = (400, 413, 415)
+OF_BODIES = (400, 411, 413, 415)

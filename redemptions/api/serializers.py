@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from redemptions.services import VoidReason
 
 MOST = 2**63 - 1
 BATCH_LIMIT = 100
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
 OFFLINE_CHOICES = [choice for choice in Offer.Offline.choices if choice[0] != Offer.Offline.REFUSE]
 MONEY = serializers.DecimalField(max_digits=10, decimal_places=2, min_value=Decimal(0))
 
@@ -50,6 +52,16 @@ class OrderValueField(serializers.Field[Money, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> Any:
         return value
+
+
+def within_a_century(moment: datetime) -> None:
+    """Raise ValidationError for a time with which nothing can be reckoned; a clock may be wrong by decades."""
+    if not EARLIEST <= moment < LATEST:
+        raise serializers.ValidationError("This is no time of the years 2000 to 2100. Set the device's clock.")
+
+
+def device_time(**more: Any) -> serializers.DateTimeField:
+    return serializers.DateTimeField(validators=[within_a_century], **more)
 
 
 def receipt_number(**more: Any) -> serializers.CharField:
@@ -135,7 +147,7 @@ class ValidationRequestSerializer(serializers.Serializer[Any]):
 
 class RedemptionRequestSerializer(ValidationRequestSerializer):
     entry = serializers.ChoiceField(choices=Scan.Entry.choices, default=Scan.Entry.QR)
-    scanned_at = serializers.DateTimeField(required=False, allow_null=True, help_text="By the device's clock.")
+    scanned_at = device_time(required=False, allow_null=True, help_text="By the device's clock, from 2000 to 2100.")
     receipt_no = receipt_number(default="")
     staff = staff_id()
 
@@ -176,11 +188,21 @@ class RedemptionSerializer(serializers.Serializer[Any]):
     void_until = serializers.DateTimeField(
         allow_null=True, help_text="Until when the device that made it may take it back."
     )
-    voided_at = serializers.DateTimeField(allow_null=True, help_text="When it was taken back.")
+    voided_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it was taken back. Not null: it no longer counts, whatever `result` says."
+    )
     receipt = serializers.CharField(allow_null=True)
     order_value = MoneySerializer(allow_null=True)
     receipt_no = serializers.CharField(allow_blank=True)
     note = serializers.CharField(allow_blank=True)
+
+
+class RecordedSerializer(serializers.Serializer[Any]):
+    """What there is to tell of a scan that staff refused without network: it is on record, and nothing was given."""
+
+    result = serializers.ChoiceField(choices=["recorded"])
+    attempt = serializers.CharField()
+    replayed = serializers.BooleanField()
 
 
 class PreviousSerializer(serializers.Serializer[Any]):
@@ -214,6 +236,7 @@ class RefusalSerializer(serializers.Serializer[Any]):
     retryable = serializers.BooleanField()
     replayed = serializers.BooleanField()
     previous = PreviousSerializer(required=False, help_text="With `already_redeemed`: by what it was used up.")
+    deal = DealSerializer(required=False, help_text="With a question about the order: what it is for.")
     honoured = serializers.BooleanField(
         required=False, help_text="Given without network all the same, and in the ledger as a conflict."
     )
@@ -257,16 +280,18 @@ class VoidedSerializer(serializers.Serializer[Any]):
     replayed = serializers.BooleanField()
     voided_at = serializers.DateTimeField()
     receipt = serializers.CharField(help_text="The number of the reversal, a line of its own.")
-    uses = UsesSerializer(help_text="As they are now.")
+    uses = UsesSerializer(allow_null=True, help_text="As they are now; null where the code was unknown.")
 
 
 # --- Without network --------------------------------------------------------------------------------------------------
 
 
 class BatchItemSerializer(serializers.Serializer[Any]):
-    key = serializers.RegexField(r"^[A-Za-z0-9_-]{8,64}$", help_text="The Idempotency-Key of this scan.")
+    key = serializers.RegexField(
+        r"^[A-Za-z0-9_-]{8,64}\Z", trim_whitespace=False, help_text="The Idempotency-Key of this scan."
+    )
     code = serializers.CharField(max_length=500)
-    scanned_at = serializers.DateTimeField(help_text="By the device's clock.")
+    scanned_at = device_time(help_text="By the device's clock, from 2000 to 2100.")
     decision = serializers.ChoiceField(
         choices=Scan.Decision.choices,
         help_text="`honoured`: the goods are gone. `refused`: the guest was sent away. `undecided`: redeem it now.",
@@ -290,19 +315,19 @@ class BatchItemSerializer(serializers.Serializer[Any]):
 
 
 class BatchRequestSerializer(serializers.Serializer[Any]):
-    sent_at = serializers.DateTimeField(help_text="The device's clock now: how far it is off sets all times right.")
+    sent_at = device_time(help_text="The device's clock now: how far it is off sets all times right.")
     items = BatchItemSerializer(many=True, help_text=f"At most {BATCH_LIMIT}.")
 
 
 class BatchEnvelopeSerializer(serializers.Serializer[Any]):
     """A batch whose items are looked at one by one: a bad one keeps no other from its record."""
 
-    sent_at = serializers.DateTimeField()
+    sent_at = device_time()
     items = serializers.ListField(child=serializers.JSONField(allow_null=True), max_length=BATCH_LIMIT)
 
 
 class BatchResultSerializer(serializers.Serializer[Any]):
-    key = serializers.CharField(allow_null=True, help_text="As it was sent; null where there was none.")
+    key = serializers.CharField(allow_null=True, help_text="As it was sent; null where it is none.")
     status = serializers.IntegerField(help_text="What the scan would have been answered by itself.")
     body = serializers.DictField(
         help_text='As the answer of that status to a redemption; `{"result": "recorded"}` for a scan that was refused.'
@@ -357,3 +382,5 @@ class TodaySerializer(serializers.Serializer[Any]):
     time_zone = serializers.CharField()
     redeemed = serializers.IntegerField()
     refused = serializers.IntegerField()
+    conflicts = serializers.IntegerField(help_text="Given without network against a rule.")
+    voided = serializers.IntegerField(help_text="Of `redeemed`, those that were taken back since, by whomever.")

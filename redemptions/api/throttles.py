@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.core.cache import cache
+from redis import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -19,6 +20,8 @@ from redemptions.models import Device
 logger = logging.getLogger(__name__)
 
 MINUTE_S = 60
+ASK_AGAIN_S = 15
+_away = {"until": 0.0}  # of this process, by the clock that nobody sets
 
 
 class CallThrottle(BaseThrottle):
@@ -45,15 +48,24 @@ def count_call(scope: str, caller: object) -> int:
     fails, nobody is kept from a deal for it.
     """
     minute = int(time.time()) // MINUTE_S
-    if settings.REDIS_URL:
-        name = f"calls:{scope}:{caller}:{minute}"
-        cache.add(name, 0, 2 * MINUTE_S)
-        return cache.incr(name)
+    count = _count_in_redis if settings.REDIS_URL else _append
     try:
-        return _append(scope, f"{scope}-{caller}-{minute}", str(minute))
-    except OSError:
+        return count(scope, f"{scope}-{caller}-{minute}", str(minute))
+    except (OSError, RedisError, ValueError):  # ValueError: Redis forgot the number right after it was made
         logger.exception("Calls of the scanner API could not be counted.")
         return 0
+
+
+def _count_in_redis(scope: str, name: str, minute: str) -> int:
+    """Count in Redis; where it is away, do not ask for a while: it may take seconds to fail, and staff wait."""
+    if time.monotonic() < _away["until"]:
+        return 0
+    try:
+        cache.add(f"calls:{name}", 0, 2 * MINUTE_S)
+        return cache.incr(f"calls:{name}")
+    except (OSError, RedisError):
+        _away["until"] = time.monotonic() + ASK_AGAIN_S
+        raise
 
 
 def _append(scope: str, name: str, minute: str) -> int:

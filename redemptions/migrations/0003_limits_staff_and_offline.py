@@ -137,6 +137,21 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='redemption',
+            name='override',
+            field=models.CharField(blank=True, choices=[('not_allowed', 'Not to be given without network'), ('too_many', 'More than a phone may give in a day'), ('too_dear', 'More than may be given without network')], max_length=12),
+        ),
+        migrations.AddField(
+            model_name='redemption',
+            name='is_use',
+            field=models.BooleanField(default=True, help_text='It used the code once more.'),
+        ),
+        migrations.AddField(
+            model_name='redemption',
+            name='cost',
+            field=models.DecimalField(blank=True, decimal_places=2, help_text="Of the deal's budget; empty: not counted there.", max_digits=10, null=True),
+        ),
+        migrations.AddField(
+            model_name='redemption',
             name='is_burned',
             field=models.BooleanField(default=False, help_text='Taken back, and the code not good again.'),
         ),
@@ -154,6 +169,26 @@ class Migration(migrations.Migration):
             model_name='redemption',
             name='void_key',
             field=models.CharField(blank=True, help_text='The key under which a device took it back.', max_length=64),
+        ),
+        migrations.CreateModel(
+            name='Amendment',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('at', models.DateTimeField()),
+                ('order_value', models.DecimalField(decimal_places=2, max_digits=10, null=True)),
+                ('discount', models.DecimalField(decimal_places=2, max_digits=10, null=True)),
+                ('receipt_no', models.CharField(blank=True, max_length=40)),
+                ('device', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='redemptions.device')),
+                ('redemption', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='amendments', to='redemptions.redemption')),
+            ],
+            options={
+                'ordering': ['at', 'pk'],
+            },
+        ),
+        migrations.AddField(
+            model_name='scan',
+            name='is_mistyped',
+            field=models.BooleanField(default=False, help_text="Its check character was wrong: nobody's guess."),
         ),
         migrations.AddField(
             model_name='scan',
@@ -208,7 +243,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='scan',
             name='result',
-            field=models.CharField(choices=[('accepted', 'Accepted'), ('refused', 'Refused'), ('conflict', 'Given without network, against a rule')], max_length=8),
+            field=models.CharField(choices=[('accepted', 'Accepted'), ('refused', 'Refused'), ('conflict', 'Given, against a rule')], max_length=8),
         ),
         migrations.AddConstraint(
             model_name='offer',
@@ -262,7 +297,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='redemption',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('code__isnull', False), ('offer__isnull', False)), models.Q(('code__isnull', True), ('conflict', 'unknown_code'), ('offer__isnull', True)), _connector='OR'), name='only_an_unknown_code_is_none'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('code__isnull', False), ('offer__isnull', False)), models.Q(('code__isnull', True), ('conflict', 'unknown_code'), ('offer__isnull', True)), models.Q(('code__isnull', True), ('kind', 'voided'), ('offer__isnull', True)), _connector='OR'), name='only_an_unknown_code_is_none'),
+        ),
+        migrations.AddConstraint(
+            model_name='redemption',
+            constraint=models.UniqueConstraint(condition=models.Q(('void_key', ''), _negated=True), fields=('device', 'void_key'), name='void_key_once'),
         ),
         migrations.AddConstraint(
             model_name='scan',

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower, Now
 
 from contacts.fields import DigestField
 from redemptions.models.offers import Location
+
+PIN_ONCE = models.UniqueConstraint(
+    fields=["pin_hash"],
+    condition=Q(is_active=True) & ~Q(pin_hash=""),
+    name="pin_once_among_those_who_work_here",
+    violation_error_message="Somebody else has this PIN. Choose another one.",
+)
 
 
 class Staff(models.Model):
@@ -18,17 +28,24 @@ class Staff(models.Model):
     )
     pin_hash = models.CharField(max_length=128, editable=False)
     is_active = models.BooleanField("works here", default=True)
-    failures = models.PositiveSmallIntegerField(default=0, editable=False)
-    locked_until = models.DateTimeField(null=True, editable=False)
+    left_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         ordering = ["name"]
         verbose_name = verbose_name_plural = "staff"
-        constraints = [models.UniqueConstraint(Lower("name"), name="staff_name_once_in_any_case")]
+        constraints = [models.UniqueConstraint(Lower("name"), name="staff_name_once_in_any_case"), PIN_ONCE]
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        # No form shows the hash, so none looks at its constraint: who works here again may find their PIN taken.
+        PIN_ONCE.validate(Staff, self)
+
+    def worked_here(self, at: datetime) -> bool:
+        """Say whether somebody worked here then. Of whom it is not known when they left, they had."""
+        return self.is_active or (self.left_at is not None and at < self.left_at)
 
 
 class Device(models.Model):
@@ -47,8 +64,6 @@ class Device(models.Model):
     profile = models.CharField(max_length=8, choices=Profile, default=Profile.SCANNER)
     token_hash = DigestField(null=True, unique=True)
     next_token_hash = DigestField(null=True, unique=True)
-    next_token_at = models.DateTimeField(null=True, blank=True)
-    rotate_key = models.CharField(max_length=64, blank=True)
     enrol_hash = DigestField(null=True, unique=True)
     enrol_expires_at = models.DateTimeField(null=True, blank=True)
     enrol_key = models.CharField(max_length=64, blank=True)
@@ -71,3 +86,18 @@ class Device(models.Model):
     @property
     def is_authenticated(self) -> bool:
         return True
+
+
+class SignIn(models.Model):
+    """A PIN typed on a device, and whose it was; a wrong one is nobody's."""
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="sign_ins")
+    staff = models.ForeignKey(Staff, null=True, on_delete=models.CASCADE, related_name="sign_ins")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["device", "at"], name="sign_in_by_device_and_time")]
+
+    def __str__(self) -> str:
+        return f"Sign-in {self.pk}"

@@ -35,13 +35,20 @@ class Redemption(models.Model):
 
     Added, never changed but for what staff add at the till. `at` is when it happened, `recorded_at` when it came to be
     known here; they differ for what was scanned without network. `conflict` is why a conflict would have been refused;
-    one of an unknown code names no code and no deal.
+    one of an unknown code names no code and no deal. A conflict uses the code and the deal up as far as they go.
     """
 
     class Kind(models.TextChoices):
         REDEEMED = "redeemed", "Redeemed"
         VOIDED = "voided", "Taken back"
         CONFLICT = "conflict", "Conflict"
+
+    class Override(models.TextChoices):
+        """How staff went beyond what a deal allows without network."""
+
+        NOT_ALLOWED = "not_allowed", "Not to be given without network"
+        TOO_MANY = "too_many", "More than a phone may give in a day"
+        TOO_DEAR = "too_dear", "More than may be given without network"
 
     public_id = models.CharField(max_length=20, unique=True, default=public_id, editable=False)
     entry_no = models.PositiveBigIntegerField(unique=True)
@@ -56,6 +63,15 @@ class Redemption(models.Model):
     recorded_at = models.DateTimeField(db_default=Now())
     is_offline = models.BooleanField(default=False)
     conflict = models.CharField(max_length=20, blank=True)
+    override = models.CharField(max_length=12, choices=Override, blank=True)
+    is_use = models.BooleanField(default=True, help_text="It used the code once more.")
+    cost = models.DecimalField(
+        max_digits=10,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text="Of the deal's budget; empty: not counted there.",
+    )
     void_key = models.CharField(max_length=64, blank=True, help_text="The key under which a device took it back.")
     is_burned = models.BooleanField(default=False, help_text="Taken back, and the code not good again.")
     order_value = models.DecimalField(max_digits=10, decimal_places=2, null=True, blank=True)
@@ -79,9 +95,11 @@ class Redemption(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(code__isnull=False, offer__isnull=False)
-                | Q(code__isnull=True, offer__isnull=True, conflict="unknown_code"),
+                | Q(code__isnull=True, offer__isnull=True, conflict="unknown_code")
+                | Q(code__isnull=True, offer__isnull=True, kind="voided"),
                 name="only_an_unknown_code_is_none",
             ),
+            models.UniqueConstraint(fields=["device", "void_key"], condition=~Q(void_key=""), name="void_key_once"),
         ]
         indexes = [
             models.Index(fields=["at"], name="redemption_by_time"),
@@ -103,13 +121,30 @@ class Redemption(models.Model):
         return f"R-{self.entry_no:06d}"
 
 
+class Amendment(models.Model):
+    """What a line of the ledger said of the order before staff changed it at the till. Added, never changed."""
+
+    redemption = models.ForeignKey(Redemption, on_delete=models.CASCADE, related_name="amendments")
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    order_value = models.DecimalField(max_digits=10, decimal_places=2, null=True)
+    discount = models.DecimalField(max_digits=10, decimal_places=2, null=True)
+    receipt_no = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        ordering = ["at", "pk"]
+
+    def __str__(self) -> str:
+        return f"Amendment {self.pk}"
+
+
 class Scan(models.Model):
     """Every attempt a device made, refusals too: the answer a repeated key gets, and the trail for the owner."""
 
     class Result(models.TextChoices):
         ACCEPTED = "accepted", "Accepted"
         REFUSED = "refused", "Refused"
-        CONFLICT = "conflict", "Given without network, against a rule"
+        CONFLICT = "conflict", "Given, against a rule"
 
     class Decision(models.TextChoices):
         """What staff did without network."""
@@ -152,6 +187,7 @@ class Scan(models.Model):
     result = models.CharField(max_length=8, choices=Result)
     reason = models.CharField(max_length=20, choices=Reason, blank=True)
     redemption = models.OneToOneField(Redemption, null=True, blank=True, on_delete=models.PROTECT, related_name="scan")
+    is_mistyped = models.BooleanField(default=False, help_text="Its check character was wrong: nobody's guess.")
     scanned_at = models.DateTimeField(null=True, blank=True, help_text="By the device's clock.")
     at = models.DateTimeField(help_text="By the server's clock.")
     is_offline = models.BooleanField(default=False)

@@ -139,6 +139,13 @@ def worth(offer: Offer) -> str:
     return offer.get_type_display()
 
 
+def terms_in_short(offer: Offer) -> list[str]:
+    """Return what a deal is worth and for which orders, as the scanner says it: `20 % off, at most 15.00 USD`."""
+    cap = f", at most {money(offer.max_discount, offer.currency)}" if offer.max_discount else ""
+    least = [f"For orders from {money(offer.min_spend, offer.currency)}"] if offer.min_spend else []
+    return [f"{worth(offer)}{cap}", *least]
+
+
 def money(amount: Decimal | None, currency: str) -> str:
     """`1,500.00 USD`; nothing for no amount."""
     return "" if amount is None else f"{amount:,.2f} {currency}"

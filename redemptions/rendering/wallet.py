@@ -1,4 +1,8 @@
-"""A coupon as an Apple Wallet pass: a ZIP of `pass.json`, pictures, a manifest of their hashes, and its signature."""
+"""A coupon as an Apple Wallet pass: a ZIP of `pass.json`, pictures, a manifest of their hashes, and its signature.
+
+Made anew for each request, by the signature builder of `cryptography` that django-walletpass uses too: that package
+keeps every pass, and with it the coupon's secret, in a table and as a file, unencrypted.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
@@ -22,6 +27,10 @@ from redemptions.rendering.coupon import Coupon
 
 MIME_TYPE = "application/vnd.apple.pkpass"
 INK, PAPER = "rgb(28, 27, 25)", "rgb(246, 244, 239)"
+
+
+class BadPapers(ValueError):
+    """Files that sign no pass that a phone takes; the message names the setting, and says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +47,46 @@ class Signer:
     def load(
         cls, *, pass_type_id: str, team_id: str, certificate: Path, key: Path, issuer: Path, password: str = ""
     ) -> Signer:
-        """Read the files, all PEM. Raises OSError, ValueError and TypeError."""
-        private = load_pem_private_key(key.read_bytes(), password.encode() or None)
-        if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-            raise TypeError("The key of a pass is RSA or elliptic.")
-        return cls(
-            pass_type_id=pass_type_id,
-            team_id=team_id,
-            certificate=x509.load_pem_x509_certificate(certificate.read_bytes()),
-            key=private,
-            issuer=x509.load_pem_x509_certificate(issuer.read_bytes()),
-        )
+        """Read the files, all PEM, and see that they belong together. Raises BadPapers."""
+        own, by = _certificate("WALLET_CERTIFICATE", certificate), _certificate("WALLET_ISSUER_CERTIFICATE", issuer)
+        private = _private_key(key, password)
+        if private.public_key() != own.public_key():
+            raise BadPapers("WALLET_KEY is not the key of WALLET_CERTIFICATE.")
+        try:
+            own.verify_directly_issued_by(by)
+        except (ValueError, TypeError, InvalidSignature) as error:
+            raise BadPapers("WALLET_CERTIFICATE was not issued by WALLET_ISSUER_CERTIFICATE.") from error
+        return cls(pass_type_id=pass_type_id, team_id=team_id, certificate=own, key=private, issuer=by)
+
+    def is_valid(self, at: datetime) -> bool:
+        """Say whether the certificate holds at a time: phones take nothing from an expired one."""
+        return self.certificate.not_valid_before_utc <= at <= self.certificate.not_valid_after_utc
+
+
+def _read(name: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadPapers(f"{name} cannot be read.") from error
+
+
+def _certificate(name: str, path: Path) -> x509.Certificate:
+    content = _read(name, path)
+    try:
+        return x509.load_pem_x509_certificate(content)
+    except ValueError as error:
+        raise BadPapers(f"{name} is not a certificate in PEM.") from error
+
+
+def _private_key(path: Path, password: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
+    content = _read("WALLET_KEY", path)
+    try:
+        private = load_pem_private_key(content, password.encode() or None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise BadPapers("WALLET_KEY is not a key in PEM that WALLET_KEY_PASSWORD opens.") from error
+    if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise BadPapers("WALLET_KEY is neither an RSA key nor an elliptic one.")
+    return private
 
 
 def wallet_pass(

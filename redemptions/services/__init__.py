@@ -30,8 +30,8 @@ from redemptions.services.offline import (
     offline_pack,
     upload,
 )
-from redemptions.services.redeeming import CurrencyMismatch, KeyReused, Outcome, recall, redeem, validate
-from redemptions.services.staff import SignInRefused, find_staff, set_pin, sign_in
+from redemptions.services.redeeming import CurrencyMismatch, KeyReused, Outcome, recall_by_key, redeem, validate
+from redemptions.services.staff import SignInRefused, find_staff, set_pin, sign_in, staff_who_signed_in
 from redemptions.services.voiding import CorrectionRefused, TakenBack, VoidReason, amend, void, void_until
 
 __all__ = [
@@ -62,7 +62,7 @@ __all__ = [
     "issue_test_code",
     "offline_pack",
     "pause_offer",
-    "recall",
+    "recall_by_key",
     "redeem",
     "release_device",
     "remove_demo_offers",
@@ -73,6 +73,7 @@ __all__ = [
     "rotate_token",
     "set_pin",
     "sign_in",
+    "staff_who_signed_in",
     "touch_device",
     "upload",
     "validate",

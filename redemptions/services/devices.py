@@ -15,7 +15,6 @@ from redemptions.models import Device, Location
 
 ENROL_WITHIN = timedelta(minutes=15)
 REPEAT_ENROLMENT_WITHIN = timedelta(minutes=10)
-ROTATE_WITHIN = timedelta(hours=24)
 SEEN_EVERY = timedelta(minutes=1)
 
 
@@ -91,8 +90,8 @@ def complete_enrolment(
     """Trade an enrolment token for a device token; return the device and its token. Raises EnrolmentRefused.
 
     The same `key` gets the same device token again within 10 minutes, so that a lost answer does not lock the device
-    out. Only a hash of the token is kept, hence it is derived from what the caller brings along a second time; a token
-    minted anew would part two answers that cross on the way.
+    out, unless a rotation has ended it since. Only a hash of the token is kept, hence it is derived from what the
+    caller brings along a second time; a token minted anew would part two answers that cross on the way.
     """
     device = Device.objects.select_related("location").filter(enrol_hash=sha256(enrol_token)).first()
     if device is None or device.revoked_at is not None or device.enrol_expires_at is None:
@@ -104,22 +103,21 @@ def complete_enrolment(
     claimed = Device.objects.filter(pk=device.pk, enrol_hash=device.enrol_hash, enrol_key="", revoked_at=None).update(
         token_hash=sha256(token),
         next_token_hash=None,
-        next_token_at=None,
-        rotate_key="",
         enrol_key=key,
         enrolled_at=at,
         platform=platform[:80],
         app_version=app_version[:20],
     )
     device.refresh_from_db()
-    if not claimed and not _repeats(device, key, at):
+    if not claimed and not _repeats(device, token, at):
         raise EnrolmentRefused(EnrolmentRefused.Reason.USED)
     return device, token
 
 
-def _repeats(device: Device, key: str, at: datetime) -> bool:
+def _repeats(device: Device, token: str, at: datetime) -> bool:
+    """Say whether this is the token the link gave lately, by the same key, and it is still good."""
     recent = device.enrolled_at is not None and at - device.enrolled_at <= REPEAT_ENROLMENT_WITHIN
-    return device.enrol_key == key and recent and device.revoked_at is None
+    return device.token_hash == sha256(token) and recent and device.revoked_at is None
 
 
 def _device_token(source: str) -> str:
@@ -128,36 +126,33 @@ def _device_token(source: str) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def find_device(*, token: str, at: datetime) -> Device | None:
+def find_device(*, token: str) -> Device | None:
     """Return the device whose token this is, a withdrawn one too. One query; one more at a new token's first use.
 
-    The first use of a new token ends the old one, which would end a day after the new one was given out anyway.
+    The first use of a new token ends the old one, and nothing else does: a phone that never got the answer, and lies in
+    a drawer for a week, must still be known by the old one.
     """
     known = sha256(token)
     devices = Device.objects.select_related("location").order_by()
     device = devices.filter(Q(token_hash=known) | Q(next_token_hash=known)).first()
-    if device is None or device.next_token_hash is None or device.next_token_at is None:
+    if device is None or device.token_hash == known:
         return device
-    if device.token_hash == known:
-        return device if at - device.next_token_at < ROTATE_WITHIN else None
-    used = {"token_hash": known, "next_token_hash": None, "next_token_at": None, "rotate_key": ""}
     # Of two that come with it at once, the second finds nothing left to do.
-    Device.objects.filter(pk=device.pk, next_token_hash=known).update(**used)
-    for name, value in used.items():
-        setattr(device, name, value)
+    Device.objects.filter(pk=device.pk, next_token_hash=known).update(token_hash=known, next_token_hash=None)
+    device.token_hash, device.next_token_hash = known, None
     return device
 
 
-def rotate_token(*, device: Device, token: str, key: str, at: datetime) -> str:
+def rotate_token(*, device: Device, token: str, key: str) -> str:
     """Return a new token for a device that calls with `token`; it is good at once.
 
     The same token and key get the same answer again, as often as it gets lost: `token` is good until the new one was
-    used, for a day. Another key makes another new token, and the one made before ends.
+    used. Another key makes another new token, and the one made before ends.
     """
     new = _device_token(f"rotate:{token}:{key}")
     changed = Device.objects.filter(pk=device.pk, token_hash=sha256(token), revoked_at=None)
-    changed.exclude(next_token_hash=sha256(new)).update(next_token_hash=sha256(new), next_token_at=at, rotate_key=key)
-    device.refresh_from_db(fields=["token_hash", "next_token_hash", "next_token_at", "rotate_key"])
+    changed.update(next_token_hash=sha256(new))
+    device.refresh_from_db(fields=["token_hash", "next_token_hash"])
     return new
 
 
@@ -170,10 +165,10 @@ def revoke_device(*, device: Device, at: datetime) -> Device:
 
 def release_device(*, device: Device) -> Device:
     """Forget a device's tokens, for it gave up. It keeps its id and history, and a new link connects it again."""
-    device.token_hash = device.next_token_hash = device.next_token_at = None
+    device.token_hash = device.next_token_hash = None
     device.enrol_hash = device.enrol_expires_at = device.enrolled_at = None
-    device.rotate_key = device.enrol_key = ""
-    fields = ["token_hash", "next_token_hash", "next_token_at", "rotate_key"]
+    device.enrol_key = ""
+    fields = ["token_hash", "next_token_hash"]
     device.save(update_fields=[*fields, "enrol_hash", "enrol_expires_at", "enrol_key", "enrolled_at"])
     return device
 

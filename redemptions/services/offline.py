@@ -14,14 +14,16 @@ from django.db import models
 from django.db.models import F, Q, QuerySet
 
 from redemptions.models import Code, Device, EntryCounter, Location, Offer, Redemption, Scan, Staff
-from redemptions.queries import find_scan, tally_of, unknown_uploads
+from redemptions.queries import find_scan, is_locked, tally_of, unknown_uploads
 from redemptions.services.redeeming import Attempt, CurrencyMismatch, KeyReused, Outcome, settle
+from redemptions.services.staff import staff_who_signed_in
 
 logger = logging.getLogger(__name__)
 
 # Ten a minute, as with network (see queries.GUESSES_ALLOWED); an evening's queue of them comes in at once.
 UNKNOWN_UPLOADS_ALLOWED = 100
 OLDEST = timedelta(days=366)
+OPEN_FOR = timedelta(days=7)  # what was left open longer ago is judged by today
 HASH_BYTES = 8
 # What began before a pack was made and was committed after it comes with the next one.
 OVERLAP = timedelta(hours=1)
@@ -80,9 +82,10 @@ def upload(*, device: Device, items: Sequence[OfflineScan], sent_at: datetime, a
     each right.
 
     Given is given: it is redeemed, or a conflict where a rule was against it. Refused is a scan and no more. Left open
-    is redeemed as if it came now, but judged by the time it was made.
+    is redeemed as if it came now, but judged by the time it was made, a week ago at most.
     """
-    people = Staff.objects.in_bulk({item.staff_id for item in items if item.staff_id is not None})
+    named = {item.staff_id for item in items if item.staff_id is not None}
+    people = staff_who_signed_in(device=device, ids=named, at=at)
     results: dict[int, Uploaded] = {}
     for place, item in sorted(enumerate(items), key=lambda pair: (pair[1].scanned_at, pair[1].sequence or 0)):
         results[place] = _upload(_attempt(item, device, people.get(item.staff_id or 0), sent_at, at))
@@ -104,21 +107,27 @@ def _upload(attempt: Attempt) -> Uploaded:
 
 
 def _guesses_too_much(attempt: Attempt) -> bool:
-    is_new = find_scan(device=attempt.device, key=attempt.key) is None
-    return is_new and unknown_uploads(attempt.device, at=attempt.at) >= UNKNOWN_UPLOADS_ALLOWED
+    if find_scan(device=attempt.device, key=attempt.key) is not None:
+        return False
+    if attempt.decision == Scan.Decision.UNDECIDED:
+        return is_locked(attempt.device, at=attempt.at)
+    return unknown_uploads(attempt.device, at=attempt.at) >= UNKNOWN_UPLOADS_ALLOWED
 
 
 def _attempt(item: OfflineScan, device: Device, staff: Staff | None, sent_at: datetime, at: datetime) -> Attempt:
     skew = at - sent_at
+    happened_at = corrected(item.scanned_at, skew, at=at)
+    if item.decision == Scan.Decision.UNDECIDED and at - happened_at > OPEN_FOR:
+        happened_at = at
     return Attempt(
         text=item.code_text,
         device=device,
         key=item.key,
         at=at,
-        happened_at=corrected(item.scanned_at, skew, at=at),
+        happened_at=happened_at,
         entry=item.entry,
         scanned_at=item.scanned_at,
-        staff=staff,
+        staff=staff if staff and staff.worked_here(corrected(item.scanned_at, skew, at=at)) else None,
         order_value=item.order_value,
         currency=item.currency,
         receipt_no=item.receipt_no,

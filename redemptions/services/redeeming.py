@@ -15,12 +15,13 @@ from contacts.services import note_redeemed
 from redemptions import rules
 from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, BadCheckCharacter, normalise, parse
 from redemptions.models import Code, Device, Redemption, Scan, Staff
-from redemptions.queries import find_code, find_scan, is_locked, refusal, terms_of, used_by_person
+from redemptions.queries import find_code, find_scan, is_locked, overrides, refusal, terms_of, used_by_person
 from redemptions.services import tallies
 
 SAMPLES = {SAMPLE_TOKEN, SAMPLE_TYPED}
 # How far a clock may be off whose scans come in later, after it was set right as well as can be.
 OFFLINE_LEEWAY = timedelta(minutes=10)
+ALWAYS = Q()
 
 
 class KeyReused(Exception):
@@ -148,11 +149,19 @@ def validate(
         text=code_text, device=device, key="", at=at, happened_at=at, order_value=order_value, currency=currency
     )
     code = _find(attempt)
-    _check_currency(attempt, code)
+    reason = _shut_out(attempt, code)
+    if reason is None:
+        _check_currency(attempt, code)
     terms = terms_of(code.offer) if code else None
-    reason = _judge(attempt, code, terms)
+    reason = reason or _judge(attempt, code, terms)
     discount = rules.discount(terms, order_value) if terms and not reason else None
     return Outcome(code=code, reason=reason, at=at, discount=discount, mistyped=attempt.is_mistyped)
+
+
+def recall_by_key(*, device: Device, key: str) -> Outcome | None:
+    """Return what became of a key: of one that was refused and given all the same, that it was given."""
+    scan = find_scan(device=device, key=_key_of_given(key)) or find_scan(device=device, key=key)
+    return recall(scan) if scan else None
 
 
 def recall(scan: Scan) -> Outcome:
@@ -194,9 +203,11 @@ def _decide(attempt: Attempt, lost: Scan.Reason | None = None) -> Outcome:
 
     # 2. The rules.
     code = _find(attempt)
-    attempt = _check_currency(attempt, code)
+    reason = lost or _shut_out(attempt, code)
+    if reason is None:
+        attempt = _check_currency(attempt, code)
     terms = terms_of(code.offer) if code else None
-    reason = lost or _judge(attempt, code, terms)
+    reason = reason or _judge(attempt, code, terms)
     if attempt.decision == Scan.Decision.REFUSED:
         reason = reason or attempt.said or Scan.Reason.REFUSED_BY_STAFF
 
@@ -230,9 +241,13 @@ def _on_record(attempt: Attempt) -> tuple[Attempt, Scan | None]:
     if scan and scan.fingerprint != attempt.fingerprint:
         raise KeyReused
     if scan and scan.result == Scan.Result.REFUSED and attempt.decision == Scan.Decision.HONOURED:
-        attempt = replace(attempt, key=hashlib.sha256(f"{attempt.key}:honoured".encode()).hexdigest())
+        attempt = replace(attempt, key=_key_of_given(attempt.key))
         scan = find_scan(device=attempt.device, key=attempt.key)
     return attempt, scan
+
+
+def _key_of_given(key: str) -> str:
+    return hashlib.sha256(f"{key}:honoured".encode()).hexdigest()
 
 
 def _find(attempt: Attempt) -> Code | None:
@@ -247,11 +262,16 @@ def _check_currency(attempt: Attempt, code: Code | None) -> Attempt:
     raise CurrencyMismatch
 
 
-def _judge(attempt: Attempt, code: Code | None, terms: rules.Terms | None) -> Scan.Reason | None:
+def _shut_out(attempt: Attempt, code: Code | None) -> Scan.Reason | None:
+    """Return why nothing more is said about a code. This comes first: a guesser learns nothing from what follows."""
     if attempt.code in SAMPLES:
         return Scan.Reason.TEST_CODE
     if not attempt.is_offline and is_locked(attempt.device, at=attempt.at):
         return Scan.Reason.DEVICE_LOCKED
+    return Scan.Reason.UNKNOWN_CODE if code is None else None
+
+
+def _judge(attempt: Attempt, code: Code | None, terms: rules.Terms | None) -> Scan.Reason | None:
     if code is None:
         return Scan.Reason.UNKNOWN_CODE
     return refusal(
@@ -271,7 +291,7 @@ def _claim(attempt: Attempt, code: Code, terms: rules.Terms) -> None:
     The code's row stays locked from here on, and a person has one code of an offer: what they had is counted under it.
     """
     good = Q(revoked_at=None) | Q(revoked_at__gt=attempt.happened_at)
-    if not Code.objects.filter(good, pk=code.pk, used__lt=F("max_uses")).update(used=F("used") + 1):
+    if not _use(code, good):
         code.refresh_from_db(fields=["used", "max_uses", "revoked_at"])
         raise _Lost(Scan.Reason.ALREADY_REDEEMED if code.used >= code.max_uses else Scan.Reason.CODE_REVOKED)
     if terms.max_per_person is not None and used_by_person(code) >= terms.max_per_person:
@@ -280,6 +300,10 @@ def _claim(attempt: Attempt, code: Code, terms: rules.Terms) -> None:
     if not tallies.take(code.offer, rules.cost(terms, attempt.order_value)):
         raise _Lost(Scan.Reason.OFFER_LIMIT)
     code.used += 1
+
+
+def _use(code: Code, good: Q = ALWAYS) -> bool:
+    return bool(Code.objects.filter(good, pk=code.pk, used__lt=F("max_uses")).update(used=F("used") + 1))
 
 
 def _note(attempt: Attempt, code: Code) -> None:
@@ -293,25 +317,45 @@ def _write_line(attempt: Attempt, code: Code, terms: rules.Terms) -> Redemption:
         code=code,
         offer=code.offer,
         discount=rules.discount(terms, attempt.order_value),
+        cost=rules.cost(terms, attempt.order_value),
         currency=code.offer.currency,
+        override=_override(attempt, code, terms),
         **_of_line(attempt),
     )
 
 
 def _write_conflict(attempt: Attempt, code: Code | None, terms: rules.Terms | None, reason: Scan.Reason) -> Redemption:
-    """Write what was given against a rule. It uses nothing up: the limits are for what the rules allow."""
-    if code:
+    """Write what was given against a rule: the goods are gone. What is left of the code and the deal is used up by it.
+
+    No limit is passed: where nothing is left, nothing is used.
+    """
+    is_use, cost = False, None
+    if code and terms and not code.is_test:
+        is_use = _use(code)
+        code.used += is_use
         _note(attempt, code)
+        wanted = rules.cost(terms, attempt.order_value)
+        cost = wanted if is_use and tallies.take(code.offer, wanted) else None
     return Redemption.objects.create(
         entry_no=tallies.next_entry_no(),
         kind=Redemption.Kind.CONFLICT,
         conflict=reason if code else Scan.Reason.UNKNOWN_CODE,
+        is_use=is_use,
+        cost=cost,
+        override=_override(attempt, code, terms),
         code=code,
         offer=code.offer if code else None,
         discount=rules.discount(terms, attempt.order_value) if terms else None,
         currency=(code.offer.currency if code else attempt.currency) or "USD",
         **_of_line(attempt),
     )
+
+
+def _override(attempt: Attempt, code: Code | None, terms: rules.Terms | None) -> str:
+    if code is None or terms is None or attempt.decision != Scan.Decision.HONOURED:
+        return ""
+    cost = rules.cost(terms, attempt.order_value)
+    return overrides(code.offer, device=attempt.device, at=attempt.happened_at, cost=cost)
 
 
 def _of_line(attempt: Attempt) -> dict[str, object]:
@@ -341,6 +385,7 @@ def _write_scan(attempt: Attempt, code: Code | None, reason: Scan.Reason | None,
         fingerprint=attempt.fingerprint,
         code=code,
         entry=Scan.Entry(attempt.entry),
+        is_mistyped=attempt.is_mistyped,
         result=results[reason is not None, redemption is not None],
         reason=reason or "",
         redemption=redemption,

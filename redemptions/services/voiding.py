@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import F, Max
 
 from contacts.services import note_order_value, note_taken_back
 from redemptions import rules
-from redemptions.models import Code, Device, Redemption, Staff
+from redemptions.models import Amendment, Code, Device, Redemption, Staff
 from redemptions.queries import terms_of
 from redemptions.services import tallies
 from redemptions.services.redeeming import CurrencyMismatch, KeyReused
@@ -72,7 +72,7 @@ def void(
 
     With `burn` the code stays used up. A device takes back what it gave, within 15 minutes, a manager's device
     anything; without a device it is the office, whose permission the caller has checked. The same device and key get
-    the same answer again. A conflict used nothing up, so nothing of that is given back.
+    the same answer again. What a line did not use up is not given back.
 
     Raises CorrectionRefused, and KeyReused where the key took another redemption back.
     """
@@ -83,26 +83,31 @@ def void(
         raise CorrectionRefused(CorrectionRefused.Reason.ALREADY_VOIDED)
     _check_void(line, device, key, at)
     _give_back(line, burn=burn)
-    reversal = Redemption.objects.create(
-        entry_no=tallies.next_entry_no(),
-        kind=Redemption.Kind.VOIDED,
-        reverses=line,
-        code=line.code,
-        offer=line.offer,
-        location_id=device.location_id if device else line.location_id,
-        device=device,
-        staff=staff,
-        at=at,
-        recorded_at=at,
-        void_key=key,
-        is_burned=burn,
-        order_value=line.order_value,
-        discount=line.discount,
-        currency=line.currency,
-        receipt_no=line.receipt_no,
-        reason=reason,
-        note=note[:200],
-    )
+    try:
+        with transaction.atomic():
+            reversal = Redemption.objects.create(
+                entry_no=tallies.next_entry_no(),
+                kind=Redemption.Kind.VOIDED,
+                reverses=line,
+                code=line.code,
+                offer=line.offer,
+                location_id=device.location_id if device else line.location_id,
+                device=device,
+                staff=staff,
+                at=at,
+                recorded_at=at,
+                void_key=key if device else "",
+                is_use=False,
+                is_burned=burn,
+                order_value=line.order_value,
+                discount=line.discount,
+                currency=line.currency,
+                receipt_no=line.receipt_no,
+                reason=reason,
+                note=note[:200],
+            )
+    except IntegrityError as error:  # the key took another one back at this very moment
+        raise KeyReused from error
     return TakenBack(reversal)
 
 
@@ -117,12 +122,11 @@ def _reversal(line: Redemption) -> Redemption | None:
 
 
 def _check_void(line: Redemption, device: Device | None, key: str, at: datetime) -> None:
-    if line.kind not in GIVEN or line.code is None:
+    if line.kind not in GIVEN:
         raise CorrectionRefused(CorrectionRefused.Reason.NOT_VOIDABLE)
     if device is None:
         return
-    lately = Redemption.objects.filter(at__gte=at - AMEND_WITHIN, kind=Redemption.Kind.VOIDED, device=device)
-    if key and lately.filter(void_key=key).exists():
+    if key and Redemption.objects.filter(device=device, void_key=key).exists():
         raise KeyReused
     if device.profile == Device.Profile.MANAGER:
         return
@@ -133,23 +137,16 @@ def _check_void(line: Redemption, device: Device | None, key: str, at: datetime)
 
 
 def _give_back(line: Redemption, *, burn: bool) -> None:
-    assert line.code is not None
-    is_use = line.kind == Redemption.Kind.REDEEMED
-    if is_use and not burn:
+    if line.code is None or line.offer is None:
+        return
+    if line.is_use and not burn:
         Code.objects.filter(pk=line.code.pk, used__gt=0).update(used=F("used") - 1)
     if contact_id := line.code.contact_id:
         held = Redemption.objects.filter(code__contact=contact_id, kind__in=GIVEN, reversal=None).exclude(pk=line.pk)
         last = held.aggregate(last=Max("at"))["last"]
         note_taken_back(contact_id, order_value=line.order_value, last_redeemed_at=last)
-    if is_use:
-        tallies.give_back(line.code.offer, _cost(line))
-
-
-def _cost(line: Redemption) -> Decimal:
-    """Return what a line took of its deal's budget."""
-    if line.discount is not None or line.offer is None:
-        return line.discount or Decimal(0)
-    return rules.cost(terms_of(line.offer), line.order_value)
+    if line.cost is not None:
+        tallies.give_back(line.offer, line.cost)
 
 
 @transaction.atomic
@@ -165,18 +162,30 @@ def amend(
 ) -> Redemption:
     """Add or mend what staff know of an order they gave a deal for; None leaves a field as it is. Return the line.
 
-    The discount follows the order, and so do the deal's tally and the person's spend. The device's own, for a day.
+    The discount follows the order, and so do the deal's tally and the person's spend; what the line said before is
+    kept. The device's own, for a day.
+
     Raises CorrectionRefused and CurrencyMismatch.
     """
     line = _locked(redemption)
     _check_amend(line, device, at)
     if order_value is not None and currency not in {"", line.currency}:
         raise CurrencyMismatch
+    before = Amendment(
+        redemption=line,
+        device=device,
+        at=at,
+        order_value=line.order_value,
+        discount=line.discount,
+        receipt_no=line.receipt_no,
+    )
     if order_value is not None and order_value != line.order_value:
         _set_order_value(line, order_value)
     line.receipt_no = line.receipt_no if receipt_no is None else receipt_no
     line.note = line.note if note is None else note[:200]
-    line.save(update_fields=["order_value", "discount", "receipt_no", "note"])
+    line.save(update_fields=["order_value", "discount", "cost", "receipt_no", "note"])
+    if (line.order_value, line.receipt_no) != (before.order_value, before.receipt_no):
+        before.save()
     return line
 
 
@@ -191,12 +200,15 @@ def _check_amend(line: Redemption, device: Device, at: datetime) -> None:
 
 
 def _set_order_value(line: Redemption, order_value: Decimal) -> None:
-    change, cost_before = order_value - (line.order_value or 0), _cost(line)
+    change = order_value - (line.order_value or 0)
     line.order_value = order_value
     if line.code is None or line.offer is None:
         return
-    line.discount = rules.discount(terms_of(line.offer), order_value)
+    terms = terms_of(line.offer)
+    line.discount = rules.discount(terms, order_value)
     if line.code.contact_id:
         note_order_value(line.code.contact_id, change=change)
-    if line.kind == Redemption.Kind.REDEEMED:
-        tallies.add(line.offer, _cost(line) - cost_before)
+    if line.cost is not None:
+        cost = rules.cost(terms, order_value)
+        tallies.add(line.offer, cost - line.cost)
+        line.cost = cost

@@ -19,13 +19,14 @@ from contacts.models import Contact
 from messaging.admin.accounting import BY, LIMITS
 from messaging.models import Message
 from messaging.queries.accounting import HEADER, Question, export_rows, grouped, totals
-from redemptions.models import Code, Device, EntryCounter, Location, Offer, Redemption, Staff
+from redemptions.models import Code, Device, EntryCounter, Location, Offer, Redemption, Scan, Staff
 from redemptions.services import VoidReason, issue_codes, void
 from tests.admin.conftest import staff_client, write_draft
 
 CHICAGO = ZoneInfo("America/Chicago")
 REPORT = "/admin/redemptions/redemption/report/"
 NOON = datetime(2026, 11, 20, 18, tzinfo=UTC)  # in Chicago
+MONEY = ("order_value", "discount")
 ALL = {"first": "", "last": "", "by": "day"}
 
 
@@ -42,24 +43,43 @@ class Till:
         self.code = Code.objects.get(pk=pk)
         Code.objects.update(max_uses=1000)
 
-    def give(self, order=None, discount=None, *, at=NOON, kind="redeemed", **values):
+    def give(self, order=None, discount=None, *, at=NOON, kind="redeemed", decision="honoured", **values):
+        """Write a line, and the scan behind it where it was made without network."""
         counter, _ = EntryCounter.objects.get_or_create(pk=1)
         counter.last_entry_no += 1
         counter.save()
         if kind == "conflict":
             values = {"conflict": "already_redeemed", "is_offline": True} | values
-        return Redemption.objects.create(
-            entry_no=counter.last_entry_no,
-            kind=kind,
-            code=self.code,
-            offer=self.offer,
-            location=self.location,
-            device=self.device,
-            staff=self.staff,
-            at=at,
-            order_value=order,
-            discount=discount,
-            **values,
+        values = {
+            "code": self.code,
+            "offer": self.offer,
+            "device": self.device,
+            "location": values.get("device", self.device).location,
+            "staff": self.staff,
+            "recorded_at": at,
+        } | values
+        line = Redemption.objects.create(
+            entry_no=counter.last_entry_no, kind=kind, at=at, order_value=order, discount=discount, **values
+        )
+        if line.is_offline:
+            self.scan(line, decision)
+        return line
+
+    def scan(self, line, decision):
+        Scan.objects.create(
+            device=line.device,
+            location=line.location,
+            key=f"offline-{line.entry_no}",
+            fingerprint=bytes(32),
+            code=line.code,
+            result="accepted" if line.kind == "redeemed" else "conflict",
+            reason=line.conflict,
+            redemption=line,
+            scanned_at=line.at,
+            at=line.recorded_at,
+            is_offline=True,
+            decision=decision,
+            skew_ms=0,
         )
 
     def take_back(self, line, at=NOON):
@@ -142,6 +162,49 @@ def test_takes_both_days_whole(till):
     assert [line.entry_no for line in chosen] == [2, 3]
 
 
+def by_label(by):
+    return [(part.label, part.given) for part in grouped(Question().lines(CHICAGO), by, CHICAGO)]
+
+
+def test_keeps_devices_of_one_name_apart(till, admin_client):
+    airport = Location.objects.create(name="Airport")
+    there, twin, other = (
+        Device.objects.create(name=name, location=airport) for name in ("bar phone", "Bar phone", "Door")
+    )
+    for device in (till.device, there, there, twin, other):
+        till.give(device=device)
+    till.take_back(till.give(device=there))
+
+    assert by_label("device") == [
+        (f"bar phone, Airport, no. {there.pk}", 2),
+        (f"Bar phone, Airport, no. {twin.pk}", 1),
+        ("Bar phone, Main St", 1),
+        ("Door", 1),
+    ]
+    page = admin_client.get(REPORT, ALL | {"by": "device", "device": there.pk}).content.decode()
+    assert f'<option value="{there.pk}" selected>bar phone, Airport, no. {there.pk}</option>' in page
+    assert f'<option value="{till.device.pk}">Bar phone, Main St</option>' in page
+
+
+def test_keeps_deals_and_campaigns_of_one_name_apart(till, admin_client):
+    again = Offer.objects.create(name="20 % off lunch", value=10)
+    campaigns = [write_draft(offer=offer) for offer in (till.offer, again)]
+    till.give()
+    till.take_back(till.give(offer=again))
+
+    assert by_label("deal") == [(f"20 % off lunch, no. {till.offer.pk}", 1), (f"20 % off lunch, no. {again.pk}", 0)]
+    page = admin_client.get(REPORT, ALL).content.decode()
+    for row in (till.offer, again, *campaigns):
+        assert f'<option value="{row.pk}">{row}, no. {row.pk}</option>' in page
+
+
+def test_names_what_belongs_to_no_deal_and_nobody(till):
+    till.give(kind="conflict", conflict="unknown_code", code=None, offer=None, staff=None)
+
+    assert by_label("deal") == [("Unknown code", 1)]
+    assert by_label("staff") == [("—", 1)]
+
+
 @pytest.mark.parametrize("name", ["deal", "location", "device", "campaign"])
 def test_asks_for_one_of_each_kind(name, evening, admin_client):
     evening.give("1", "1")
@@ -192,6 +255,22 @@ def test_writes_a_line_for_each_entry_and_their_sum(evening, admin_client):
     assert total["time_zone"] == "America/Chicago"
 
 
+def test_says_what_was_given_without_network_and_not_what_waited_for_it(till, admin_client):
+    till.give()
+    till.give(is_offline=True)
+    till.give(is_offline=True, decision="undecided")
+
+    assert [row["offline"] for row in read_csv(download(admin_client))] == ["no", "yes", "no", ""]
+
+
+def test_asks_no_more_for_a_long_file(till, django_assert_num_queries):
+    for number in range(30):
+        till.give(is_offline=number % 2 == 0)
+
+    with django_assert_num_queries(2):
+        assert len(list(export_rows(Question().lines(CHICAGO), CHICAGO))) == 31
+
+
 def test_names_no_guest(evening, admin_client):
     text = download(admin_client).decode()
 
@@ -213,6 +292,9 @@ def test_writes_dates_and_amounts_that_a_spreadsheet_can_count(evening, admin_cl
     column = HEADER.index("discount")
     amounts: list[Any] = [row[column] for row in sheet.iter_rows(2, sheet.max_row - 1, values_only=True)]
     assert sum(amount or 0 for amount in amounts) == total[column] == 12.5
+    formats = {sheet.cell(row, HEADER.index(name) + 1).number_format for row in (2, 7) for name in MONEY}
+    assert formats == {"0.00"}
+    assert sheet.cell(2, 1).number_format == "General"
 
 
 @pytest.mark.parametrize("file_format", ["csv", "xlsx"])
@@ -237,6 +319,7 @@ line = st.tuples(money, st.sampled_from(["redeemed", "conflict"]), st.booleans()
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(line, max_size=8), first=st.integers(0, 60), span=st.integers(0, 60))
 def test_the_file_comes_to_what_the_page_says(lines, first, span, till):
+    Scan.objects.all().delete()
     Redemption.objects.filter(reverses__isnull=False).delete()
     Redemption.objects.all().delete()
     for amount, kind, is_back, days in lines:
@@ -302,7 +385,7 @@ def test_asks_no_more_of_a_long_report(till, admin_client, django_assert_max_num
     for days in range(30):
         till.give("10", "2", at=NOON - timedelta(days=days))
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(16):
         admin_client.get(REPORT, ALL)
 
 

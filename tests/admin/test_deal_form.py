@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from redemptions.api.answers import describe_deal
 from redemptions.codes import SAMPLE_TYPED, display
 from redemptions.models import Code, Offer, Scan
 from tests.admin.conftest import staff_client
@@ -131,11 +132,64 @@ def test_shows_the_coupon_and_the_answer_before_anything_is_saved(admin_client, 
     assert "Days and hours: Every day all day" in html
     assert "At the till, staff see" in html
     assert "One per table" in html
-    assert "Asks what the order costs: 20.00 USD or more" in html
+    assert html.index("What does the order cost?") < html.index("Redeemed")
     assert "/calendar.ics" not in html
     assert not Offer.objects.exists()
     assert not Code.objects.exists()
     assert not Scan.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            {"max_discount": "15", "min_spend": "100", "instructions": "One per table"},
+            [
+                ("What does the order cost?", "Lunch", "20 % off, at most 15.00 USD", "For orders from 100.00 USD"),
+                ("Redeemed", "Lunch", "15.00 USD off, where the order is 100.00 USD", "One per table"),
+            ],
+        ),
+        (
+            {"budget": "500"},
+            [
+                ("What does the order cost?", "Lunch", "20 % off"),
+                ("Redeemed", "Lunch", "8.00 USD off, where the order is 40.00 USD"),
+            ],
+        ),
+        (
+            {"type": "item", "value": "", "min_spend": "20"},
+            [
+                ("What does the order cost?", "Lunch", "Free item", "For orders from 20.00 USD"),
+                ("Redeemed", "Lunch", "Free item", "For orders from 20.00 USD"),
+            ],
+        ),
+        (
+            {"type": "amount", "value": "5", "max_uses": "3"},
+            [("Redeemed", "Lunch", "5.00 USD off", "Use 1 of 3")],
+        ),
+        ({"status": "paused"}, [("Deal paused", "Lunch", "20 % off")]),
+    ],
+)
+def test_says_what_the_scanner_says(values, said, admin_client, db):
+    page = admin_client.post(PREVIEW, {**DEAL, "name": "Lunch", **values})
+
+    assert [(answer.headline, *answer.lines) for answer in page.context["answers"]] == said
+
+
+def test_tells_staff_what_the_scanner_knows(admin_client, db):
+    offer = Offer.objects.create(
+        name="Lunch", value="12.50", max_discount="15", min_spend="20", instructions="One per table"
+    )
+    offer.refresh_from_db()
+
+    html = admin_client.get(f"/admin/redemptions/offer/{offer.pk}/preview/").content.decode()
+
+    told = describe_deal(offer)
+    staff = html[html.index("At the till, staff see") :]
+    for fact in ("title", "value", "instructions"):
+        assert told[fact] in staff
+    for fact in ("max_discount", "min_spend"):
+        assert f"{told[fact]['amount']:.2f} {told[fact]['currency']}" in staff
 
 
 def test_may_stand_in_a_frame_of_this_site_only(admin_client, db):

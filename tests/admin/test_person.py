@@ -114,6 +114,45 @@ def test_saves_a_form_that_was_open_for_long(shop):
     assert shop.maria.first_name == "Marie"
 
 
+@pytest.mark.parametrize(
+    ("typed", "region", "time_zone"),
+    [
+        ({"region": "texas", "time_zone": "Central"}, "TX", "America/Chicago"),
+        ({"region": "TX", "time_zone": "america/chicago"}, "TX", "America/Chicago"),
+        ({}, None, None),
+    ],
+)
+def test_saves_state_and_time_zone_in_one_form(typed, region, time_zone, shop, admin_client):
+    Contact.objects.filter(pk=shop.maria.pk).update(region="CA", time_zone="America/Los_Angeles")
+
+    admin_client.post(url("change", shop.maria), {"email": "maria@example.com", **typed})
+
+    shop.maria.refresh_from_db()
+    assert (shop.maria.region, shop.maria.time_zone) == (region, time_zone)
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"), [({"region": "Bavaria"}, "no state"), ({"time_zone": "UTC"}, "no time zone that is known")]
+)
+def test_refuses_a_state_or_time_zone_that_is_none(typed, says, shop, admin_client):
+    response = admin_client.post(url("change", shop.maria), {"email": "maria@example.com", **typed})
+
+    assert says in response.content.decode()
+    shop.maria.refresh_from_db()
+    assert (shop.maria.region, shop.maria.time_zone) == (None, None)
+
+
+def test_shows_state_and_time_zone_to_those_who_may_see_and_not_change(shop):
+    Contact.objects.filter(pk=shop.maria.pk).update(region="MI", time_zone="America/Menominee")
+    client = staff_client("contacts.view_contact", "contacts.reveal_contact")
+    masked = page(client, shop.maria)
+
+    client.post(url("show", shop.maria))
+
+    assert "America/Menominee" in page(client, shop.maria)
+    assert "America/Menominee" not in masked
+
+
 # --- The story ---
 
 
@@ -412,7 +451,7 @@ def test_a_person_who_is_not_there_is_not_found(name, shop, admin_client):
 
 def test_merges_after_a_look_at_both(shop):
     client = staff_client(*KEEPER)
-    twin = add_contact("maria.kim@example.com", first_name="Mary", postal_code="62701")
+    twin = add_contact("maria.kim@example.com", first_name="Mary", postal_code="62701", region="IL")
 
     searched = client.post(url("merge", shop.maria), {"text": "mary"}).content.decode()
     look = url("merge_look", shop.maria, twin.pk)
@@ -425,6 +464,8 @@ def test_merges_after_a_look_at_both(shop):
     assert "One address is given up" in compared
     merged = Contact.objects.get(pk=shop.maria.pk)
     assert (merged.email, merged.first_name, merged.postal_code) == ("maria.kim@example.com", "Maria", "62701")
+    assert "State" in compared
+    assert merged.region == "IL"
     assert not Contact.objects.filter(pk=twin.pk).exists()
     revealed = AuditEvent.objects.filter(action="revealed").count()
     assert (revealed, AuditEvent.objects.filter(action="merged").count()) == (2, 1)

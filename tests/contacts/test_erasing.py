@@ -58,7 +58,18 @@ from redemptions.services import issue_codes
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATER = AT + timedelta(days=3)
 EMAIL, PHONE = "Quinella.Vex@example.org", "+12175550123"
-NEEDLES = ["quinella", "zzyzx", "vex@", "2175550123", "555-0123", "5550123", "62999", "1984-02-29", "203.0.113.77"]
+NEEDLES = [
+    "quinella",
+    "zzyzx",
+    "vex@",
+    "2175550123",
+    "555-0123",
+    "5550123",
+    "62999",
+    "menominee",
+    "1984-02-29",
+    "203.0.113.77",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +124,8 @@ def add_person(email: str = EMAIL, phone: str | None = PHONE) -> Contact:
             last_name="Zzyzx",
             birthday=date(1984, 2, 29),
             postal_code="62999",
+            region="MI",
+            time_zone="America/Menominee",
             notes="Quinella likes the patio",
         )
     )

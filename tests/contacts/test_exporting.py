@@ -19,6 +19,7 @@ from contacts.services import exporting
 from contacts.services.exporting import HEADER, tags_cell
 from tests.contacts.test_sheets import read_csv, read_xlsx
 
+FIELDS = ("phone", "first_name", "last_name", "birthday", "postal_code", "region", "time_zone")
 ADDED = datetime(2026, 11, 21, 3, tzinfo=UTC)  # the evening before, in the shop's time zone
 
 
@@ -31,6 +32,8 @@ def maria(db: None) -> Contact:
         last_name="=HYPERLINK(1)",
         birthday=date(1990, 5, 4),
         postal_code="02139",
+        region="MA",
+        time_zone="America/Detroit",
         notes="Likes the patio",
         email_status=ChannelStatus.SUBSCRIBED,
         sms_status=ChannelStatus.UNSUBSCRIBED,
@@ -70,6 +73,8 @@ def test_writes_every_column(maria, tmp_path):
         "'=HYPERLINK(1)",
         "1990-05-04",
         "02139",
+        "MA",
+        "America/Detroit",
         '"Cheese, wine", Lunch',
         "Subscribed",
         "Unsubscribed",
@@ -86,6 +91,16 @@ def test_a_birthday_without_a_year_has_none(ben, tmp_path):
 
     assert read_csv((tmp_path / "all.csv").read_bytes())[2][4] == "'--02-29"
     assert export_person(ben)["birthday"] == "--02-29"
+
+
+def test_tells_one_person_where_they_are(maria):
+    data = export_person(maria)
+
+    assert (data["postal_code"], data["region"], data["time_zone"]) == ("02139", "MA", "America/Detroit")
+    out = StringIO()
+    call_command("contact", "show", "maria@example.com", json=True, stdout=out)
+    fields = json.loads(out.getvalue())["fields"]
+    assert (fields["region"], fields["time_zone"]) == ("MA", "America/Detroit")
 
 
 def test_begins_with_a_byte_order_mark(maria, tmp_path):
@@ -198,21 +213,15 @@ def test_says_where_a_file_cannot_be_written(maria, tmp_path):
 def test_imports_again_as_it_was(maria, ben, tmp_path):
     ben.birthday = date(UNKNOWN_YEAR, 2, 29)
     ben.save()
-    before = {
-        contact.email: (contact.phone, contact.first_name, contact.last_name, contact.birthday, contact.postal_code)
-        for contact in Contact.objects.all()
-    }
+    before = {contact.email: [getattr(contact, name) for name in FIELDS] for contact in Contact.objects.all()}
     export(tmp_path / "all.csv")
     Contact.objects.all().delete()
 
     call_command("import_contacts", tmp_path / "all.csv", stdout=StringIO(), stderr=StringIO())
 
-    after = {
-        contact.email: (contact.phone, contact.first_name, contact.last_name, contact.birthday, contact.postal_code)
-        for contact in Contact.objects.all()
-    }
+    after = {contact.email: [getattr(contact, name) for name in FIELDS] for contact in Contact.objects.all()}
     assert after == before
-    assert before["Maria@example.com"][0] == "+12175550123"
+    assert {"+12175550123", "MA", "America/Detroit"} <= set(before["Maria@example.com"])
 
 
 @pytest.mark.parametrize(

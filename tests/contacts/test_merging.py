@@ -87,6 +87,20 @@ def test_fills_blanks_and_keeps_what_is_there():
     assert not Contact.objects.filter(pk=gone.pk).exists()
 
 
+def test_state_and_time_zone_go_along():
+    kept = add("maria@example.org", region="TX")
+    gone = add(None, "+12175550123", region="CA", time_zone="America/Los_Angeles")
+
+    merge(kept.pk, gone.pk, at=AT)
+
+    merged = Contact.objects.get()
+    assert (merged.region, merged.time_zone) == ("TX", "America/Los_Angeles")
+    other = add("mary@example.org", region="NY")
+    merge(merged.pk, other.pk, take=["region", "time_zone"], at=AT)
+    merged = Contact.objects.get()
+    assert (merged.region, merged.time_zone) == ("NY", "America/Los_Angeles")
+
+
 def test_takes_the_values_that_were_chosen():
     kept = add("maria@example.org", first_name="Maria")
     gone = add("maria.kim@example.org", first_name="Mary")

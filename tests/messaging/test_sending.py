@@ -6,7 +6,7 @@ import re
 import threading
 import time
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -645,6 +645,54 @@ class TestCaps:
         assert night + timedelta(hours=9) <= min(opens) <= night + timedelta(hours=11)
         run_all(min(opens))
         assert statuses(sms_campaign) == {"accepted": 5}
+
+    @pytest.mark.parametrize(
+        ("own", "launched", "opens", "own_opens"),
+        [
+            # The guests are of Illinois: nine there, and nine in Hawaii.
+            ({"time_zone": "Pacific/Honolulu"}, (2026, 11, 21, 15), (2026, 11, 21, 15), (2026, 11, 21, 19)),
+            # A Sunday: noon in Texas, wherever in it.
+            ({"region": "TX"}, (2026, 11, 22, 15), (2026, 11, 22, 15), (2026, 11, 22, 19)),
+            # The nights in which the clocks change, and do not in Arizona.
+            ({"time_zone": "America/Los_Angeles"}, (2026, 3, 8, 3), (2026, 3, 8, 14), (2026, 3, 8, 16)),
+            ({"time_zone": "America/Phoenix"}, (2026, 3, 8, 3), (2026, 3, 8, 14), (2026, 3, 8, 16)),
+            ({"time_zone": "America/Los_Angeles"}, (2026, 11, 1, 3), (2026, 11, 1, 15), (2026, 11, 1, 17)),
+            ({"time_zone": "America/Phoenix"}, (2026, 11, 1, 3), (2026, 11, 1, 15), (2026, 11, 1, 16)),
+        ],
+        ids=["hawaii", "texas", "spring", "spring-arizona", "autumn", "autumn-arizona"],
+    )
+    def test_a_text_waits_for_the_morning_of_their_own_time_zone_and_state(
+        self, own, launched, opens, own_opens, guests, sms_campaign, outbox
+    ):
+        Contact.objects.filter(pk=guests[0].pk).update(**own)
+        moments = [datetime(*when, tzinfo=UTC) for when in (launched, opens, own_opens)]  # type: ignore[misc]
+        scheduled = {"status": "scheduled", "starts_at": moments[0], "launched_at": moments[0], "audience": {}}
+        Campaign.objects.filter(pk=sms_campaign.pk).update(**scheduled)
+
+        run_all(moments[0])
+        run_all(moments[1])
+
+        (waiting,) = Message.objects.filter(status=Status.QUEUED)
+        assert (waiting.contact_id, waiting.not_before) == (guests[0].pk, moments[2])
+        assert statuses(sms_campaign) == {"accepted": 4, "queued": 1}
+        run_all(moments[2] - timedelta(minutes=1))
+        assert statuses(sms_campaign) == {"accepted": 4, "queued": 1}
+        run_all(moments[2])
+        assert statuses(sms_campaign) == {"accepted": 5}
+
+    def test_whose_places_share_no_hour_gets_no_text_and_costs_nobody_else_theirs(
+        self, guests, sms_campaign, outbox, at
+    ):
+        Business.load()
+        Business.objects.update(timezone="America/New_York")
+        Contact.objects.filter(pk=guests[0].pk).update(region="CA", time_zone="Asia/Kolkata")
+        services.launch(sms_campaign, at=at)
+
+        run_all(at)
+
+        assert statuses(sms_campaign) == {"accepted": 4, "skipped": 1}
+        left_out = Message.objects.get(status=Status.SKIPPED)
+        assert (left_out.contact_id, left_out.reason) == (guests[0].pk, Reason.NO_HOURS)
 
     def test_a_text_whose_deal_ends_in_the_night_is_left_out(self, guests, offer, sms_campaign, outbox, at):
         night = at + timedelta(hours=11)

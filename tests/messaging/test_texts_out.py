@@ -9,7 +9,7 @@ import pytest
 
 from campaigns.models import Campaign
 from contacts.channels import Channel
-from contacts.models import ChannelStatus, Suppression
+from contacts.models import ChannelStatus, Contact, Suppression
 from messaging.models import Message
 from messaging.texts import BY_CODE, FAULTS, Fault
 from messaging.transports import OutboundText, Outcome, TransportError, transport_for
@@ -173,6 +173,16 @@ def test_asks_for_reports_and_a_time_for_every_text(launched, server):
         f"{PUBLIC}/webhooks/twilio/status/{reference}/" for reference in references
     }
     assert all(7_200 - ARRIVES_WITHIN_S - 300 < int(form["ValidityPeriod"]) <= 7_140 for form in forms)
+
+
+def test_a_text_dies_before_quiet_hours_begin_where_its_reader_is(launched, server, guests):
+    Contact.objects.filter(pk=guests[0].pk).update(time_zone="America/New_York")
+
+    launched(local(2026, 11, 21, 18))
+
+    first, *others = sorted(int(call.form["ValidityPeriod"]) for call in server.received)
+    assert 3_600 - ARRIVES_WITHIN_S - 300 < first <= 3_540
+    assert all(7_200 - ARRIVES_WITHIN_S - 300 < left <= 7_140 for left in others)
 
 
 def test_sends_nothing_in_the_last_minutes_but_in_the_morning(launched, server):

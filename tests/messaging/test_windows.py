@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contacts.places import STATES
 from messaging.windows import NeverOpen, Place, closes_at, next_open, places_of
 from messaging.windows.places import MAINLAND, STATE_ZONES, ZIP_PREFIXES, state_of_zip
 
@@ -55,6 +56,64 @@ class TestPlaces:
 
     def test_names_a_zone_of_the_business_once(self):
         assert places_of("+12125550100", None, EAST) == {Place(EAST, "NY")}
+
+    def test_unites_the_own_state_and_time_zone_with_all_of_these(self):
+        places = places_of("+13105550100", "78701", "America/New_York", region="RI", time_zone="Pacific/Honolulu")
+
+        assert places == {
+            Place(WEST, "CA"),
+            Place(MIDDLE, "TX"),
+            Place(MOUNTAIN, "TX"),
+            Place(EAST, "RI"),
+            Place("Pacific/Honolulu", None),
+        }
+
+    @pytest.mark.parametrize("area_code", ["999", "212", "800"])
+    @pytest.mark.parametrize("state", STATE_ZONES)
+    def test_an_own_state_counts_with_all_its_zones(self, area_code, state):
+        alone = places_of(f"+1{area_code}5550100", None, "UTC")
+        expected = {Place(zone, state) for zone in STATE_ZONES[state]}
+
+        assert places_of(f"+1{area_code}5550100", None, "UTC", region=state) == expected | (
+            set() if area_code == "999" else alone
+        )
+
+    def test_a_state_and_a_postal_code_that_disagree_both_count(self):
+        states = {place.state for place in places_of("+19995550100", "02903", "UTC", region="KY")}
+
+        assert states == {"RI", "KY"}
+
+    def test_knows_the_states_contacts_may_have(self):
+        assert set(STATE_ZONES) == set(STATES)
+
+    def test_an_own_time_zone_alone_tells_enough(self):
+        assert places_of("+19995550100", None, "UTC", time_zone=WEST) == {Place(WEST, None)}
+
+    def test_a_time_zone_without_a_state_has_no_longer_hours_than_one_with(self):
+        """The narrower ones of the default: a zone adds nothing to a place of a state that is in it."""
+        for place in EVERY_PLACE:
+            assert closes_at([Place(place.zone, None)], local(place.zone, 2026, 11, 23, 6)) == local(
+                place.zone, 2026, 11, 23, 20
+            )
+            assert next_open([Place(place.zone, None)], local(place.zone, 2026, 11, 23, 6)) == local(
+                place.zone, 2026, 11, 23, 9
+            )
+
+    def test_a_time_zone_never_lets_more_than_the_number_does(self):
+        known = places_of("+14015550100", None, "UTC")
+
+        assert places_of("+14015550100", None, "UTC", time_zone=EAST) >= known
+
+    @pytest.mark.parametrize("zone", ["America/Kentucky/Louisville", "America/Kentucky/Monticello"])
+    def test_a_time_zone_of_kentucky_alone_has_its_hours(self, zone):
+        assert places_of("+19995550100", None, "UTC", time_zone=zone) == {Place(zone, "KY")}
+
+    def test_a_number_from_abroad_has_the_own_time_zone_before_that_of_the_business(self):
+        assert places_of("+4930123456", None, EAST, time_zone="Europe/Berlin") == {Place("Europe/Berlin", None)}
+
+    @pytest.mark.parametrize("region", ["", "XX", "Texas"])
+    def test_what_is_no_state_tells_nothing(self, region):
+        assert places_of("+19995550100", None, "UTC", region=region) == MAINLAND
 
     @pytest.mark.parametrize("phone", ["+18005550100", "+18885550100", "+19995550100"])
     def test_a_number_that_tells_nothing_means_the_whole_mainland(self, phone):
@@ -208,6 +267,44 @@ class TestHours:
             at = datetime(2026, 11, 1, 1, 30, tzinfo=ZoneInfo(EAST), fold=fold)
             assert next_open([Place(EAST, "NY")], at) == local(EAST, 2026, 11, 1, 9)
 
+    @pytest.mark.parametrize(
+        ("own", "before", "opens"),
+        [
+            ({"time_zone": WEST}, (2026, 3, 7, 20), (2026, 3, 8, 12)),
+            ({"time_zone": "America/Phoenix"}, (2026, 3, 7, 20), (2026, 3, 8, 12)),  # by then an hour behind Denver
+            ({"time_zone": "America/Phoenix"}, (2026, 3, 6, 20), (2026, 3, 7, 11)),
+            ({"time_zone": "America/Phoenix"}, (2026, 10, 31, 20), (2026, 11, 1, 11)),
+            ({"time_zone": "Pacific/Honolulu"}, (2026, 3, 7, 20), (2026, 3, 8, 15)),
+            ({"region": "TX"}, (2026, 3, 7, 20), (2026, 3, 8, 14)),  # a Sunday
+            ({"region": "TX"}, (2026, 3, 6, 20), (2026, 3, 7, 11)),
+            ({"region": "RI"}, (2026, 10, 31, 20), (2026, 11, 1, 10)),
+            ({"region": "KY"}, (2026, 11, 23, 20), (2026, 11, 24, 11)),  # ten where it is an hour behind
+            ({"region": "TX", "time_zone": WEST}, (2026, 3, 7, 20), (2026, 3, 8, 14)),
+        ],
+    )
+    def test_an_own_state_or_time_zone_holds_up_a_number_of_new_york(self, own, before, opens):
+        places = places_of("+12125550100", None, EAST, **own)
+
+        assert next_open(places, local(EAST, *before)) == local(EAST, *opens)
+
+    @given(
+        st.sampled_from(["212", "401", "502", "512", "808", "907", "800", "999"]),
+        st.sampled_from([None, "02903", "75201"]),
+        st.sampled_from([None, *sorted(set(STATE_ZONES) - {"GU", "MP"})]),
+        st.sampled_from([None, WEST, "America/Phoenix", "Pacific/Honolulu", "America/Puerto_Rico", "America/Adak"]),
+        MOMENTS,
+    )
+    def test_what_more_is_known_only_narrows_the_hours(self, area_code, postal_code, region, time_zone, at):
+        phone = f"+1{area_code}5550100"
+        places = places_of(phone, postal_code, EAST, region=region, time_zone=time_zone)
+
+        opens = next_open(places, at)
+
+        known = set(places_of(phone, postal_code, EAST)) if area_code != "999" or postal_code else set()
+        known |= {Place(zone, region) for zone in STATE_ZONES.get(region or "", ())}
+        known |= {Place(time_zone, None)} if time_zone else set()
+        assert all(is_open(place, opens) for place in known)
+
     @given(PLACES, MOMENTS)
     def test_the_next_opening_is_open_everywhere_and_none_was_before(self, places, at):
         opens = next_open(places, at)
@@ -238,6 +335,14 @@ class TestHours:
 
         assert next_open([place], at) == next_open([place], elsewhere)
         assert closes_at([place], at) == closes_at([place], elsewhere)
+
+    @pytest.mark.parametrize(
+        ("phone", "zone"), [("+14015550100", "Asia/Tokyo"), ("+15125550100", "Asia/Kolkata")], ids=["RI", "TX"]
+    )
+    def test_a_time_zone_abroad_lengthens_the_hours_of_no_state(self, phone, zone):
+        """By the federal hours alone there would be some: late in Rhode Island, and early on Sundays in Texas."""
+        with pytest.raises(NeverOpen):
+            next_open(places_of(phone, None, EAST, time_zone=zone), local(EAST, 2026, 11, 22, 3))
 
     @pytest.mark.parametrize("island", ["GU", "MP"])
     def test_rhode_island_and_guam_have_the_federal_hours_as_their_own_never_meet(self, island):

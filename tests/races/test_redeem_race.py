@@ -5,20 +5,17 @@ SQLite lets one writer in at a time and shows no race; there it is seen that nob
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from threading import Barrier
-from typing import TypeVar
 
 import pytest
-from django.db import connection
 
 from contacts.models import Activity, Contact
 from redemptions.models import Code, Device, EntryCounter, Offer, OfferTally, Redemption, Scan
 from redemptions.services import (
     CorrectionRefused,
+    KeyReused,
     OfflineScan,
     Outcome,
     VoidReason,
@@ -31,12 +28,11 @@ from redemptions.services import (
     upload,
     void,
 )
+from tests.races.crowd import TILLS, all_at_once
 
-TILLS = 12
 CROWD = 50  # in one test only: a server has a hundred connections, and two tests may run at once
 ROUNDS = 20
 NOON = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
-T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
@@ -63,22 +59,6 @@ def new_code(offer: Offer) -> Callable[..., Code]:
 def device() -> Device:
     _, token = enrol_device_start(name="Bar phone", location_name="Main St", profile=Device.Profile.SCANNER, at=NOON)
     return complete_enrolment(enrol_token=token, key="a-key", at=NOON)[0]
-
-
-def all_at_once(do: Callable[[int], T], tills: int = TILLS) -> list[T]:
-    """Run `do(number)` in threads that start together, each with a connection of its own."""
-    barrier = Barrier(tills, timeout=60)
-
-    def run(number: int) -> T:
-        try:
-            connection.ensure_connection()
-            barrier.wait()
-            return do(number)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(tills) as pool:
-        return list(pool.map(run, range(tills)))
 
 
 def scan_with_a_key_of_its_own(code: Code, device: Device, number: int) -> Outcome:
@@ -182,6 +162,24 @@ def test_takes_back_once(one_key, new_code, device):
     assert answers == {"first": 1, "again" if one_key else "already_voided": TILLS - 1}
     code.refresh_from_db()
     assert code.used == OfferTally.objects.get().used == Activity.objects.get(contact=code.contact).redemptions == 0
+
+
+def test_one_key_takes_one_redemption_back(new_code, device):
+    lines = [
+        redeem(code_text=new_code().token, device=device, key=f"given-{n}", at=NOON).redemption for n in range(TILLS)
+    ]
+
+    def take_back(number: int) -> str:
+        line = lines[number]
+        assert line
+        try:
+            void(redemption=line, reason=VoidReason.OTHER, at=NOON, device=device, key="one-void-key")
+        except KeyReused:
+            return "reused"
+        return "taken back"
+
+    assert Counter(all_at_once(take_back)) == {"taken back": 1, "reused": TILLS - 1}
+    assert Redemption.objects.filter(kind="voided").count() == 1
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite locks no rows")

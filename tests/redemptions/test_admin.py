@@ -1,5 +1,6 @@
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -11,7 +12,7 @@ from django.utils import timezone
 from contacts.models import Contact
 from redemptions.admin import OfferState
 from redemptions.models import Code, Device, Location, Offer, Redemption, Scan
-from redemptions.services import complete_enrolment, issue_codes, redeem
+from redemptions.services import OfflineScan, amend, complete_enrolment, issue_codes, redeem, upload
 
 
 def page(model, kind="changelist", *args):
@@ -221,3 +222,26 @@ def test_withdraws_devices_after_a_question(admin_client, device):
 
     assert Device.objects.get().revoked_at
     assert "not withdrawn" in act(admin_client, Device, "new_link", [device]).content.decode()
+
+
+# --- What a line tells ------------------------------------------------------------------------------------------------
+
+
+def test_a_line_tells_what_was_changed_and_how_staff_went_beyond_the_limits(code, device, at, admin_client):
+    scan = OfflineScan(
+        key="offline-1", code_text=code.token, scanned_at=at - timedelta(days=9), decision=Scan.Decision.HONOURED
+    )
+    sent_at = at - timedelta(minutes=6)
+    [done] = upload(device=device, items=[scan], sent_at=sent_at, at=at)
+    assert done.outcome
+    line = Redemption.objects.get()
+    for order_value in (Decimal(10), Decimal(20)):
+        amend(redemption=line, device=device, at=at, order_value=order_value)
+
+    html = admin_client.get(page(Redemption, "change", line.pk)).content.decode()
+    scanned = admin_client.get(page(Scan, "change", Scan.objects.get().pk)).content.decode()
+
+    assert "Not to be given without network" in html
+    assert re.search(r"until [^<]*: no order value<br>until [^<]*: 10.00 USD", html)
+    assert "360.0 s slow. The phone&#x27;s clock was off by more than five minutes" in scanned
+    assert "More than seven days old when it was sent" in scanned

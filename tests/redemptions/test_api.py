@@ -1,4 +1,6 @@
+import json
 from datetime import datetime, timedelta
+from http.client import HTTPConnection
 
 import pytest
 from rest_framework.test import APIClient
@@ -392,7 +394,24 @@ def test_counts_today_in_the_shops_time_zone(api, clock, code):
         "time_zone": "America/Chicago",
         "redeemed": 1,
         "refused": 1,
+        "conflicts": 0,
+        "voided": 0,
     }
+
+
+def test_counts_conflicts_and_what_was_taken_back(api, code, enrolled, client_of):
+    made = scan(api, code.token).json()
+    item = {"key": "offline-01", "code": code.token, "scanned_at": "2026-11-21T17:30:00Z", "decision": "honoured"}
+    batch = {"sent_at": "2026-11-21T18:00:00Z", "items": [item, item | {"key": "offline-02", "decision": "refused"}]}
+    api.post("/api/v1/redemptions/batch", batch, format="json")
+    manager = client_of(enrolled(name="Office", profile=Device.Profile.MANAGER)[1])
+    headers = {"Idempotency-Key": "void-0001"}
+    manager.post(f"/api/v1/redemptions/{made['id']}/void", {"reason": "test"}, format="json", headers=headers)
+
+    counts = [client.get("/api/v1/stats/today").json() for client in (api, manager)]
+
+    names = ["redeemed", "refused", "conflicts", "voided"]
+    assert [[each[name] for name in names] for each in counts] == [[1, 1, 1, 1], [0, 0, 0, 0]]
 
 
 # --- Enrolment ---
@@ -488,6 +507,28 @@ def test_refuses_a_long_body_unread(content_type, path, api):
 @pytest.mark.parametrize(("spaces", "status"), [(127 * 1024, 201), (128 * 1024, 413)])
 def test_reads_bodies_up_to_its_limit(spaces, status, api, code):
     assert post_raw(api, "redemptions", f'{{"code": "{code.token}"}}' + " " * spaces).status_code == status
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_refuses_a_body_without_its_length(path, live_server, enrolled):
+    token = enrolled()[1]
+    there = HTTPConnection(live_server.thread.host, live_server.thread.port, timeout=30)
+    headers = {"Authorization": f"Token {token}", "Idempotency-Key": "a-scan-0001", "Content-Type": "application/json"}
+
+    there.request("POST", f"/api/v1/{path}", body=iter([b'{"code": "x"}']), headers=headers, encode_chunked=True)
+    answer = there.getresponse()
+
+    assert (answer.status, answer.headers["Content-Type"]) == (411, PROBLEM)
+    assert json.loads(answer.read())["code"] == "length_required"
+    there.close()
+
+
+def test_answers_by_no_other_name(api):
+    answer = api.get("/api/v1/device", headers={"Host": "elsewhere.example"})
+
+    expect_problem(answer, 421, "unknown_host")
+    assert "elsewhere" not in answer.content.decode()
+    assert api.get("/scan/", headers={"Host": "elsewhere.example"}).headers["Content-Type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("path", POSTS)

@@ -61,6 +61,13 @@ def test_says_what_the_order_must_be(client, code, change):
     assert "At most 15.00 USD off" in page
 
 
+@pytest.mark.parametrize(("values", "words"), [({}, "20 % off"), ({"type": "item", "value": None}, "Free item")])
+def test_says_what_it_is_worth(values, words, client, code, change):
+    change(code.offer, name="Lunch at the bar", **values)
+
+    assert f'<p class="worth">{words}</p>' in read(client, code)
+
+
 @pytest.mark.parametrize(
     ("limit", "headline"), [({"max_total": 1}, "All given out"), ({"max_per_person": 1}, "Used up")]
 )

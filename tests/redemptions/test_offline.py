@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from contacts.models import Activity, Contact
 from redemptions.codes import SAMPLE_TOKEN, new_token
 from redemptions.models import Code, OfferTally, Redemption, Scan, Staff
+from redemptions.queries import previous_redemption
 from redemptions.services import (
-    CorrectionRefused,
     OfflineScan,
     VoidReason,
     clock_warnings,
@@ -22,10 +22,12 @@ from redemptions.services import (
     offline,
     offline_pack,
     pause_offer,
+    recall_by_key,
     redeem,
     redeeming,
     revoke_code,
     set_pin,
+    sign_in,
     upload,
     void,
 )
@@ -88,18 +90,20 @@ def give_all_out(code, device, at):
 
 
 @pytest.mark.parametrize(
-    ("happened", "reason", "used"),
+    ("happened", "reason", "is_use", "is_counted"),
     [
-        (use_up, "already_redeemed", 1),
-        (withdraw, "code_revoked", 0),
-        (pause, "offer_paused", 0),
-        (end_before, "expired", 0),
-        (give_all_out, "offer_limit", 0),
+        (use_up, "already_redeemed", False, False),
+        (withdraw, "code_revoked", True, True),
+        (pause, "offer_paused", True, True),
+        (end_before, "expired", True, True),
+        (give_all_out, "offer_limit", True, False),
     ],
 )
-def test_what_was_given_against_a_rule_is_a_conflict_and_uses_nothing_up(happened, reason, used, code, device, at):
+def test_what_was_given_against_a_rule_uses_up_what_is_left_and_no_more(
+    happened, reason, is_use, is_counted, code, device, at
+):
     happened(code, device, at)
-    tally = OfferTally.objects.values().get()
+    before = OfferTally.objects.get()
 
     [outcome] = bring(device, at, item(code.token, at - HOUR, order_value=Decimal(10)))
 
@@ -108,8 +112,91 @@ def test_what_was_given_against_a_rule_is_a_conflict_and_uses_nothing_up(happene
     assert (line.kind, line.conflict, line.code, line.discount) == ("conflict", reason, code, Decimal(2))
     assert Scan.objects.get().result == Scan.Result.CONFLICT
     code.refresh_from_db()
-    assert code.used == used
-    assert OfferTally.objects.values().get() == tally
+    assert code.used == 1
+    assert (line.is_use, line.cost) == (is_use, Decimal(2) if is_counted else None)
+    tally = OfferTally.objects.get()
+    assert (tally.used - before.used, tally.given - before.given) == (
+        (1, Decimal(2)) if is_counted else (0, Decimal(0))
+    )
+
+    void(redemption=line, reason=VoidReason.MISTAKE, at=at)
+
+    code.refresh_from_db()
+    assert code.used == (0 if is_use else 1)
+    assert OfferTally.objects.values().get() == {"offer_id": code.offer_id, "used": before.used, "given": before.given}
+
+
+def test_what_was_given_against_a_rule_is_not_given_again(code, device, at):
+    type(code.offer).objects.update(min_spend=10)
+    [first] = bring(device, at, item(code.token, at - HOUR))
+    assert (first.reason, first.is_conflict) == ("order_value_required", True)
+
+    later = redeem(code_text=code.token, device=device, key="with-network", at=at, order_value=Decimal(50))
+
+    assert later.reason == "already_redeemed"
+    assert previous_redemption(code, at=at) == first.redemption
+
+
+@pytest.mark.parametrize(
+    ("rules", "override"),
+    [
+        ({"offline": "refuse"}, "not_allowed"),
+        ({"offline": "honour_known", "offline_max_value": Decimal("1.99")}, "too_dear"),
+        ({"offline": "honour_known", "offline_per_day": 0}, "too_many"),
+        ({"offline": "honour_known", "offline_max_value": Decimal(2), "offline_per_day": 1}, ""),
+    ],
+)
+def test_says_how_staff_went_beyond_what_a_deal_allows_without_network(rules, override, code, device, at):
+    type(code.offer).objects.update(**rules)
+    [outcome] = bring(device, at, item(code.token, at - HOUR, order_value=Decimal(10)))
+
+    assert (outcome.reason, outcome.redemption.override) == (None, override)
+
+
+def test_counts_what_one_phone_gave_in_a_day_without_network(offer, device, at):
+    type(offer).objects.update(offline="honour_known", offline_per_day=2)
+    guests = Contact.objects.bulk_create([Contact(email=f"guest{n}@example.com") for n in range(4)])
+    codes = Code.objects.in_bulk(issue_codes(offer=offer, contact_ids=[guest.pk for guest in guests]).values())
+    times = [at - timedelta(days=1), at - HOUR, at - HOUR, at - HOUR]
+    scans = [item(code.token, when, key=f"scan-{code.pk}") for code, when in zip(codes.values(), times, strict=True)]
+
+    bring(device, at, *scans)
+
+    assert sorted(Redemption.objects.values_list("override", flat=True)) == ["", "", "", "too_many"]
+
+
+def test_what_was_left_open_too_long_is_judged_by_today(code, device, at):
+    type(code.offer).objects.update(ends_at=at - timedelta(days=20))
+
+    [outcome] = bring(device, at, item(code.token, at - timedelta(days=30), LEFT))
+    assert (outcome.reason, outcome.redemption) == ("expired", None)
+
+
+def test_what_was_left_open_yesterday_is_judged_by_yesterday(code, device, at):
+    type(code.offer).objects.update(ends_at=at - HOUR)
+
+    [outcome] = bring(device, at, item(code.token, at - 2 * HOUR, LEFT))
+    assert outcome.reason is None
+
+
+def test_guesses_are_not_to_be_left_open(code, device, at):
+    guesses = [item(new_token(), at, LEFT, key=f"guess-{n}") for n in range(12)]
+
+    results = upload(device=device, items=[*guesses, item(code.token, at + MINUTE, LEFT)], sent_at=at, at=at)
+
+    assert [result.outcome.reason for result in results[:10]] == ["unknown_code"] * 10
+    assert [(result.outcome, result.problem) for result in results[10:]] == [(None, "device_locked")] * 3
+    later = at + timedelta(minutes=11)
+    assert bring(device, later, item(code.token, at, LEFT))[0].reason is None
+
+
+def test_what_was_refused_and_given_all_the_same_is_found_by_its_key(code, device, at):
+    pause_offer(offer=code.offer)
+    redeem(code_text=code.token, device=device, key="scanned-offline", at=at)
+    bring(device, at, item(code.token, at))
+
+    outcome = recall_by_key(device=device, key="scanned-offline")
+    assert outcome.is_conflict
 
 
 @pytest.mark.parametrize("text", ["nonsense", "0" * 26, SAMPLE_TOKEN])
@@ -120,14 +207,18 @@ def test_an_unknown_code_that_was_given_is_in_the_ledger_without_a_code(text, de
     assert outcome.is_conflict
     assert (line.conflict, line.code, line.offer, line.discount) == ("unknown_code", None, None, None)
     assert (line.order_value, line.currency) == (Decimal(10), "EUR")
-    with pytest.raises(CorrectionRefused, match="not_voidable"):
-        void(redemption=line, reason=VoidReason.TEST, at=at)
+    assert (line.is_use, line.cost) == (False, None)
+
+    void(redemption=line, reason=VoidReason.TEST, at=at)
+
+    assert ledger() == [("conflict", "unknown_code"), ("voided", "")]
 
 
 def test_a_test_code_that_was_given_is_a_conflict(offer, device, at):
     bring(device, at, item(issue_test_code(offer=offer).token, at))
 
     assert ledger() == [("conflict", "test_code")]
+    assert not Redemption.objects.get().is_use
 
 
 def test_a_code_withdrawn_afterwards_was_good_when_it_was_given(code, device, at):
@@ -300,10 +391,32 @@ def test_unknown_codes_of_an_evening_do_not_lock_the_phone(code, device, at):
 
 def test_says_who_held_the_phone(code, device, at):
     ana = set_pin(staff=Staff(name="Ana"), pin="2468")
+    sign_in(device=device, pin="2468", at=at)
 
     bring(device, at, item(code.token, at, staff_id=ana.pk))
 
     assert Redemption.objects.get().staff == ana
+
+
+def test_names_nobody_who_did_not_sign_in_there(code, device, enrolled, at):
+    ana = set_pin(staff=Staff(name="Ana"), pin="2468")
+    sign_in(device=enrolled(name="Door phone")[0], pin="2468", at=at)
+
+    [outcome] = bring(device, at, item(code.token, at, staff_id=ana.pk))
+
+    assert outcome.reason is None
+    assert Scan.objects.get().staff is Redemption.objects.get().staff is None
+
+
+@pytest.mark.parametrize(("made", "is_named"), [(-MINUTE, True), (timedelta(0), False), (MINUTE, False)])
+def test_names_who_left_since(made, is_named, code, device, at, change):
+    ana = set_pin(staff=Staff(name="Ana"), pin="2468")
+    sign_in(device=device, pin="2468", at=at - HOUR)
+    change(ana, is_active=False, left_at=at)
+
+    bring(device, at + HOUR, item(code.token, at + made, staff_id=ana.pk))
+
+    assert Redemption.objects.get().staff == (ana if is_named else None)
 
 
 # --- Any order, any number of times ---

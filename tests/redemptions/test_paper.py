@@ -4,7 +4,7 @@ import zxingcpp
 
 from redemptions.models import Code, CodeSheet
 from redemptions.qr import PAPER, modules
-from redemptions.rendering.paper import Card, Words, sheet_pdf
+from redemptions.rendering.paper import EDGE, PADDING, PAPERS, QR_SIDE, ROWS, Card, Words, sheet_pdf
 from redemptions.services import issue_sheet, revoke_code
 from tests.admin.conftest import staff_client
 
@@ -92,14 +92,80 @@ def test_draws_at_level_q():
     assert [found.ec_level for found in read_png(png(LINK))[1]] == ["M"]
 
 
-def test_keeps_long_words_on_their_card():
-    words = Words("B" * 200, "Deal " * 60, facts=["Fact " * 80], terms="Terms. " * 400)
+FACTS = [
+    "Valid until Saturday, December 5, 2026, 11:59 PM CST",
+    "Days and hours: Mon to Thu 11:00 to 15:00, 17:00 to 22:30, Fri and Sat 11:00 to 15:00, Sun 10:00 to 14:00",
+    "For orders from 1,500.00 USD",
+    "At most 1,500.00 USD off",
+    "Valid at: Main Street, Airport Terminal 2, Riverside Mall, North End",
+]
+NAME = "Buy any two large pizzas from the lunch menu and get the third one of the same size for free, all day"[:100]
+LONG = Words("The Corner Bar and Grill of Kansas City", NAME, FACTS, "One per table. Not with other deals.")
+ENDLESS = [
+    Words("The Corner Bar", NAME, FACTS, "One per table. Not with other deals. " * 40),
+    Words("B" * 200, "Deal " * 60, ["Fact " * 80], "Terms. " * 400),
+    Words("Bar", "D" * 100, ["Valid at: " + ", ".join(f"Restaurant number {one}" for one in range(40))], "T" * 500),
+]
 
+
+def boxes(pdf):
+    """Return the characters of the first page, and where they are: left, bottom, right, top."""
+    text = pypdfium2.PdfDocument(pdf)[0].get_textpage()
+    found = [(text.get_text_range(place, 1), text.get_charbox(place)) for place in range(text.count_chars())]
+    return [(char, box) for char, box in found if char.strip()]
+
+
+def card_of(words, paper, url=""):
+    return sheet_pdf([Card(modules(LINK, level=PAPER), "TESTT-ESTTB", url)], words, paper=paper)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("words", [WORDS, LONG, *ENDLESS])
+def test_keeps_all_words_on_their_card(words, paper):
+    width, height = PAPERS[paper]
+    left, right = EDGE, width / 2
+    bottom, top = height - EDGE - (height - 2 * EDGE) / ROWS, height - EDGE
+
+    found = boxes(card_of(words, paper, "https://deals.example.com/r/7k3q9m2xw5vb8ntcrd4hj6ypfa"))
+
+    assert [char for char, box in found if box[0] < left or box[1] < bottom or box[2] > right or box[3] > top] == []
+    code = EDGE + PADDING, top - PADDING - QR_SIDE, EDGE + PADDING + QR_SIDE, top - PADDING
+    assert [char for char, box in found if box[0] < code[2] and box[1] < code[3] and box[3] > code[1]] == []
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_prints_long_words_smaller_and_whole(paper):
+    text = " ".join(pages(card_of(LONG, paper))[1][0].split())
+
+    for words in (LONG.business, LONG.deal, *LONG.facts, LONG.terms.strip()):
+        assert words in text
+    assert "..." not in text
+    assert "All conditions" not in text
+
+
+@pytest.mark.parametrize("words", ENDLESS)
+@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("https://deals.example.com/r/7k3q", "All conditions: scan, or deals.example.com/r/7k3q"),
+        ("", "All conditions: scan the code"),
+    ],
+)
+def test_says_where_the_rest_of_the_words_is(url, where, words, paper):
+    text = " ".join(pages(card_of(words, paper, url))[1][0].split())
+
+    assert where in text
+    assert "..." in text
+
+
+@pytest.mark.parametrize("words", [LONG, ENDLESS[0]])
+def test_keeps_codes_readable_beside_long_words(words):
     images, texts = pages(sheet_pdf([Card(modules(LINK, level=PAPER), "TESTT-ESTTB")] * 8, words, paper="letter"))
 
     assert len(images) == 1
     assert read(images[0]) == [LINK] * 8
-    assert texts[0].count("...") >= 8
+    assert texts[0].count("TESTT-ESTTB") == 8
 
 
 def test_draws_letters_that_the_fonts_lack():

@@ -183,6 +183,28 @@ def test_says_nothing_about_codes_to_a_locked_device(code, device, at):
     assert redeem(code_text=new_token(), device=device, key="more", at=at).reason == Reason.DEVICE_LOCKED
 
 
+def test_a_locked_device_learns_nothing_from_a_currency(code, device, at):
+    guess_ten_times(code, device, at)
+
+    for ask in (redeem_in_euro, validate_in_euro):
+        assert [ask(text, device, at).reason for text in (code.token, new_token())] == [Reason.DEVICE_LOCKED] * 2
+
+
+def redeem_in_euro(text, device, at):
+    return redeem(code_text=text, device=device, key=f"scan-{text}", at=at, order_value=Decimal(9), currency="EUR")
+
+
+def validate_in_euro(text, device, at):
+    return validate(code_text=text, device=device, at=at, order_value=Decimal(9), currency="EUR")
+
+
+def test_typing_errors_lock_no_device(code, device, at):
+    for n in range(20):
+        assert redeem(code_text=mistype(code.typed), device=device, key=f"typing-{n}", at=at).mistyped
+
+    assert redeem(code_text=code.token, device=device, key="the-scan", at=at).reason is None
+
+
 # --- The same key again ---
 
 

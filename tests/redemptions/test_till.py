@@ -78,6 +78,8 @@ class Till(RuleBasedStateMachine):
         self.burned: Counter[int | None] = Counter()
         self.answers: dict[tuple[int, str], tuple[str, object, object]] = {}  # device and key -> text, reason, line
         self.held: dict[int, Redemption] = {}  # lines that were not taken back
+        self.uses: set[int] = set()  # those of them that used a code
+        self.counted: set[int] = set()  # those of them that count against the deal's limits
         self.lines = self.scans = 0
 
     def enrol(self, profile: Device.Profile) -> Device:
@@ -109,11 +111,13 @@ class Till(RuleBasedStateMachine):
             return "customer_limit"
         if self.budget is not None and order is None and self.offer.type == Offer.Type.PERCENT:
             return "order_value_required"
-        if self.max_total is not None and sum(self.used.values()) >= self.max_total:
-            return "offer_limit"
-        if self.budget is not None and self.money_given() + max(self.cost(order), Decimal("0.01")) > self.budget:
-            return "offer_limit"
-        return None
+        return None if self.has_room(order) else "offer_limit"
+
+    def has_room(self, order: Decimal | None) -> bool:
+        if self.max_total is not None and len(self.counted) >= self.max_total:
+            return False
+        cost = max(self.cost(order).quantize(Decimal("0.01"), "ROUND_HALF_UP"), Decimal("0.01"))
+        return self.budget is None or self.money_given() + cost <= self.budget
 
     def cost(self, order: Decimal | None) -> Decimal:
         if self.offer.type == Offer.Type.AMOUNT:
@@ -121,16 +125,21 @@ class Till(RuleBasedStateMachine):
         return (order or Decimal(0)) / 5
 
     def money_given(self) -> Decimal:
-        rounded = (self.cost(line.order_value) for line in self.held.values() if line.kind == "redeemed")
+        rounded = (self.cost(self.held[pk].order_value) for pk in self.counted)
         return sum((money.quantize(Decimal("0.01"), "ROUND_HALF_UP") for money in rounded), Decimal(0))
 
     def book(self, device: Device, key: str, text: str, outcome) -> None:
         self.scans += 1
         self.answers[device.pk, key] = (text, outcome.reason, outcome.redemption)
-        if outcome.redemption:
+        if line := outcome.redemption:
+            code = next(code for code in self.codes if code.pk == outcome.code.pk)
             self.lines += 1
-            self.held[outcome.redemption.pk] = outcome.redemption
-            self.used[outcome.code.pk] += 0 if outcome.reason else 1
+            if self.used[code.pk] + self.burned[code.pk] < code.max_uses:  # against a rule, but there was one left
+                self.uses.add(line.pk)
+                if self.has_room(line.order_value):
+                    self.counted.add(line.pk)
+                self.used[code.pk] += 1
+            self.held[line.pk] = line
 
     # --- What a till does ---
 
@@ -199,9 +208,11 @@ class Till(RuleBasedStateMachine):
             assert done.replayed == replayed
         del self.held[line.pk]
         self.lines += 1
-        if line.kind == "redeemed" and burn:
+        if line.pk in self.uses and burn:
             self.burned[line.code_id] += 1  # gone for good, but nobody had it
-        self.used[line.code_id] -= line.kind == "redeemed"
+        self.used[line.code_id] -= line.pk in self.uses
+        self.uses.discard(line.pk)
+        self.counted.discard(line.pk)
 
     @precondition(lambda self: self.held)
     @rule(pick=PICK, order=st.decimals("0", "90", places=2))
@@ -223,7 +234,7 @@ class Till(RuleBasedStateMachine):
         for code in self.codes:
             assert kept[code.pk].used == self.used[code.pk] + self.burned[code.pk] <= kept[code.pk].max_uses
         tally = OfferTally.objects.get()
-        assert (tally.used, tally.given) == (sum(self.used.values()), self.money_given())
+        assert (tally.used, tally.given) == (len(self.counted), self.money_given())
         assert Scan.objects.count() == self.scans
 
     @invariant()

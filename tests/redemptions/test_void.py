@@ -104,13 +104,14 @@ def test_takes_nothing_back_twice(key, given, device, at):
     assert refused(redemption=given, reason=WRONG, at=at, device=device, key=key) == Reason.ALREADY_VOIDED
 
 
-def test_refuses_a_key_of_another_void(given, code, device, at):
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=400)])
+def test_refuses_a_key_of_another_void(later, given, code, device, at):
     Code.objects.update(max_uses=2)
-    other = give(code, device, at, key="second-scan")
+    other = give(code, device, at + later, key="second-scan")
     void(redemption=given, reason=WRONG, at=at, device=device, key="a-void-key")
 
     with pytest.raises(KeyReused):
-        void(redemption=other, reason=WRONG, at=at, device=device, key="a-void-key")
+        void(redemption=other, reason=WRONG, at=at + later, device=device, key="a-void-key")
 
 
 @pytest.mark.parametrize(("later", "is_late"), [(15 * MINUTE, False), (15 * MINUTE + timedelta(seconds=1), True)])
@@ -147,6 +148,7 @@ def test_a_reversal_is_not_taken_back(given, at):
 def test_gives_back_what_money_off_took_of_the_budget(code, offer, device, at, change):
     change(offer, type="amount", value=Decimal(5), budget=Decimal(9))
     line = give(code, device, at)
+    change(offer, value=Decimal(50))  # what it took stays what it was
 
     void(redemption=line, reason=WRONG, at=at, device=device)
 
@@ -165,6 +167,20 @@ def test_adds_what_the_order_cost(code, offer, contact, device, at):
     assert (line.order_value, line.discount) == (Decimal(10), Decimal(2))
     assert (line.receipt_no, line.note) == ("A-7", "Table 4")
     assert figures(offer, contact) == (1, 1, 2, 1, 10, at)
+
+
+def test_keeps_what_the_line_said_before(given, device, at):
+    for step, value in enumerate([Decimal(10), Decimal(10), Decimal(30)]):
+        amend(redemption=given, device=device, at=at + step * MINUTE, order_value=value)
+    amend(redemption=given, device=device, at=at + 3 * MINUTE, receipt_no="A-7")
+    amend(redemption=given, device=device, at=at + 4 * MINUTE, note="Table 4")
+
+    before = list(given.amendments.values_list("at", "order_value", "discount", "receipt_no"))
+    assert before == [
+        (at, Decimal("42.50"), Decimal("8.50"), ""),
+        (at + 2 * MINUTE, Decimal(10), Decimal(2), ""),
+        (at + 3 * MINUTE, Decimal(30), Decimal(6), ""),
+    ]
 
 
 def test_mends_what_the_order_cost(given, offer, contact, device, at):

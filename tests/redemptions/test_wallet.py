@@ -12,10 +12,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import NameOID
 from django.test import Client
 
+from config.checks import passes_can_be_signed
 from redemptions.models import Code, Scan
 from redemptions.services import revoke_code
 
@@ -134,6 +140,72 @@ def test_is_offered_only_where_there_is_a_certificate(client, code, request):
     request.getfixturevalue("wallet")
 
     assert f"/r/{code.token}/coupon.pkpass" in client.get(f"/r/{code.token}").content.decode()
+
+
+def checked():
+    return [(message.id, message.msg) for message in passes_can_be_signed()]
+
+
+def other_papers(folder):
+    """Write what fits nothing else: a key, a certificate, and no PEM at all."""
+    key = rsa.generate_private_key(65537, 2048)
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "other.key").write_bytes(plain)
+    (folder / "other.pem").write_bytes(certificate("Another issuer", key).public_bytes(Encoding.PEM))
+    (folder / "garbage").write_bytes(b"-----BEGIN NONSENSE-----")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("WALLET_KEY", "garbage", "WALLET_KEY is not a key in PEM that WALLET_KEY_PASSWORD opens."),
+        ("WALLET_KEY", "missing", "WALLET_KEY cannot be read."),
+        ("WALLET_KEY", "other.key", "WALLET_KEY is not a key in PEM that WALLET_KEY_PASSWORD opens."),
+        ("WALLET_KEY_PASSWORD", "wrong", "WALLET_KEY is not a key in PEM that WALLET_KEY_PASSWORD opens."),
+        ("WALLET_CERTIFICATE", "garbage", "WALLET_CERTIFICATE is not a certificate in PEM."),
+        ("WALLET_CERTIFICATE", "other.pem", "WALLET_KEY is not the key of WALLET_CERTIFICATE."),
+        ("WALLET_ISSUER_CERTIFICATE", "garbage", "WALLET_ISSUER_CERTIFICATE is not a certificate in PEM."),
+        (
+            "WALLET_ISSUER_CERTIFICATE",
+            "other.pem",
+            "WALLET_CERTIFICATE was not issued by WALLET_ISSUER_CERTIFICATE.",
+        ),
+    ],
+)
+def test_says_at_the_start_what_is_wrong_and_offers_nothing(
+    setting, value, words, wallet, settings, client, code, tmp_path
+):
+    other_papers(tmp_path)
+    setattr(settings, setting, value if "PASSWORD" in setting else str(tmp_path / value))
+
+    assert checked() == [("config.E009", words)]
+    page = client.get(f"/r/{code.token}")
+    assert page.status_code == 200
+    assert "pkpass" not in page.content.decode()
+    assert fetch(client, code).status_code == 404
+
+
+def test_takes_no_key_of_another_certificate(wallet, settings, client, code, tmp_path):
+    other_papers(tmp_path)
+    settings.WALLET_KEY, settings.WALLET_KEY_PASSWORD = str(tmp_path / "other.key"), ""
+
+    assert checked() == [("config.E009", "WALLET_KEY is not the key of WALLET_CERTIFICATE.")]
+    assert fetch(client, code).status_code == 404
+
+
+def test_finds_nothing_wrong_with_good_papers_or_none(settings, request):
+    assert checked() == []
+    request.getfixturevalue("wallet")
+    assert checked() == []
+
+
+def test_offers_nothing_once_the_certificate_has_expired(wallet, client, code, clock):
+    assert fetch(client, code).status_code == 200
+
+    clock.move_to(datetime(2120, 1, 2, tzinfo=UTC))
+
+    assert fetch(client, code).status_code == 404
+    assert "pkpass" not in client.get(f"/r/{code.token}").content.decode()
 
 
 def test_is_not_offered_for_what_cannot_be_used_again(wallet, client, code, at):

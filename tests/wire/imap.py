@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,12 +24,15 @@ class Mail:
 class ImapServer:
     """Its folders, its one user, and its quirks.
 
-    `can_move`: RFC 6851. `root`: what the names of all folders but INBOX must begin with. `hangs_up_at`: the commands
-    at which it breaks off, each once, without carrying them out; `refuses`: those it answers with NO.
+    `context`: its TLS, by STARTTLS, or from the start where `is_tls`. `can_move`: RFC 6851. `root`: what the names
+    of all folders but INBOX must begin with. `hangs_up_at`: the commands at which it breaks off, each once, without
+    carrying them out; `refuses`: those it answers with NO.
     """
 
     user: str = "bounces@corner-bar.example"
     password: str = 'pass "word" \\ %'
+    context: ssl.SSLContext | None = None
+    is_tls: bool = False
     can_move: bool = True
     keeps_keywords: bool = True
     delimiter: str = "/"
@@ -56,7 +60,7 @@ class ImapServer:
 @contextmanager
 def imap_server(state: ImapServer) -> Iterator[ImapServer]:
     """Serve on a free loopback port until the block ends."""
-    with serving(_handler(state)) as state.port:
+    with serving(_handler(state), context=state.context if state.is_tls else None) as state.port:
         yield state
 
 
@@ -86,8 +90,13 @@ class _Handler(socketserver.StreamRequestHandler):
                 tag, *words = _words(line)
                 if not self.answer(tag, words):
                     return
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             return
+
+    def finish(self) -> None:
+        super().finish()
+        if isinstance(self.request, ssl.SSLSocket):  # else it is closed by whoever opened it
+            self.request.close()
 
     def say(self, line: str | bytes) -> None:
         data = line.encode() if isinstance(line, str) else line
@@ -107,13 +116,22 @@ class _Handler(socketserver.StreamRequestHandler):
             act = getattr(self, f"do_{name.replace(' ', '_').lower()}")
             is_done = name not in state.refuses and act(*arguments)
             self.say(f"{tag} {'OK' if is_done else 'NO'} {name} answered")
+        if name == "STARTTLS":
+            assert state.context
+            self.request = state.context.wrap_socket(self.request, server_side=True)
+            self.setup()
         return name != "LOGOUT"
 
     # --- Commands -----------------------------------------------------------------------------------------------------
 
     def do_capability(self) -> bool:
-        self.say(f"* CAPABILITY IMAP4rev1{' MOVE' * (self.server_state.can_move and bool(self.folder))}")
+        state = self.server_state
+        tls = " STARTTLS" if state.context and not state.is_tls else ""
+        self.say(f"* CAPABILITY IMAP4rev1{tls}{' MOVE' * (state.can_move and bool(self.folder))}")
         return True
+
+    def do_starttls(self) -> bool:
+        return self.server_state.context is not None
 
     def do_login(self, user: str, password: str) -> bool:
         return (user, password) == (self.server_state.user, self.server_state.password)

@@ -48,7 +48,14 @@ HANG_S = 3.0
 Response = tuple[int, dict[str, str], bytes]
 Answer = Response | str
 TAKEN = ("ok", "hang", "drop", "bad-json", "slow", "bye")
-KINDS = {"/smtp/email": "brevo", "/email": "postmark", "/emails": "resend", "/messages": "mailgun"}  # by a path's end
+KINDS = {  # by a path's end
+    "/smtp/email": "brevo",
+    "/email": "postmark",
+    "/email/batch": "postmark",
+    "/emails": "resend",
+    "/emails/batch": "resend",
+    "/messages": "mailgun",
+}
 
 
 @dataclass
@@ -75,6 +82,11 @@ class Received:
         return {name: values[0] for name, values in parse_qs(self.body.decode()).items()}
 
     @property
+    def batch(self) -> list[dict[str, Any]] | None:
+        """What a request for many says of each, in the form of a request for one; None: it is one for one."""
+        return BATCHES[self.kind](self) if self.kind in BATCHES else None
+
+    @property
     def parts(self) -> list[tuple[str, Any]]:
         """The parts of a form by their names, which may come more than once."""
         form: Message = message_from_bytes(f"Content-Type: {self.headers['Content-Type']}\n\n".encode() + self.body)
@@ -82,11 +94,21 @@ class Received:
 
     @property
     def kind(self) -> str:
-        if "/email/" in self.path:
+        if "/v2/email/" in self.path:
             return "ses"
         if "/Messages" in self.path:
             return "twilio"
         return next((kind for end, kind in KINDS.items() if self.path.endswith(end)), "sendgrid")
+
+    @property
+    def mail(self) -> dict[str, Any]:
+        """The fields of a request for one."""
+        return self.form if self.kind == "mailgun" else self.json
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids that a good answer gives the people of a request for many."""
+        return [f"{self.sid[2:]}-{number}" for number in range(len(self.people))]
 
     @cached_property
     def mime(self) -> bytes:
@@ -102,7 +124,8 @@ class Received:
             found = METADATA.search(self.mime.decode())
             return [(found[1] if found else "", self.json["Destination"]["ToAddresses"][0])]
         if self.kind in KINDS.values():
-            return [PEOPLE[self.kind](self)]
+            mails = self.batch
+            return [PEOPLE[self.kind](mail) for mail in ([self.mail] if mails is None else mails)]
         common = self.json.get("custom_args", {}).get("message", "")
         return [
             (person.get("custom_args", {}).get("message", common), person["to"][0]["email"])
@@ -110,11 +133,41 @@ class Received:
         ]
 
 
-PEOPLE: dict[str, Callable[[Received], tuple[str, str]]] = {
-    "brevo": lambda mail: (json.loads(mail.json["headers"]["X-Mailin-custom"])["message"], mail.json["to"][0]["email"]),
-    "mailgun": lambda mail: (mail.form["v:message"], mail.form["to"]),
-    "postmark": lambda mail: (mail.json["Metadata"]["message"], mail.json["To"]),
-    "resend": lambda mail: (json.loads(mail.json["headers"]["X-Metadata"])["message"], mail.json["to"][0]),
+PEOPLE: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {
+    "brevo": lambda mail: (json.loads(mail["headers"]["X-Mailin-custom"])["message"], mail["to"][0]["email"]),
+    "mailgun": lambda mail: (mail["v:message"], mail["to"]),
+    "postmark": lambda mail: (mail["Metadata"]["message"], mail["To"]),
+    "resend": lambda mail: (json.loads(mail["headers"]["X-Metadata"])["message"], mail["to"][0]),
+}
+MARK = re.compile(r"%recipient\.([^%\s]+)%")
+
+
+def versions(request: Received) -> list[dict[str, Any]] | None:
+    """Return Brevo's versions of a mail, each with what it has in common with the others."""
+    mail = request.json
+    found = mail.pop("messageVersions", None)
+    return None if found is None else [{**mail, **version} for version in found]
+
+
+def personal_forms(request: Received) -> list[dict[str, str]] | None:
+    """Return Mailgun's form for each person, filled with their values."""
+    common = request.form
+    if "recipient-variables" not in common:
+        return None
+    rows = json.loads(common.pop("recipient-variables"))
+    to = [part.get_payload(decode=True).decode() for name, part in request.parts if name == "to"]
+    return [personal(common, rows.get(one, {})) | {"to": one} for one in to]
+
+
+def personal(form: dict[str, str], row: dict[str, str]) -> dict[str, str]:
+    return {name: MARK.sub(lambda mark: str(row.get(mark[1], mark[0])), value) for name, value in form.items()}
+
+
+BATCHES: dict[str, Callable[[Received], list[dict[str, Any]] | None]] = {
+    "brevo": versions,
+    "mailgun": personal_forms,
+    "postmark": lambda request: request.json if request.path.endswith("/batch") else None,
+    "resend": lambda request: request.json if request.path.endswith("/batch") else None,
 }
 
 
@@ -263,14 +316,14 @@ def good(state: Provider, request: Received) -> Response:
     if request.kind == "sendgrid":
         return 202, {"X-Message-Id": request.sid}, b""
     if request.kind in GOOD:
-        status, body = GOOD[request.kind](request)
+        status, body = (GOOD if request.batch is None else GOOD_FOR_MANY)[request.kind](request)
         return status, JSON, json.dumps(body).encode()
     if request.method == "GET":
         return 200, JSON, json.dumps(listed(state, request.path)).encode()
     return 201, JSON, json.dumps(as_listed(request) | {"status": "accepted", "date_sent": None}).encode()
 
 
-GOOD: dict[str, Callable[[Received], tuple[int, dict[str, Any]]]] = {
+GOOD: dict[str, Callable[[Received], tuple[int, Any]]] = {
     "brevo": lambda mail: (201, {"messageId": f"<2026.{mail.sid}@smtp-relay.mailin.example>"}),
     "mailgun": lambda mail: (200, {"id": f"<2026.{mail.sid}@mg.example.com>", "message": "Queued. Thank you."}),
     "postmark": lambda mail: (
@@ -284,6 +337,18 @@ GOOD: dict[str, Callable[[Received], tuple[int, dict[str, Any]]]] = {
         },
     ),
     "resend": lambda mail: (200, {"id": str(UUID(mail.sid[2:]))}),
+}
+GOOD_FOR_MANY: dict[str, Callable[[Received], tuple[int, Any]]] = {
+    "brevo": lambda mail: (201, {"messageIds": mail.ids}),
+    "mailgun": GOOD["mailgun"],
+    "postmark": lambda mail: (
+        200,
+        [
+            {"To": to, "MessageID": identifier, "ErrorCode": 0, "Message": "OK"}
+            for (_, to), identifier in zip(mail.people, mail.ids, strict=True)
+        ],
+    ),
+    "resend": lambda mail: (200, {"data": [{"id": identifier} for identifier in mail.ids]}),
 }
 
 

@@ -51,7 +51,7 @@ class ContactAdmin(BulkActions, MergePages, PrivateSearch[Contact]):
         contacts = super().get_queryset(request)
         if self.is_list(request):
             # Each encrypted column costs a decryption per row, and the list shows names and addresses only.
-            contacts = contacts.defer("birthday", "postal_code", "notes").prefetch_related("tags")
+            contacts = contacts.defer(*Contact.DETAIL_FIELDS).prefetch_related("tags")
         return contacts
 
     @admin.display(description="Person")
@@ -104,10 +104,10 @@ class ContactAdmin(BulkActions, MergePages, PrivateSearch[Contact]):
 
     def get_fieldsets(self, request: HttpRequest, obj: Contact | None = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):
-            details = ("birthday", "postal_code", "notes", "tagged")
+            details = ("birthday", ("postal_code", "region"), "time_zone", "notes", "tagged")
             names: tuple[object, ...] = (("first_name", "last_name"), ("email", "phone"))
             return [("Person", {"fields": names}), ("Details", {"fields": details})]
-        revealed = ("email", "phone", "birthday", "postal_code", "notes")
+        revealed = ("email", "phone", *Contact.DETAIL_FIELDS)
         addresses = revealed if self.shows(request, obj) else ("masked_addresses",)
         return [("Person", {"fields": ("full_name", *addresses, "tag_chips", "added")})]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils.html import format_html
 from contacts.channels import AddressError, Channel, clean_name
 from contacts.days import UNKNOWN_YEAR
 from contacts.models import Contact, Tag, stored_address
+from contacts.places import clean_region, clean_time_zone
 from contacts.services.lifting import LONGEST_BLOCK_REASON, SHORTEST_REASON
 
 
@@ -20,10 +22,27 @@ class ContactForm(forms.ModelForm[Contact]):
     tagged = forms.ModelMultipleChoiceField(
         Tag.objects.all(), label="Tags", required=False, widget=forms.CheckboxSelectMultiple
     )
+    region = forms.CharField(label="State", required=False, max_length=40, help_text="TX or Texas.")
+    time_zone = forms.CharField(
+        required=False,
+        max_length=64,
+        help_text="Where you know it: America/Chicago, or Central. Texts keep quiet hours there, and wherever the "
+        "state, the postal code and the number are from.",
+    )
 
     class Meta:
         model = Contact
-        fields = ["first_name", "last_name", "email", "phone", "birthday", "postal_code", "notes"]
+        fields = [
+            "first_name",
+            "last_name",
+            "email",
+            "phone",
+            "birthday",
+            "postal_code",
+            "region",
+            "time_zone",
+            "notes",
+        ]
         widgets = {
             "birthday": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
             "notes": forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField"}),
@@ -42,6 +61,19 @@ class ContactForm(forms.ModelForm[Contact]):
 
     def clean_last_name(self) -> str | None:
         return clean_name(self.cleaned_data.get("last_name") or "") or None
+
+    def clean_region(self) -> str | None:
+        return self._cleaned("region", clean_region)
+
+    def clean_time_zone(self) -> str | None:
+        return self._cleaned("time_zone", clean_time_zone)
+
+    def _cleaned(self, name: str, clean: Callable[[str], str]) -> str | None:
+        text = self.cleaned_data[name]
+        try:
+            return clean(text) if text else None
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
 
     def clean(self) -> dict[str, Any]:
         """Find out whether an address is another contact's: the database would refuse it, without a word."""

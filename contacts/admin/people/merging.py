@@ -71,7 +71,7 @@ class MergePages(PersonActions):
             form.add_error("text", str(refusal))
             return []
         found = Contact.objects.filter(pk__in=ids).exclude(pk=contact.pk).order_by("-pk")[:CANDIDATES]
-        return list(found.defer("birthday", "postal_code", "notes"))
+        return list(found.defer(*Contact.DETAIL_FIELDS))
 
     def merge_look_view(self, request: HttpRequest, pk: int, other: int) -> HttpResponse:
         """Show both in full, which is written down, and lead to the comparison."""

@@ -15,6 +15,8 @@ FIELDS: dict[str, str] = {
     "name": "Full name",
     "birthday": "Birthday",
     "postal_code": "Postal code",
+    "region": "State",
+    "time_zone": "Time zone",
     "tags": "Tags",
     "notes": "Notes",
     "email_status": "E-mail: agreed or not",
@@ -59,6 +61,11 @@ _HEADERS = {
     "verjaardag geboortedatum",
     "postal_code": "postalcode zip zipcode postcode zippostalcode postalzip plz postleitzahl codigopostal "
     "codepostal cap codicepostale cep defaultaddresszip",
+    "region": "state statecode usstate homestate stateregion stateprovince stateregioncode stateprovincecode region "
+    "regioncode province provincecode provincestate addressstate addressregion billingstate mailingstate shippingstate "
+    "bundesstaat bundesland estado provincia",
+    "time_zone": "timezone timezonename contacttimezone tz zeitzone zonahoraria husohorario fuseauhoraire fusoorario "
+    "fusohorario tijdzone",
     "tags": "tags tag labels label categories category groups group segments schlagworte schlagwort gruppen gruppe "
     "etiquetas etiqueta etiquettes etichette etiketten kategorien",
     "notes": "notes note comment comments memo remarks notizen notiz bemerkung bemerkungen kommentar notas "

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from contacts.channels import clean_cell
 from contacts.importing.reading.columns import FIELD_OF_HEADER, FIELDS, MULTIPLE, RANK_OF_HEADER, folded, refusal_of
 from contacts.importing.reading.files import ImportFileError
 from contacts.importing.reading.headers import any_filled
 from contacts.importing.reading.presets import PRESETS, Preset, recognise
 from contacts.importing.reading.table import Row, filled, is_email, is_phone
 from contacts.importing.reading.words import Claim, read_instant, read_status
+from contacts.places import clean_region
 
 MOSTLY = 0.8
 HALF = 0.5
@@ -110,9 +112,19 @@ def _by_name(header: list[str], preset: Preset, sample: list[Row]) -> list[tuple
             rank, field = order[name], preset.columns[name]
         else:
             rank, field = 1000 + RANK_OF_HEADER.get(name, 0), FIELD_OF_HEADER.get(name, "")
-        if field and (field != "status" or name in preset.columns or _tells_status(name, sample, at)):
+        if field and _is_what_it_says(field, name, preset, sample, at):
             found.append((bool(sample) and not any_filled(sample, at), rank, at, field))
     return [(at, field) for _, _, at, field in sorted(found)]
+
+
+def _is_what_it_says(field: str, name: str, preset: Preset, sample: list[Row], at: int) -> bool:
+    """Whether a column holds what its header means: `Status` and `State` may be anything, unless its words are known.
+
+    A column of states may have foreign ones among them.
+    """
+    if field == "region":
+        return not any_filled(sample, at) or _share(sample, at, is_region) > 0
+    return field != "status" or name in preset.columns or _tells_status(name, sample, at)
 
 
 def _tells_status(name: str, sample: list[Row], at: int) -> bool:
@@ -185,6 +197,14 @@ def is_status(cell: str) -> bool:
 
 def is_instant(cell: str) -> bool:
     return read_instant(cell) is not None
+
+
+def is_region(cell: str) -> bool:
+    try:
+        clean_region(clean_cell(cell))
+    except ValueError:
+        return False
+    return True
 
 
 def _share(sample: list[Row], at: int, is_one: Callable[[str], bool]) -> float:

@@ -17,8 +17,10 @@ from contacts.importing.reading.widgets import (
     PhoneWidget,
     PostalCodeWidget,
     ReadingWidget,
+    RegionWidget,
     TagsWidget,
     TextWidget,
+    TimeZoneWidget,
 )
 
 MAX_NOTES = 2000
@@ -38,6 +40,8 @@ class ContactResource(resources.Resource):  # type: ignore[misc]  # the library 
     last_name = _field("last_name", NameWidget())
     birthday = _field("birthday", BirthdayWidget())
     postal_code = _field("postal_code", PostalCodeWidget())
+    region = _field("region", RegionWidget())
+    time_zone = _field("time_zone", TimeZoneWidget())
     tags = _field("tags", TagsWidget())
     notes = _field("notes", TextWidget(MAX_NOTES))
 

@@ -18,7 +18,7 @@ from contacts.importing.reading.widgets import ReadingWidget, name_in, read_date
 __all__ = ["Candidate", "ChannelClaim", "Problem", "read_date", "read_row", "split_name"]
 
 WIDGETS: dict[str, ReadingWidget[Any]] = {name: field.widget for name, field in ContactResource.fields.items()}
-TEXTS = ("first_name", "last_name", "postal_code")
+TEXTS = ("first_name", "last_name", "postal_code", "region", "time_zone")
 
 
 @dataclass(frozen=True, slots=True)

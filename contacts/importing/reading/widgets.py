@@ -20,6 +20,7 @@ from import_export.widgets import Widget
 
 from contacts.channels import AddressError, clean_cell, clean_email, clean_name, normalise_email, normalise_phone
 from contacts.days import UNKNOWN_YEAR, birthday_text
+from contacts.places import clean_region, clean_time_zone, is_no_place
 
 Value = TypeVar("Value")
 
@@ -184,6 +185,22 @@ class PostalCodeWidget(TextWidget):
     def read(self, cell: str) -> Cleaned[str]:
         text = unicodedata.normalize("NFKC", clean_cell(cell))
         return super().read("" if is_blank(text) else re.sub(r"^(\d{3,5})\.0$", r"\1", text))
+
+
+class RegionWidget(ReadingWidget[str]):
+    """A state or territory of the United States, as its two letters."""
+
+    def read(self, cell: str) -> Cleaned[str]:
+        text = clean_cell(cell)
+        return Cleaned("" if is_blank(text) else clean_region(text))
+
+
+class TimeZoneWidget(ReadingWidget[str]):
+    """A time zone, as its IANA name; UTC says nothing of a person."""
+
+    def read(self, cell: str) -> Cleaned[str]:
+        text = clean_cell(cell)
+        return Cleaned("" if is_blank(text) or is_no_place(text) else clean_time_zone(text))
 
 
 _TAG = re.compile(r'"((?:[^"]|"")*)"|([^,;|\n"]+)')

@@ -13,7 +13,7 @@ from contacts.models import ChannelStatus, Contact, Suppression
 from contacts.queries import ChannelState, address_index_of, channel_state, derive_states, find_by_address
 from redemptions.models import Redemption
 
-DETAILS = ("first_name", "last_name", "birthday", "postal_code")
+DETAILS = ("first_name", "last_name", "birthday", "postal_code", "region", "time_zone")
 
 
 class Command(ConsoleCommand):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,12 +69,15 @@ class _Messages:
         references = {event.reference for event in events if event.reference}
         ids = {event.provider_id for event in events if event.provider_id and not event.reference}
         self._by_reference = {row.reference: row for row in few.filter(reference__in=references)}
-        self._by_id = {row.provider_id: row for row in few.filter(provider=provider, provider_id__in=ids)}
+        self._by_id: dict[str, list[Message]] = defaultdict(list)  # of a batch, all may have one
+        for row in few.filter(provider=provider, provider_id__in=ids):
+            self._by_id[row.provider_id].append(row)
 
     def of(self, event: Incoming) -> Message | None:
         if event.reference:
             return self._by_reference.get(event.reference)
-        return self._by_id.get(event.provider_id) if event.provider_id else None
+        mine = self._by_id.get(event.provider_id, []) if event.provider_id else []
+        return next((row for row in mine if is_about(event.recipient, row)), next(iter(mine), None))
 
 
 def _row(provider: str, event: Incoming, message: Message | None, at: datetime) -> Row:

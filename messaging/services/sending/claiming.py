@@ -30,7 +30,10 @@ BACK_IN_THE_QUEUE: dict[str, Any] = {"status": Status.QUEUED, "claim": None, "cl
 # What is read, in the order in which Guest and Coupon take it.
 MESSAGE = ("pk", "reference", "campaign_id", "variant_id", "attempts", "contact_id", "code_id")
 PERSON = ("first_name", "last_name", "fewer_messages")
-ADDRESS = {Channel.EMAIL: ("email", "email_index"), Channel.SMS: ("phone", "phone_index", "postal_code")}
+ADDRESS = {
+    Channel.EMAIL: ("email", "email_index"),
+    Channel.SMS: ("phone", "phone_index", "postal_code", "region", "time_zone"),
+}
 CODE = ("token", "typed", "image_reference")
 
 

@@ -23,8 +23,8 @@ from messaging.services.composing import Claimed
 from messaging.services.sending import claiming
 from messaging.services.sending.claiming import BACK_IN_THE_QUEUE
 from messaging.services.sending.handing import Row
-from messaging.services.sending.threads import Answer, Job
-from messaging.transports import Outcome, TransportError
+from messaging.services.sending.threads import Answer
+from messaging.transports import NotForBatch, Outcome, TransportError
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def sort(answers: Iterable[Answer], *, at: datetime) -> Sorted:
             result.rows += [Row(message.pk, *unknown) for message in answer.job.messages]
         else:
             for message in answer.job.messages:
-                _sort_unsent(message, answer.job, answer.error, result, at)
+                _sort_unsent(message, answer, answer.error, result, at)
     return result
 
 
@@ -65,11 +65,11 @@ def _sort_good(answer: Answer, result: Sorted) -> None:
         result.rows.append(Row(message.pk, Status.ACCEPTED, "", answer.provider, provider_id.replace("\0", "")))
 
 
-def _sort_unsent(message: Claimed, job: Job, error: TransportError, result: Sorted, at: datetime) -> None:
+def _sort_unsent(message: Claimed, answer: Answer, error: TransportError, result: Sorted, at: datetime) -> None:
     """Sort a message that was not sent for sure."""
     if error.outcome in {Outcome.BUSY, Outcome.STOP}:
         result.untried.append(message.pk)
-    elif is_to_be_parted(job, error):
+    elif goes_alone(answer, error):
         result.back[at].append(message.pk)
     elif error.outcome == Outcome.REFUSED:
         result.rows.append(Row(message.pk, Status.FAILED, Reason.REFUSED))
@@ -80,16 +80,22 @@ def _sort_unsent(message: Claimed, job: Job, error: TransportError, result: Sort
         result.back[at + delay].append(message.pk)
 
 
-def is_to_be_parted(job: Job, error: TransportError) -> bool:
-    """Whether a batch was not sent for the sake of some in it, who are not named: each goes alone next time."""
-    return job.is_batch and error.outcome in {Outcome.REFUSED, Outcome.RETRY}
+def goes_alone(answer: Answer, error: TransportError) -> bool:
+    """Whether these were not sent because they were together: each goes alone next time.
+
+    One does not fit into a batch; or the batch was refused for the sake of some in it, who are not named.
+    """
+    if answer.is_personal:
+        return isinstance(error, NotForBatch)
+    return answer.job.is_batch and error.outcome in {Outcome.REFUSED, Outcome.RETRY}
 
 
 def settle(refusals: Sequence[tuple[Answer, TransportError]], *, channel: Channel, at: datetime) -> float:
     """Suppress who cannot be reached; return seconds for which everybody waits, 0 where the provider is well."""
     for answer, error in refusals:
-        logger.warning("%s not accepted: %s", _name(answer), error)
-        if error.suppress:
+        is_parted = goes_alone(answer, error)
+        logger.log(logging.INFO if is_parted else logging.WARNING, "%s not accepted: %s", _name(answer), error)
+        if error.suppress and not is_parted:
             _suppress(answer, channel, error, at)
     busy = [error for _, error in refusals if error.outcome == Outcome.BUSY]
     if not busy:
@@ -137,9 +143,9 @@ def retry_delay_s(attempts: int, retry_after_s: int) -> float:
     return max(float(retry_after_s), delay * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, guards nothing
 
 
-def counts(job: Job, error: TransportError) -> bool:
+def counts(answer: Answer, error: TransportError) -> bool:
     """Whether a failure says something of the campaign or the account, where it does not stand alone."""
-    if is_to_be_parted(job, error) or error.suppress:  # whose own address is at fault says nothing of others
+    if goes_alone(answer, error) or error.suppress:  # whose own address is at fault says nothing of others
         return False
     return error.outcome in {Outcome.UNKNOWN, Outcome.REFUSED, Outcome.STOP}
 

@@ -121,7 +121,7 @@ class Lane:
             if answer.is_late:
                 self._late.append(answer.job)
             else:
-                self._finished.append(answer)
+                self._finished += answer.parts()
 
     def _is_blocked(self) -> bool:
         """Whether the provider asked everybody to wait, is away, or has no slot now."""
@@ -313,7 +313,7 @@ class Lane:
         if answer.mishap:
             logger.error("message %s: %s while it was sent", first.pk, answer.mishap)
         error = answer.error or TransportError(Outcome.UNKNOWN, answer.mishap)
-        if not failing.counts(answer.job, error):
+        if not failing.counts(answer, error):
             return
         self._failures[campaign_id] += 1
         if self.stock.has(campaign_id) and failing.stops(error, self._failures[campaign_id]):

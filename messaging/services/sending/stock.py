@@ -236,10 +236,14 @@ class Stock:
         """Whether this person may be texted at this hour; where not, put the message off to when they may."""
         at, contact = self._clock(), message.contact
         assert contact is not None
-        places = windows.places_of(contact.to or "", contact.postal_code, self._business.timezone)
-        opens = windows.next_open(places, at)
-        if opens <= at and windows.closes_at(places, at) - at < LAST_MINUTES:
-            opens = windows.next_open(places, windows.closes_at(places, at))
+        places = self._places_of(contact)
+        try:
+            opens = windows.next_open(places, at)
+            if opens <= at and windows.closes_at(places, at) - at < LAST_MINUTES:
+                opens = windows.next_open(places, windows.closes_at(places, at))
+        except windows.NeverOpen:
+            self.settled.append(Row(message.pk, Status.SKIPPED, Reason.NO_HOURS))
+            return False
         if opens <= at:
             return True
         ends = campaign.offer.ends_at if campaign.offer else None
@@ -270,9 +274,17 @@ class Stock:
     def _timed(self, outbound: OutboundText, contact: Guest) -> OutboundText:
         """Say until when this person may be texted, and that it is to be known what becomes of the text."""
         at = self._clock()
-        places = windows.places_of(outbound.to, contact.postal_code, self._business.timezone)
-        left = windows.closes_at(places, at) - at
+        left = windows.closes_at(self._places_of(contact), at) - at
         return replace(outbound, open_until_s=time.monotonic() + left.total_seconds(), is_tracked=True)
+
+    def _places_of(self, contact: Guest) -> frozenset[windows.Place]:
+        return windows.places_of(
+            contact.to or "",
+            contact.postal_code,
+            self._business.timezone,
+            region=contact.region,
+            time_zone=contact.time_zone,
+        )
 
     def _compose_batch(self, campaign: Campaign) -> None:
         """Compose one call for the next people of this campaign, all of one variant; who fits into none goes alone."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from queue import SimpleQueue
 
 from messaging.services.composing import Claimed
@@ -35,19 +36,41 @@ class Job:
 class Answer:
     """What came of a job: the provider's ids, or its refusal, or the name of an error of our own.
 
-    `is_late`: the call was not made, its slot had passed.
+    `is_late`: the call was not made, its slot had passed. `is_personal`: in a batch, the error is this one person's.
     """
 
     job: Job
     provider: str = ""
-    provider_ids: list[str] = field(default_factory=list)
+    results: list[str | TransportError] = field(default_factory=list)  # of each message, in their order
     error: TransportError | None = None
     mishap: str = ""
     is_late: bool = False
+    is_personal: bool = False
 
     @property
     def is_good(self) -> bool:
         return self.error is None and not self.mishap
+
+    @property
+    def provider_ids(self) -> list[str]:
+        return [result for result in self.results if isinstance(result, str)]
+
+    def parts(self) -> list[Answer]:
+        """Return this answer; where some of a batch were refused, theirs and those of the others, in their order."""
+        if all(isinstance(result, str) for result in self.results):
+            return [self]
+        parts: list[Answer] = []
+        pairs = zip(self.job.messages, self.results, strict=True)
+        for is_taken, run in groupby(pairs, key=lambda pair: isinstance(pair[1], str)):
+            messages, results = map(list, zip(*run, strict=True))
+            if is_taken:
+                parts.append(replace(self, job=replace(self.job, messages=messages), results=results))
+            else:
+                parts += map(self._personal, messages, results)
+        return parts
+
+    def _personal(self, message: Claimed, error: TransportError) -> Answer:
+        return Answer(replace(self.job, messages=[message]), self.provider, error=error, is_personal=True)
 
 
 class Senders:
@@ -113,12 +136,13 @@ class Senders:
             raise TransportError(Outcome.STOP, type(error).__name__) from None
 
     def _call(self, transport: Transport, job: Job, answer: Answer) -> None:
-        time.sleep(max(0.0, job.not_before - time.monotonic()))
+        if (wait_s := job.not_before - time.monotonic()) > 0:
+            time.sleep(wait_s)
         if time.monotonic() > job.not_after:
             answer.is_late = True
             return
         answer.provider = transport.name
         if isinstance(job.outbound, MergedEmail):
-            answer.provider_ids = transport.send_batch(job.outbound)
+            answer.results = transport.send_batch(job.outbound)
         else:
-            answer.provider_ids = [transport.send(job.outbound)]
+            answer.results = [transport.send(job.outbound)]

@@ -18,6 +18,8 @@ from tests.conftest import CHROMIUM, CHROMIUM_FLAGS
 from tests.settings import SCRATCH_DIR
 
 FILM = SCRATCH_DIR / "camera.mjpeg"
+REDEEM = "**/api/v1/redemptions"  # the addresses a test answers in the place of the server
+BATCH = "**/api/v1/redemptions/batch"
 PATIENCE_MS = 20_000  # a machine may have other work, too
 # What Chromium says of every answer that is none, and of a service worker that is asked for without network.
 EVERYDAY = "Failed to load resource"
@@ -138,6 +140,29 @@ def expect_result(page: Page, tone: str, title: str, detail: str = "") -> None:
     expect(page.locator("#result-title")).to_have_text(title, timeout=PATIENCE_MS)
     expect(page.locator("body")).to_have_attribute("data-tone", tone, timeout=PATIENCE_MS)
     expect(page.locator("#result-detail")).to_contain_text(detail, timeout=PATIENCE_MS)
+
+
+def type_at_once(page: Page, text: str) -> None:
+    """Type as a hand scanner does, without the pauses that a busy machine makes between two keys."""
+    page.evaluate(
+        """(text) => {
+            const target = document.activeElement;
+            for (const key of [...text, "Enter"]) {
+                const press = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
+                const goesOn = target.dispatchEvent(press);
+                if (key !== "Enter" && target.form) target.value += key;
+                else if (key === "Enter" && target.form && goesOn) target.form.requestSubmit();
+            }
+        }""",
+        text,
+    )
+
+
+def try_again(page: Page) -> None:
+    if page.locator("#queue").is_hidden():
+        page.locator("#status").click()
+    # Where the machine is slow, it was tried again already, and the button is gone.
+    page.locator("#retry").dispatch_event("click")
 
 
 def expect_status(page: Page, words: str) -> None:

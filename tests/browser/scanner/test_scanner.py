@@ -22,6 +22,8 @@ from tests.browser.scanner.conftest import (
     problem,
     set_up,
     stop_clock,
+    try_again,
+    type_at_once,
     with_policy,
 )
 
@@ -305,22 +307,6 @@ def test_takes_what_a_hand_scanner_types_wherever_the_focus_is(
     assert scanner.locator("#code").input_value() == ""
 
 
-def type_at_once(page: Page, text: str) -> None:
-    """Type as a hand scanner does, without the pauses that a busy machine makes between two keys."""
-    page.evaluate(
-        """(text) => {
-            const target = document.activeElement;
-            for (const key of [...text, "Enter"]) {
-                const press = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
-                const goesOn = target.dispatchEvent(press);
-                if (key !== "Enter" && target.form) target.value += key;
-                else if (key === "Enter" && target.form && goesOn) target.form.requestSubmit();
-            }
-        }""",
-        text,
-    )
-
-
 def test_closes_what_is_settled_by_itself(page: Page, enrol_token: str, code: Code):
     page.clock.install()
     set_up(page, enrol_token)
@@ -420,8 +406,7 @@ def test_repeats_a_taking_back_under_its_key_until_it_is_answered(redeemed: Page
     expect_result(redeemed, "unsure", "Not confirmed")
     assert [item["kind"] for item in journal(redeemed)] == ["void"]
 
-    redeemed.locator("#status").click()
-    redeemed.locator("#retry").click()
+    try_again(redeemed)
 
     expect_result(redeemed, "bad", "Too late", "Ask the owner.")
     assert len(keys) == 2
@@ -453,7 +438,7 @@ def test_asks_for_the_orders_value_where_the_deal_needs_it(scanner: Page, code: 
 
     scanner.route("**/redemptions", answer)
     enter(scanner, code.token)
-    expect_result(scanner, "bad", "What does the order cost?", "From $30.")
+    expect_result(scanner, "ask", "What does the order cost?", "From $30.")  # a question, not a refusal
     scanner.locator("#order-value").fill("50")
     scanner.locator("#order-save").click()
 
@@ -493,6 +478,23 @@ def test_can_be_told_apart_without_looking(felt: Callable[[], Any], page: Page, 
     assert amber["tones"] == 4
     assert len(amber["buzzes"]) == 2
     assert amber["buzzes"][0] != amber["buzzes"][1]
+
+
+def test_makes_a_question_feel_like_none_of_the_answers(
+    felt: Callable[[], Any], page: Page, enrol_token: str, code: Code
+):
+    set_up(page, enrol_token)
+    page.locator("h1").click()
+    code.offer.min_spend = 30
+    code.offer.save(update_fields=["min_spend"])
+
+    enter(page, code.token)
+    expect_result(page, "ask", "What does the order cost?")
+    enter(page, SAMPLE_TYPED)
+    expect_result(page, "bad", "Test, not valid")
+
+    ask, bad = felt()["buzzes"]
+    assert ask not in (bad, [60], [80, 60, 80])
 
 
 def test_keeps_quiet_where_it_is_told_to(felt: Callable[[], Any], page: Page, enrol_token: str, code: Code):
@@ -541,7 +543,7 @@ def test_can_be_read_by_everybody(scanner: Page, code: Code):
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     })()"""
     scanner.emulate_media(reduced_motion="reduce")
-    for tone in ("good", "amber", "bad", "unsure", "busy", "noted"):
+    for tone in ("good", "amber", "ask", "bad", "unsure", "busy", "noted"):
         scanner.evaluate("(tone) => { document.body.dataset.tone = tone; }", tone)
         assert 0.97 / (scanner.evaluate(luminance) + 0.05) >= 7, tone
     assert scanner.locator("#result > [aria-live=assertive] #result-title").count() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,12 +13,20 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from redemptions.links import enrol_url, qr_payload
 from redemptions.models import Code, Location, Offer, Redemption, Scan
-from tests.browser.scanner.conftest import FILM, enter, expect_result, expect_status, lose, set_up
+from tests.browser.scanner.conftest import (
+    FILM,
+    PATIENCE_MS,
+    REDEEM,
+    enter,
+    expect_result,
+    expect_status,
+    lose,
+    set_up,
+    try_again,
+)
 from tests.wire.camera import film, scene
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-REDEEM = "**/api/v1/redemptions"
 
 
 @pytest.fixture
@@ -97,8 +106,7 @@ def test_redeems_once_although_the_answer_was_lost(scanner: Page, code: Code):
     expect_result(scanner, "unsure", "Not confirmed")
     scanner.unroute(REDEEM)
 
-    scanner.locator("#status").click()
-    scanner.locator("#retry").click()
+    try_again(scanner)
 
     expect_result(scanner, "good", "Redeemed", "Confirmed now")
     assert Redemption.objects.count() == Scan.objects.count() == 1
@@ -267,9 +275,19 @@ def test_says_that_the_reader_did_not_load(phone: BrowserContext, enrol_token: s
     expect(page.locator("#hint")).to_contain_text("The code reader did not load.")
 
 
+def wait_for_the_reader(page: Page) -> None:
+    """Wait until the reader of codes is loaded: without network it never is."""
+    is_here = "performance.getEntriesByType('resource').some((one) => one.name.includes('.wasm') && one.responseEnd)"
+    give_up_at = time.monotonic() + PATIENCE_MS / 1000
+    while not page.evaluate(is_here):
+        assert time.monotonic() < give_up_at, "the reader is not loaded"
+        page.wait_for_timeout(50)
+
+
 def test_scans_offline_and_sends_later(scanner: Page, code: Code):
     hold_up(scanner, scene(None))
     expect(scanner.locator("#hint")).to_have_text("Point the camera at the guest's code.")
+    wait_for_the_reader(scanner)
     scanner.context.set_offline(True)
     enter(scanner, code.token)
     expect_result(scanner, "unsure", "Not confirmed")

@@ -236,6 +236,20 @@ def test_takes_a_full_list_as_it_is(run):
 
 
 @pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ["20 % off"]),
+        ({"max_discount": "15.00"}, ["20 % off, at most 15.00"]),  # as an older server has it
+        ({"type": "amount", "value": "5.00", "currency": "USD"}, ["$5.00 off"]),
+        ({"min_spend": {"amount": "30.00", "currency": "USD"}}, ["20 % off", "For orders from $30.00"]),
+        ({"type": "something new"}, []),
+    ],
+)
+def test_puts_into_words_what_a_deal_is_worth(changes, words, run):
+    assert run("result", "m.worthOf(it)", DEAL | changes) == words
+
+
+@pytest.mark.parametrize(
     ("status", "kind", "body", "worth"),
     [
         (201, "application/json", {"result": "redeemed"}, "answer"),

@@ -16,6 +16,8 @@ from redemptions.services import offline as uploading
 from redemptions.services import redeeming, revoke_device
 from redemptions.services.redeeming import Attempt, Outcome
 from tests.browser.scanner.conftest import (
+    BATCH,
+    REDEEM,
     enter,
     expect_result,
     expect_status,
@@ -24,20 +26,12 @@ from tests.browser.scanner.conftest import (
     problem,
     set_up,
     stop_clock,
+    try_again,
     until_kept,
     with_policy,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-REDEEM = "**/api/v1/redemptions"
-BATCH = "**/api/v1/redemptions/batch"
-
-
-def try_again(page: Page) -> None:
-    if page.locator("#queue").is_hidden():
-        page.locator("#status").click()
-    page.locator("#retry").click()
 
 
 # --- One at a time ----------------------------------------------------------------------------------------------------
@@ -464,6 +458,34 @@ def test_takes_a_decision_back(offline: Callable[..., Page], offer: Offer, code:
     go_offline(page)
     enter(page, code.token)  # it is still good, and counts for nothing
     expect_result(page, "unsure", "Take it: not confirmed")
+
+
+def test_takes_back_what_was_not_given_while_it_was_uploaded(offline: Callable[..., Page], offer: Offer, code: Code):
+    page = offline(pack(offer, code))
+    enter(page, code.token)
+    expect_result(page, "unsure", "Take it: not confirmed")
+    held: list[Route] = []
+    voided: list[Any] = []
+
+    def void(route: Route) -> None:
+        voided.append(route.request.post_data_json)
+        route.fulfill(json={"id": "rd_1", "result": "voided", "receipt": "R-2"})
+
+    page.route(BATCH, lambda route: held.append(route))
+    page.route("**/redemptions/rd_1/void", void)
+    with page.expect_request(BATCH):
+        page.context.set_offline(False)
+
+    page.get_by_role("button", name="Not given").click()
+    expect_result(page, "noted", "Sent away")
+    uploaded: Any = held[0].request.post_data_json
+    (line,) = uploaded["items"]
+    held[0].fulfill(json={"results": [{"key": line["key"], "status": 201, "body": REDEEMED}]})
+
+    expect_result(page, "noted", "Taken back", "Receipt R-2")
+    assert line["decision"] == "honoured"
+    assert voided == [{"reason": "scanned_by_mistake"}]
+    expect_status(page, "All sent")
 
 
 @pytest.mark.parametrize(

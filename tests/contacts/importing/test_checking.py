@@ -20,6 +20,7 @@ from contacts.importing import (
     sweep,
 )
 from contacts.importing import run as run_module
+from contacts.importing.reading.resource import diff
 from contacts.models import (
     ConsentEvent,
     Contact,
@@ -123,6 +124,20 @@ class TestPreview:
                 transaction.set_rollback(True)
 
         assert all(counts == found[0] for counts in found)
+
+    def test_shows_what_becomes_of_state_and_time_zone(self):
+        import_text("Email,State\nann@example.org,TX\n")
+        record = staged("Email,State,Time zone\nann@example.org,CA,Pacific\n", **OVERWRITE)
+
+        checked(record)
+
+        record.refresh_from_db()
+        (sample,) = json.loads(record.samples)["updated"]
+        assert dict(diff(sample["before"], sample["after"])) == {
+            "E-mail": "<span>ann@example.org</span>",
+            "State": "<del>TX</del><ins>CA</ins>",
+            "Time zone": "<ins>America/Los_Angeles</ins>",
+        }
 
     def test_whoever_is_erased_during_the_check_is_gone_from_the_samples(self, monkeypatch):
         monkeypatch.setattr(run_module, "CHUNK_ROWS", 1)

@@ -195,7 +195,7 @@ def test_finds_a_refusal_by_its_words():
 def test_a_column_of_states_is_not_a_status():
     plan, _ = read(b"Email,State,Status\na@example.org,IL,Gold\nb@example.org,IN,Silver\n")
 
-    assert plan.mapping == {0: "email"}
+    assert plan.mapping == {0: "email", 1: "region"}
 
 
 def test_what_was_said_beats_what_was_remembered_beats_what_is_found():

@@ -16,7 +16,7 @@ from contacts.models import (
 from contacts.services import (
     find_or_make_tag,
 )
-from tests.contacts.importing.engine import PEOPLE, by_email, by_phone, import_text, problems_of
+from tests.contacts.importing.engine import OVERWRITE, PEOPLE, by_email, by_phone, import_text, problems_of
 
 
 @pytest.mark.django_db
@@ -48,6 +48,28 @@ class TestWriting:
         assert (counts.created, counts.duplicates) == (1, 1)
         ann = by_email("a@example.org")
         assert (ann.first_name, ann.phone) == ("Ann", "+12175550142")
+
+    def test_state_and_time_zone_stay_unless_the_file_has_the_last_word(self):
+        import_text("Email,State,Time zone\nann@example.org,Texas,Central\nben@example.org,,\n")
+        rows = "Email,State,Time zone\nann@example.org,CA,Pacific\nben@example.org,CA,Pacific\n"
+
+        _, kept = import_text(rows)
+
+        ann, ben = by_email("ann@example.org"), by_email("ben@example.org")
+        assert (ann.region, ann.time_zone, kept.conflicts) == ("TX", "America/Chicago", 2)
+        assert (ben.region, ben.time_zone) == ("CA", "America/Los_Angeles")
+        import_text(rows, **OVERWRITE)
+        ann = by_email("ann@example.org")
+        assert (ann.region, ann.time_zone) == ("CA", "America/Los_Angeles")
+        import_text("Email,State,Time zone\nann@example.org,,\n", **OVERWRITE)
+        assert by_email("ann@example.org").region == "CA"
+
+    def test_another_spelling_of_a_state_changes_nothing(self):
+        import_text("Email,State,Time zone\nann@example.org,Texas,Central Time (US & Canada)\n")
+
+        _, counts = import_text("Email,State,Time zone\nann@example.org,tx,US/Central\n")
+
+        assert (counts.unchanged, counts.conflicts) == (1, 0)
 
     def test_blank_cells_never_clear_and_known_values_stay(self):
         import_text(PEOPLE)

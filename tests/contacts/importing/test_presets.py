@@ -85,6 +85,7 @@ def claims(candidate):
 
 
 EMAIL, SMS = Channel.EMAIL, Channel.SMS
+CHICAGO = {"time_zone": "America/Chicago"}
 
 CASES = [
     # header, cells, what is claimed
@@ -281,6 +282,41 @@ def test_recognises_each_product_without_a_click(preset, header):
     assert plan.preset == preset
     assert "email" in plan.mapping.values()
     assert set(PRESETS) >= {preset}
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "texts"),
+    [
+        (MAILCHIMP, {"REGION": "TX", "TIMEZONE": "America/Chicago"}, {"region": "TX", "time_zone": "America/Chicago"}),
+        (KLAVIYO, {"State / Region": "Texas"}, {"region": "TX"}),
+        (KLAVIYO + ",Timezone", {"Timezone": "US/Central"}, {"time_zone": "America/Chicago"}),
+        (SQUARE, {"State": "tx"}, {"region": "TX"}),
+        (SHOPIFY, {"Default Address Province Code": "TX"}, {"region": "TX"}),
+        (CONSTANT_CONTACT, {"State/Province - Home": "Texas"}, {"region": "TX"}),
+        (HUBSPOT + ",State/Region", {"State/Region": "TX"}, {"region": "TX"}),
+        (HUBSPOT + ",Time Zone", {"Time Zone": "america/chicago"}, {"time_zone": "America/Chicago"}),
+        (BREVO.replace(";", ",") + ",CONTACT_TIMEZONE", {"CONTACT_TIMEZONE": "US/Central"}, CHICAGO),
+        (GOOGLE + ",Address 1 - Region", {"Address 1 - Region": "TX"}, {"region": "TX"}),
+        (OUTLOOK + ",Home State", {"Home State": "TX"}, {"region": "TX"}),
+        ("Name,E-mail,Province", {"Province": "TX"}, {"region": "TX"}),
+        ("Name,E-mail,tz", {"tz": "Central"}, {"time_zone": "America/Chicago"}),
+    ],
+)
+def test_knows_the_columns_of_states_and_time_zones(header, cells, texts):
+    known = ("Email Address", "Email", "Email address", "EMAIL", "E-mail 1 - Value", "E-mail Address", "E-mail")
+    address = next(name for name in header.split(",") if name in known)
+
+    _, [(candidate, problems)] = read(header, cells | {address: "a@example.org"})
+
+    assert (candidate.texts, problems) == (texts, [])
+
+
+@pytest.mark.parametrize("cell", ["subscribed", "Bavaria"])
+def test_a_column_named_state_that_holds_none_is_left_out(cell):
+    plan, [(candidate, problems)] = read("Email,State", {"Email": "a@example.org", "State": cell})
+
+    assert "region" not in plan.mapping.values()
+    assert (candidate.texts, problems) == ({}, [])
 
 
 def test_reads_all_of_a_mailchimp_row():

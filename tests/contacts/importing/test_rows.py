@@ -26,7 +26,7 @@ def read_all(*rows):
 
 
 def read(**cells):
-    names = {"first": "First name", "last": "Last name", "zip": "Postal code"}
+    names = {"first": "First name", "last": "Last name", "zip": "Postal code", "zone": "Time zone"}
     header = [names.get(name, name.capitalize()) for name in cells]
     if not {"email", "phone"} & set(cells):
         header, cells = [*header, "Email"], {**cells, "email": "a@example.org"}
@@ -172,6 +172,12 @@ def test_the_name_around_an_address_fills_an_empty_name():
         ({"first": "<b>Maria</b>"}, {"first_name": "bMaria/b"}),
         ({"first": "maria@example.org"}, {}),
         ({"zip": "62704.0"}, {"postal_code": "62704"}),
+        ({"state": " texas "}, {"region": "TX"}),
+        ({"state": "ＴＸ"}, {"region": "TX"}),
+        ({"state": "n/a"}, {}),
+        ({"zone": "america/chicago"}, {"time_zone": "America/Chicago"}),
+        ({"zone": "Pacific Time (US & Canada)"}, {"time_zone": "America/Los_Angeles"}),
+        ({"zone": "UTC"}, {}),
         ({"notes": " likes\njazz "}, {"notes": "likes\njazz"}),
     ],
 )
@@ -186,6 +192,7 @@ def test_reads_names_and_texts(cells, texts):
     [
         ({"first": "www.example.com"}, {}, "link"),
         ({"first": "M" * 60}, {"first_name": "M" * 40}, "40 characters"),
+        ({"zone": "-08:00"}, {}, "no time zone"),
         ({"notes": "x" * 3000}, {"notes": "x" * 2000}, "2000 characters"),
         ({"notes": "x" * 11_000}, {"notes": "x" * 2000}, "10000 characters"),
     ],
@@ -196,6 +203,16 @@ def test_what_is_cut_or_emptied_is_reviewed(cells, texts, reason):
     assert candidate.texts == texts
     assert reason in problems[0].reason
     assert not problems[0].whole_row
+
+
+def test_a_state_abroad_is_left_out_and_reviewed_and_nothing_else_is_lost():
+    (_, none), (candidate, problems) = read_all(
+        ["Email", "First name", "State"], ["a@example.org", "Ann", "TX"], ["b@example.org", "Ben", "Bavaria"]
+    )
+
+    assert none == []
+    assert (candidate.email, candidate.texts) == ("b@example.org", {"first_name": "Ben"})
+    assert [(problem.column, problem.value, problem.whole_row) for problem in problems] == [("State", "Bavaria", False)]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Taking an import back: what it made goes, what it changed is restored, and what people did since stays."""
 
+import json
 import time
 from datetime import date, timedelta
 
@@ -69,6 +70,34 @@ class TestUndo:
         ann = by_email("ann@example.org")
         assert (ann.first_name, ann.birthday) == ("Ann", date(1990, 12, 31))
         assert ann.birthday_index == keyed_hash("birthday", "12-31")
+
+    def test_gives_state_and_time_zone_back(self):
+        import_text("Email,State,Time zone\nann@example.org,TX,\n")
+        record, _ = import_text(
+            "Email,State,Time zone\nann@example.org,CA,Pacific\nnew@example.org,NY,Eastern\n",
+            conflicts=Import.Conflicts.OVERWRITE,
+        )
+
+        counts = undo(record)
+
+        ann = by_email("ann@example.org")
+        assert (ann.region, ann.time_zone) == ("TX", None)
+        assert (counts["removed"], counts["restored"]) == (1, 1)
+
+    def test_keeps_whom_somebody_gave_a_state_since(self):
+        record, _ = import_text("Email\nnew@example.org\n")
+        contact = by_email("new@example.org")
+        contact.region = "TX"
+        save_contact(contact)
+
+        assert undo(record)["kept"] == 1
+
+    def test_takes_back_what_was_imported_before_there_were_states(self):
+        record, _ = import_text("Email,First Name\nann@example.org,Ann\n")
+        values = ["ann@example.org", "", "Ann", "", "", "", ""]  # as they were digested then
+        ImportEntry.objects.update(left=keyed_hash("import-left", json.dumps(values)))
+
+        assert undo(record)["removed"] == 1
 
     def test_leaves_what_somebody_changed_since(self):
         import_text("Email\nann@example.org\n")

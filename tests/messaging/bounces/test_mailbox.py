@@ -14,6 +14,7 @@ from messaging.services.mailbox import read_due
 from tests.messaging.conftest import NOON
 from tests.messaging.ledger import add, begun
 from tests.wire.imap import ImapServer, imap_server
+from tests.wire.tls import make_certificate
 
 NOT_A_BOUNCE = b"From: friend@example.com\r\nTo: bounces@corner-bar.example\r\nSubject: Hello\r\n\r\nHow are you?\r\n"
 RECORDED = "Regulars/Recorded"
@@ -75,9 +76,13 @@ def message(email_campaign, guests, at) -> Message:
 @pytest.fixture
 def server(settings):
     with imap_server(ImapServer()) as state:
-        user, password = quote(state.user, safe=""), quote(state.password, safe="")
-        settings.BOUNCE_MAILBOX_URL = f"imap://{user}:{password}@127.0.0.1:{state.port}/INBOX"
+        settings.BOUNCE_MAILBOX_URL = address_of(state, "imap")
         yield state
+
+
+def address_of(state: ImapServer, scheme: str) -> str:
+    user, password = quote(state.user, safe=""), quote(state.password, safe="")
+    return f"{scheme}://{user}:{password}@127.0.0.1:{state.port}/INBOX"
 
 
 def read(at) -> int:
@@ -110,6 +115,22 @@ def test_records_a_bounce_and_then_moves_it(server, message, at):
     assert server.contents() == []
     assert server.contents(RECORDED) == [mail]
     assert fact().is_good is True
+
+
+@pytest.mark.parametrize("is_tls", [True, False])
+def test_reads_over_tls_from_a_server_it_trusts(is_tls, settings, message, at, tmp_path, monkeypatch):
+    context, trusted = make_certificate(tmp_path)
+    state = ImapServer(context=context, is_tls=is_tls)
+    state.add(bounce(message))
+    monkeypatch.setattr(mailbox, "LOCAL", set())
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+
+    with imap_server(state):
+        settings.BOUNCE_MAILBOX_URL = address_of(state, "imaps" if is_tls else "imap")
+        assert read(at) == 1
+
+    assert ("STARTTLS" in state.commands) is not is_tls
+    assert is_suppressed(message)
 
 
 def test_a_full_mailbox_suppresses_nobody(server, message, at):
@@ -350,6 +371,18 @@ class TestSays:
         assert fact().detail["sentence"] == mailbox.INSECURE
         assert "LOGIN" not in server.commands
 
+    @pytest.mark.parametrize("is_tls", [True, False])
+    def test_a_certificate_nobody_trusts(self, is_tls, settings, at, tmp_path, monkeypatch):
+        state = ImapServer(context=make_certificate(tmp_path)[0], is_tls=is_tls)
+        monkeypatch.setattr(mailbox, "LOCAL", set())
+
+        with imap_server(state):
+            settings.BOUNCE_MAILBOX_URL = address_of(state, "imaps" if is_tls else "imap")
+            assert read(at) == 0
+
+        assert fact().detail["sentence"] == mailbox.UNTRUSTED
+        assert "LOGIN" not in state.commands
+
     def test_a_server_that_breaks_off_at_the_login(self, server, at):
         server.hangs_up_at = ["LOGIN"]
 
@@ -361,8 +394,7 @@ def test_what_the_server_does_not_hand_out_once_is_asked_for_again(message, sett
     state = ImapServer()
     state.add(bounce(message))
     with imap_server(state) as server:
-        user, password = quote(server.user, safe=""), quote(server.password, safe="")
-        settings.BOUNCE_MAILBOX_URL = f"imap://{user}:{password}@127.0.0.1:{server.port}/INBOX"
+        settings.BOUNCE_MAILBOX_URL = address_of(server, "imap")
         state.refuses = {"UID FETCH"}
         assert read_due(clock=lambda: NOON) == 0
         assert Fact.objects.get(pk="mailbox").is_good is False

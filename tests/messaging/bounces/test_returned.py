@@ -252,6 +252,27 @@ def test_the_id_of_the_bounce_itself_is_not_that_of_the_mail():
 
 
 @pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [("553 Sender Policy Framework (SPF) fail", Verdict.SENDER), ("550 no such user", Verdict.HARD)],
+)
+def test_the_reply_goes_before_what_sendmail_makes_of_it(reply, verdict):
+    text = f"""\
+   ----- The following addresses had permanent fatal errors -----
+ann@example.org
+
+   ----- Transcript of session follows -----
+... while talking to mx.example.org.:
+>>> DATA
+<<< {reply}
+550 5.1.1 ann@example.org... User unknown"""
+
+    (found,) = read_returned(notice(text))
+
+    assert found.recipient == "ann@example.org"
+    assert found.judgement.verdict == verdict
+
+
+@pytest.mark.parametrize(
     ("subject", "text"),
     [
         ("Re: Lunch - coupon rejected", "The code you sent me was rejected at the till, she said it does not exist."),

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from anymail.backends.brevo import EmailBackend as AnymailBrevo
 
-from messaging.transports import Outcome
+from messaging.transports import Outcome, TransportError
 from messaging.transports.email import build
-from tests.messaging.transports.wires import BREVO, MAIL, PNG, Wire, failure, sent
+from tests.messaging.transports.wires import BATCH, BREVO, MAIL, PNG, Wire, failure, sent, sent_to_many
 
 JSON = {"Content-Type": "application/json"}
 
@@ -110,3 +110,44 @@ def test_waits_as_long_as_its_own_header_asks(server, headers, wait_s):
     error = failure()
 
     assert (error.outcome, error.retry_after_s) == (Outcome.BUSY, wait_s)
+
+
+class TestMany:
+    def test_are_versions_of_a_mail_that_is_nobodys(self, server):
+        sent_to_many()
+
+        (call,) = server.received
+        mail = call.json
+        versions = mail.pop("messageVersions")
+        assert call.path == "/v3/smtp/email"
+        assert mail == {
+            "sender": {"name": "The Corner Bar", "email": "hello@corner-bar.example"},
+            "replyTo": {"email": "boss@corner-bar.example"},
+            "subject": BATCH.subject,
+            "textContent": BATCH.text,
+            "htmlContent": BATCH.html,
+        }
+        assert [set(version) for version in versions] == [
+            {"to", "subject", "textContent", "htmlContent", "headers"} for _ in BATCH.recipients
+        ]
+
+    def test_of_one_it_may_say_one_id(self, server):
+        server.default = (201, JSON, b'{"messageId": "<1@x>"}')
+
+        assert sent_to_many(replace(BATCH, recipients=BATCH.recipients[:1])) == ["<1@x>"]
+
+    def test_one_without_an_id_is_open(self, server):
+        server.default = (201, JSON, json.dumps({"messageIds": ["<1@x>", "", "<3@x>", 4]}).encode())
+
+        first, second, third, fourth = sent_to_many()
+
+        assert (first, third) == ("<1@x>", "<3@x>")
+        assert second.outcome == fourth.outcome == Outcome.UNKNOWN
+
+    @pytest.mark.parametrize("ids", [["<1@x>"] * 3, ["<1@x>"] * 5, "<1@x>", {"1": "<1@x>"}])
+    def test_another_number_of_ids_leaves_all_open(self, server, ids):
+        server.default = (201, JSON, json.dumps({"messageIds": ids}).encode())
+
+        with pytest.raises(TransportError) as caught:
+            sent_to_many()
+        assert caught.value.outcome == Outcome.UNKNOWN

@@ -8,21 +8,19 @@ import pytest
 from django.core.mail import EmailMessage, get_connection
 
 from contacts.channels import Channel
-from messaging.transports import MergedEmail, Outcome, TransportError, batch_limit, transport_for
+from messaging.transports import Outcome, TransportError, batch_limit, transport_for
 from tests.messaging.transports.wires import (
-    BREVO,
     MAIL,
-    MAILGUN,
     PNG,
-    POSTMARK,
-    RESEND,
     SENDER,
+    SES,
     WIRES,
     Arrived,
     Wire,
     failure,
     from_mime,
     sent,
+    sent_to_many,
 )
 from tests.wire.provider import Answer, Provider
 from tests.wire.smtp import SmtpServer, smtp_server
@@ -48,7 +46,6 @@ FAILURES: list[tuple[Answer, Outcome]] = [
     ((429, {}, b"\xff\xfe"), Outcome.BUSY),
 ]
 TAKE_IMAGES = tuple(wire for wire in WIRES if wire.takes_images)
-ONE_BY_ONE = (MAILGUN, POSTMARK, BREVO, RESEND)
 TOO_LONG = b'{"id": "%s", "MessageID": "%s", "messageId": "%s", "message": "Queued"}' % ((b"x" * 201,) * 3)
 NO_GOOD_ANSWERS: list[Answer] = [
     "bad-json",
@@ -241,15 +238,14 @@ class TestImages:
         assert server.arrivals() == {MAIL.reference: 1}
 
 
-class TestBatches:
-    @pytest.fixture(params=ONE_BY_ONE, ids=names(ONE_BY_ONE))
-    def wire(self, request) -> Wire:
-        return request.param
+class TestOneByOne:
+    @pytest.fixture
+    def wire(self) -> Wire:
+        return SES
 
-    def test_there_are_none(self, server):
-        merged = MergedEmail(from_email=MAIL.from_email, subject="", text="", html="", recipients=())
-        with transport_for(Channel.EMAIL) as transport, pytest.raises(NotImplementedError):
-            transport.send_batch(merged)
+    def test_takes_no_request_for_many(self, server):
+        with pytest.raises(NotImplementedError):
+            sent_to_many()
 
         assert batch_limit(Channel.EMAIL) == 0
         assert not server.received

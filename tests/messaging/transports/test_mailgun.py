@@ -5,13 +5,14 @@ from base64 import b64decode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from anymail.backends.mailgun import EmailBackend as AnymailMailgun
 
-from messaging.transports import Outcome
+from messaging.transports import OutboundEmail, Outcome, TransportError
 from messaging.transports.email import build
-from tests.messaging.transports.wires import MAIL, MAILGUN, PNG, Wire, failure, sent
+from tests.messaging.transports.wires import BATCH, MAIL, MAILGUN, PNG, Wire, failure, sent, sent_to_many
 
 JSON = {"Content-Type": "application/json"}
 DOMAIN = "Domain mg.corner-bar.example is not allowed to send: "
@@ -102,3 +103,49 @@ def test_half_a_good_answer_leaves_it_open(server, body):
     server.default = (200, JSON, json.dumps(body).encode())
 
     assert failure().outcome == Outcome.UNKNOWN
+
+
+class TestMany:
+    def test_get_what_anymail_would_send(self, server):
+        sent_to_many()
+        common = {name: MAIL.headers[name] for name in ("List-Unsubscribe-Post", "List-Id")}
+        message: Any = build(
+            OutboundEmail(
+                reference="",
+                to=BATCH.recipients[0].to,
+                from_email=BATCH.from_email,
+                subject="Hi %recipient.m1%, crème brûlée on us",
+                text="Come, %recipient.m1%: %recipient.m2% 100 %",
+                html='<p>Crème brûlée, %recipient.m3%: <a href="%recipient.m2%">%recipient.m4%</a> 100 %</p>',
+                headers=common,
+                reply_to=BATCH.reply_to,
+            ),
+            provider="mailgun",
+        )
+        message.to = [person.to for person in BATCH.recipients]
+        own = {person.to: person for person in BATCH.recipients}
+        message.merge_data = {to: {f"m{n}": person.values[f"-{n}-"] for n in range(1, 5)} for to, person in own.items()}
+        message.merge_metadata = {to: {"message": person.reference} for to, person in own.items()}
+        message.merge_headers = {
+            to: {"List-Unsubscribe": person.headers["List-Unsubscribe"]} for to, person in own.items()
+        }
+        AnymailMailgun().send_messages([message])
+
+        ours, anymails = [call.form for call in server.received]
+        assert json.loads(ours.pop("recipient-variables")) == json.loads(anymails.pop("recipient-variables"))
+        assert {ours.pop("to"), anymails.pop("to")} <= own.keys()
+        assert ours == anymails
+
+    def test_the_addresses_are_those_it_finds_values_by(self, server):
+        sent_to_many()
+
+        (call,) = server.received
+        to = [part.get_payload(decode=True).decode() for name, part in call.parts if name == "to"]
+        assert to == list(json.loads(call.form["recipient-variables"])) == [person.to for person in BATCH.recipients]
+
+    def test_a_limit_of_the_domain_is_that_of_all(self, server):
+        server.default = says(f"{DOMAIN}recipient limit exceeded, try again after soon", 420)
+
+        with pytest.raises(TransportError) as caught:
+            sent_to_many()
+        assert caught.value.outcome == Outcome.BUSY

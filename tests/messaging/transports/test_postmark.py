@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from anymail.backends.postmark import EmailBackend as AnymailPostmark
 
-from messaging.transports import Outcome
+from messaging.transports import Outcome, TransportError
 from messaging.transports.email import build
-from tests.messaging.transports.wires import MAIL, PNG, POSTMARK, Wire, failure, sent
+from tests.messaging.transports.wires import BATCH, MAIL, PNG, POSTMARK, Wire, failure, sent, sent_to_many
 
 JSON = {"Content-Type": "application/json"}
 INACTIVE = (
@@ -109,3 +109,74 @@ def test_a_good_status_with_a_code_is_no_good_answer(server, code, outcome):
     server.default = says(code, status=200, MessageID="b7bc2f4a")
 
     assert failure().outcome == outcome
+
+
+TAKEN = {"ErrorCode": 0, "Message": "OK", "MessageID": "b7bc2f4a", "To": "guest0@example.org"}
+
+
+def answers(*parts: object) -> tuple[int, dict[str, str], bytes]:
+    return 200, JSON, json.dumps(parts).encode()
+
+
+def refused(code: int, message: str = "no") -> dict[str, object]:
+    return {"ErrorCode": code, "Message": message}
+
+
+class TestMany:
+    def test_go_through_the_stream_in_one_list(self, server):
+        sent_to_many()
+
+        (call,) = server.received
+        assert call.path == "/email/batch"
+        assert {mail["MessageStream"] for mail in call.json} == {"broadcast"}
+        assert call.headers["X-Postmark-Server-Token"] == "token-1"
+
+    def test_are_answered_one_by_one(self, server):
+        late = TAKEN | {"MessageID": "a2", "Message": "Message accepted, but delivery may be delayed."}
+        del late["ErrorCode"]
+        server.default = answers(TAKEN, refused(406, INACTIVE), refused(300, "Invalid 'To' address: 'guest2@x'."), late)
+
+        first, inactive, invalid, last = sent_to_many()
+
+        assert (first, last) == ("b7bc2f4a", "a2")
+        assert (inactive.outcome, inactive.suppress, inactive.code) == (Outcome.REFUSED, "bounced", "postmark 406")
+        assert (invalid.outcome, invalid.suppress, invalid.code) == (Outcome.REFUSED, "invalid", "postmark 300")
+        assert "guest" not in repr([inactive, invalid])
+
+    @pytest.mark.parametrize(
+        ("part", "outcome"),
+        [
+            (refused(405), Outcome.STOP),
+            (refused(300, "Invalid 'From' address: 'hello'."), Outcome.STOP),
+            (refused(411), Outcome.REFUSED),
+            (refused(100), Outcome.BUSY),
+            (refused(429), Outcome.BUSY),
+            (refused(500), Outcome.UNKNOWN),
+            ({"ErrorCode": 0, "Message": "OK"}, Outcome.UNKNOWN),
+            (TAKEN | {"MessageID": "x" * 201}, Outcome.UNKNOWN),
+            (None, Outcome.UNKNOWN),
+            ([], Outcome.UNKNOWN),
+        ],
+    )
+    def test_a_part_is_sorted_as_a_whole_answer_is(self, server, part, outcome):
+        server.default = answers(TAKEN, part, TAKEN, TAKEN)
+
+        first, found, *_ = sent_to_many()
+
+        assert first == "b7bc2f4a"
+        assert (found.outcome, found.suppress) == (outcome, "")
+
+    @pytest.mark.parametrize("parts", [[], [TAKEN] * 3, [TAKEN] * 5])
+    def test_an_answer_for_other_people_leaves_all_open(self, server, parts):
+        server.default = answers(*parts)
+
+        with pytest.raises(TransportError) as caught:
+            sent_to_many()
+        assert caught.value.outcome == Outcome.UNKNOWN
+
+    def test_one_for_all_that_says_no_is_no_answer_for_each(self, server):
+        server.default = says(410, "Too many batch messages")
+
+        with pytest.raises(TransportError) as caught:
+            sent_to_many(replace(BATCH, subject="Hi"))
+        assert (caught.value.outcome, caught.value.code) == (Outcome.REFUSED, "postmark 410")

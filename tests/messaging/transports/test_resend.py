@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from anymail.backends.resend import EmailBackend as AnymailResend
 
-from messaging.transports import Outcome
+from messaging.transports import Outcome, TransportError
 from messaging.transports.email import build
-from tests.messaging.transports.wires import MAIL, PNG, RESEND, Wire, failure, sent
+from tests.messaging.transports.wires import BATCH, MAIL, PNG, RESEND, Wire, failure, sent, sent_to_many
 
 
 @pytest.fixture
@@ -84,3 +84,84 @@ def test_the_quota_of_a_day_is_asked_for_again_by_the_hour(server, asked, wait_s
     error = failure()
 
     assert (error.outcome, error.retry_after_s, error.code) == (Outcome.BUSY, wait_s, "resend daily_quota_exceeded")
+
+
+def answer(taken: object, refused: object = None) -> tuple[int, dict[str, str], bytes]:
+    body = {"data": taken} | ({"errors": refused} if refused is not None else {})
+    return 200, {"Content-Type": "application/json"}, json.dumps(body).encode()
+
+
+def no(index: object, message: str = "Missing `subject` field.") -> dict[str, object]:
+    return {"index": index, "message": message}
+
+
+TAKEN = [{"id": "id-0"}, {"id": "id-1"}, {"id": "id-2"}, {"id": "id-3"}]
+
+
+class TestMany:
+    def test_go_in_one_list_of_which_one_refused_holds_up_nobody(self, server):
+        sent_to_many()
+
+        (call,) = server.received
+        assert call.path == "/emails/batch"
+        assert call.headers["x-batch-validation"] == "permissive"
+        assert call.headers["Authorization"] == "Bearer re_1"
+
+    def test_the_same_request_has_the_same_key_and_another_another(self, server):
+        sent_to_many()
+        sent_to_many()
+        sent_to_many(replace(BATCH, recipients=BATCH.recipients[1:]))
+
+        first, second, third = [call.headers["Idempotency-Key"] for call in server.received]
+        assert first == second != third
+
+    def test_ids_belong_to_those_who_were_not_refused(self, server):
+        server.default = answer(TAKEN[:2], [no(3, "Invalid `from` field."), no(1, "Invalid `to` field.")])
+
+        first, invalid, third, ours = sent_to_many()
+
+        assert (first, third) == ("id-0", "id-1")
+        assert (invalid.outcome, invalid.suppress, invalid.code) == (Outcome.REFUSED, "invalid", "resend 422")
+        assert (ours.outcome, ours.suppress) == (Outcome.STOP, "")
+
+    def test_all_may_be_refused(self, server):
+        server.default = answer([], [no(number) for number in range(4)])
+
+        assert [(error.outcome, error.suppress) for error in sent_to_many()] == [(Outcome.REFUSED, "")] * 4
+
+    def test_one_without_an_id_is_open(self, server):
+        server.default = answer([TAKEN[0], {}, *TAKEN[2:]])
+
+        first, second, *_ = sent_to_many()
+
+        assert (first, second.outcome) == ("id-0", Outcome.UNKNOWN)
+
+    @pytest.mark.parametrize(
+        "strange",
+        [
+            answer(TAKEN[:3]),
+            answer([*TAKEN, {"id": "id-4"}]),
+            answer(TAKEN, [no(1)]),
+            answer(TAKEN[:3], [no(4)]),
+            answer(TAKEN[:3], [no(-1)]),
+            answer(TAKEN[:3], [no("1")]),
+            answer(TAKEN[:3], [no([])]),
+            answer(TAKEN[:3], ["no"]),
+            answer(TAKEN[:2], [no(1), no(1)]),
+            answer(TAKEN[:3], {"index": 3}),
+            answer({"id": "id-0"}),
+        ],
+    )
+    def test_where_it_is_not_clear_whose_they_are_all_is_open(self, server, strange):
+        server.default = strange
+
+        with pytest.raises(TransportError) as caught:
+            sent_to_many()
+        assert caught.value.outcome == Outcome.UNKNOWN
+
+    def test_the_quota_of_a_day_is_that_of_all(self, server):
+        server.default = says(429, "daily_quota_exceeded")
+
+        with pytest.raises(TransportError) as caught:
+            sent_to_many()
+        assert (caught.value.outcome, caught.value.retry_after_s) == (Outcome.BUSY, 3600)

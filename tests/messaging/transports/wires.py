@@ -3,7 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from email.policy import default as modern
 from email.utils import formataddr
@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from contacts.channels import Channel
-from messaging.transports import OutboundEmail, TransportError, transport_for
+from messaging.transports import MergedEmail, MergedRecipient, OutboundEmail, TransportError, transport_for
 from tests.wire.provider import Received
 
 MAIL = OutboundEmail(
@@ -65,6 +65,16 @@ class Wire:
     no_tracking: dict[str, Any] = field(default_factory=dict)
     says_ids: bool = True
     takes_images: bool = True
+    read_part: Callable[[dict[str, Any], bytes], Arrived] | None = None
+    people_at_once: int = 0
+    ids_of_many: Callable[[Received], list[str]] = lambda call: call.ids
+
+    def read_all(self, call: Received) -> list[Arrived]:
+        """Return each person's mail from a request for many."""
+        assert self.read_part
+        mails = call.batch if call.kind != "sendgrid" else of_sendgrids_people(call)
+        assert mails is not None
+        return [self.read_part(mail, call.body) for mail in mails]
 
     def point_at(self, settings, url: str) -> None:
         settings.EMAIL_PROVIDER, settings.AWS_REGION, settings.EMAIL_API_URL = self.name, "us-east-1", url
@@ -103,12 +113,11 @@ def from_ses(request: Received) -> Arrived:
     return from_mime(request.mime, strictly(request.body)["Destination"]["ToAddresses"])
 
 
-def from_sendgrid(request: Received) -> Arrived:
-    mail = strictly(request.body)
+def from_sendgrid(mail: dict[str, Any], raw: bytes) -> Arrived:
     (person,) = mail["personalizations"]
-    known = {**mail["custom_args"], **person["custom_args"]}
+    known = {**mail.get("custom_args", {}), **person["custom_args"]}
     return Arrived(
-        raw=request.body,
+        raw=raw,
         to=[to["email"] for to in person["to"]],
         sender=formataddr((mail["from"]["name"], mail["from"]["email"])),
         reply_to="".join(address["email"] for address in mail.get("reply_to_list", [])),
@@ -122,13 +131,9 @@ def from_sendgrid(request: Received) -> Arrived:
     )
 
 
-def from_mailgun(request: Received) -> Arrived:
-    fields = request.form
-    images = [(part.get_filename(), part.get_payload(decode=True)) for name, part in request.parts if name == "inline"]
-    names = [name for name, _ in request.parts]
-    assert len(set(names)) == len(names)
+def from_mailgun(fields: dict[str, str], raw: bytes) -> Arrived:
     return Arrived(
-        raw=request.body,
+        raw=raw,
         to=[fields["to"]],
         sender=fields["from"],
         reply_to=fields.get("h:Reply-To", ""),
@@ -137,15 +142,20 @@ def from_mailgun(request: Received) -> Arrived:
         html=fields["html"],
         headers={name[2:]: value for name, value in fields.items() if name.startswith("h:") and name != "h:Reply-To"},
         metadata={name[2:]: value for name, value in fields.items() if name.startswith("v:")},
-        images=images,
         tracking={name: value for name, value in fields.items() if "tracking" in name},
     )
 
 
-def from_postmark(request: Received) -> Arrived:
-    mail = strictly(request.body)
+def from_mailguns_form(request: Received) -> Arrived:
+    images = [(part.get_filename(), part.get_payload(decode=True)) for name, part in request.parts if name == "inline"]
+    names = [name for name, _ in request.parts]
+    assert len(set(names)) == len(names)
+    return replace(from_mailgun(request.form, request.body), images=images)
+
+
+def from_postmark(mail: dict[str, Any], raw: bytes) -> Arrived:
     return Arrived(
-        raw=request.body,
+        raw=raw,
         to=[mail["To"]],
         sender=mail["From"],
         reply_to=mail.get("ReplyTo", ""),
@@ -161,11 +171,10 @@ def from_postmark(request: Received) -> Arrived:
     )
 
 
-def from_brevo(request: Received) -> Arrived:
-    mail = strictly(request.body)
+def from_brevo(mail: dict[str, Any], raw: bytes) -> Arrived:
     headers = mail["headers"]
     return Arrived(
-        raw=request.body,
+        raw=raw,
         to=[to["email"] for to in mail["to"]],
         sender=formataddr((mail["sender"]["name"], mail["sender"]["email"])),
         reply_to=mail.get("replyTo", {}).get("email", ""),
@@ -177,11 +186,10 @@ def from_brevo(request: Received) -> Arrived:
     )
 
 
-def from_resend(request: Received) -> Arrived:
-    mail = strictly(request.body)
+def from_resend(mail: dict[str, Any], raw: bytes) -> Arrived:
     headers = mail["headers"]
     return Arrived(
-        raw=request.body,
+        raw=raw,
         to=mail["to"],
         sender=mail["from"],
         reply_to="".join(mail.get("reply_to", [])),
@@ -194,14 +202,44 @@ def from_resend(request: Received) -> Arrived:
     )
 
 
+def in_json(read: Callable[[dict[str, Any], bytes], Arrived]) -> Callable[[Received], Arrived]:
+    return lambda request: read(strictly(request.body), request.body)
+
+
+def of_sendgrids_people(request: Received) -> list[dict[str, Any]]:
+    """Return SendGrid's mail for each of its people, their values filled in."""
+    mail = strictly(request.body)
+    return [
+        {
+            **mail,
+            "subject": substituted(mail["subject"], person["substitutions"]),
+            "content": [
+                {**part, "value": substituted(part["value"], person["substitutions"])} for part in mail["content"]
+            ],
+            "headers": person["headers"],
+            "personalizations": [person],
+        }
+        for person in mail["personalizations"]
+    ]
+
+
+def substituted(text: str, values: dict[str, str]) -> str:
+    for mark, value in values.items():
+        text = text.replace(mark, value)
+    return text
+
+
 SES = Wire("ses", lambda url: {}, from_ses, lambda call: f"0100{call.sid[2:]}-000000")
 SENDGRID = Wire(
     "sendgrid",
     lambda url: {"SENDGRID_API_KEY": "SG.key", "SENDGRID_API_URL": f"{url}/v3/"},
-    from_sendgrid,
+    in_json(from_sendgrid),
     lambda call: call.json["personalizations"][0]["custom_args"]["anymail_id"],
     no_tracking={"click_tracking": {"enable": False}, "open_tracking": {"enable": False}},
     says_ids=False,
+    read_part=from_sendgrid,
+    people_at_once=500,
+    ids_of_many=lambda call: [person["custom_args"]["anymail_id"] for person in call.json["personalizations"]],
 )
 MAILGUN = Wire(
     "mailgun",
@@ -210,9 +248,12 @@ MAILGUN = Wire(
         "MAILGUN_API_URL": f"{url}/v3",
         "MAILGUN_SENDER_DOMAIN": "mg.corner-bar.example",
     },
-    from_mailgun,
+    from_mailguns_form,
     lambda call: f"<2026.{call.sid}@mg.example.com>",
     no_tracking={"o:tracking-clicks": "no", "o:tracking-opens": "no"},
+    read_part=from_mailgun,
+    people_at_once=500,
+    ids_of_many=lambda call: [f"<2026.{call.sid}@mg.example.com>"] * len(call.people),
 )
 POSTMARK = Wire(
     "postmark",
@@ -221,24 +262,58 @@ POSTMARK = Wire(
         "POSTMARK_API_URL": url,
         "POSTMARK_MESSAGE_STREAM": "broadcast",
     },
-    from_postmark,
+    in_json(from_postmark),
     lambda call: str(UUID(call.sid[2:])),
     no_tracking={"TrackOpens": False, "TrackLinks": "None"},
+    read_part=from_postmark,
+    people_at_once=100,
 )
 BREVO = Wire(
     "brevo",
     lambda url: {"BREVO_API_KEY": "xkeysib-1", "BREVO_API_URL": f"{url}/v3/"},
-    from_brevo,
+    in_json(from_brevo),
     lambda call: f"<2026.{call.sid}@smtp-relay.mailin.example>",
     takes_images=False,
+    read_part=from_brevo,
+    people_at_once=100,
 )
 RESEND = Wire(
     "resend",
     lambda url: {"RESEND_API_KEY": "re_1", "RESEND_API_URL": url},
-    from_resend,
+    in_json(from_resend),
     lambda call: str(UUID(call.sid[2:])),
+    read_part=from_resend,
+    people_at_once=100,
 )
 WIRES = (SES, MAILGUN, POSTMARK, BREVO, SENDGRID, RESEND)
+TAKE_MANY = (MAILGUN, POSTMARK, BREVO, SENDGRID, RESEND)
+BATCH = MergedEmail(
+    from_email=MAIL.from_email,
+    subject="Hi -1-, crème brûlée on us",
+    text="Come, -1-: -2- 100 %",
+    html='<p>Crème brûlée, -3-: <a href="-2-">-4-</a> 100 %</p>',
+    reply_to=MAIL.reply_to,
+    recipients=tuple(
+        MergedRecipient(
+            reference=str(UUID(int=number + 1)),
+            to=f"guest{number}@example.org",
+            values={
+                "-1-": f"Zoë & {number}",
+                "-2-": f"https://x.example/c/{number}?a=1%20b",
+                "-3-": f"Zoë &amp; {number}",
+                "-4-": f"code-{number}",
+            },
+            headers={**MAIL.headers, "List-Unsubscribe": f"<https://x.example/u/{number}>"},
+        )
+        for number in range(4)
+    ),
+)
+
+
+def sent_to_many(merged: MergedEmail = BATCH) -> list[str | TransportError]:
+    """Send one request for many over a connection of its own."""
+    with transport_for(Channel.EMAIL) as transport:
+        return transport.send_batch(merged)
 
 
 def sent(mail: OutboundEmail = MAIL) -> str:

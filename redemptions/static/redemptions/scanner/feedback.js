@@ -6,10 +6,11 @@ import { read, write } from "./settings.js";
 const SOUNDS = {
   good: [[880, 90], [1320, 160]],
   amber: [[520, 130], [0, 60], [520, 130]],
+  ask: [[660, 90], [990, 90], [660, 90]],
   bad: [[220, 450]],
   unsure: [[440, 120], [0, 80], [440, 120], [0, 80], [440, 120]],
 };
-const BUZZES = { good: [60], amber: [80, 60, 80], bad: [400], unsure: [60, 60, 60, 60, 60] };
+const BUZZES = { good: [60], amber: [80, 60, 80], ask: [40, 40, 40], bad: [400], unsure: [60, 60, 60, 60, 60] };
 
 let audio = null;
 

@@ -36,6 +36,23 @@ export const journal = {
   add: (item) => within("journal", "readwrite", (store) => store.add(item)),
   remove: (key) => within("journal", "readwrite", (store) => store.delete(key)),
 
+  /* Takes an item out and puts in what follows from it, `next(item)`, in one transaction; returns both. Null for an
+   * item that is gone already. */
+  async settle(key, next) {
+    const settled = { item: null, next: null };
+    await within("journal", "readwrite", (store) => {
+      const request = store.get(key);
+      request.onsuccess = () => {
+        if (!request.result) return;
+        settled.item = request.result;
+        settled.next = next(settled.item);
+        store.delete(key);
+        if (settled.next) store.put(settled.next);
+      };
+    });
+    return settled;
+  },
+
   /* Changes fields of an item that is still there, and does nothing where it was answered in the meantime. */
   async change(key, values) {
     let changed = null;

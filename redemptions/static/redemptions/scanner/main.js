@@ -11,6 +11,7 @@ import { journal } from "./journal.js";
 import * as pack from "./pack.js";
 import * as screen from "./screen.js";
 import { read } from "./settings.js";
+import { hear, tell } from "./tabs.js";
 import { texts } from "./texts.js";
 import { Till } from "./till.js";
 import { listen } from "./wedge.js";
@@ -21,6 +22,7 @@ const REFRESH_EVERY_MS = 10 * 60 * 1000;
 
 const { $ } = screen;
 let hasQueue = false;
+let notice = null; // {text, mayReload}: stays until the next scan
 const camera = new Camera($("video"));
 const guard = new Guard();
 const till = new Till({
@@ -31,8 +33,14 @@ const till = new Till({
   },
   note: screen.noteRecent,
   timeOf: screen.timeOf,
-  queueChanged: showQueue,
-  settled: refreshToday,
+  queueChanged() {
+    tell({ kind: "changed" });
+    return showQueue();
+  },
+  settled(lines) {
+    tell({ kind: "settled", lines });
+    return refreshToday();
+  },
 });
 
 /* --- The device --- */
@@ -44,30 +52,45 @@ async function start() {
   else showReady();
 }
 
+/* One that is set up already stays as it is, whatever link is opened, until the server has said yes to it. */
 async function enrol() {
-  screen.showPart("setup");
-  screen.showSetup(texts.settingUp);
+  const wasSetUp = Boolean(read("token"));
+  showPart();
+  if (wasSetUp) say(texts.settingUp);
+  else screen.showSetup(texts.settingUp);
   const trouble = await enrolment.enrol();
-  if (!trouble) return showReady();
-  if (read("token") && !trouble.mayRetry) {
-    screen.showPart("till");
-    return screen.showBanner(trouble.text);
-  }
-  screen.showSetup(trouble.text, trouble);
+  if (trouble && !wasSetUp) return screen.showSetup(trouble.text, trouble);
+  say(trouble?.text, { mayReload: trouble?.mayRetry });
+  return showReady();
 }
 
 function showReady() {
-  const device = read("device");
-  screen.showDevice(device, enrolment.staff());
+  showPart();
+  return catchUp();
+}
+
+const lacksStaff = () => Boolean(read("device")?.policy?.asks_pin && !enrolment.staff());
+
+/* Shows what this device is for just now: to be set up, to be told who scans, to scan. */
+function showPart() {
+  screen.showDevice(read("device"), enrolment.staff());
   if (!read("token")) {
     screen.showPart("setup");
-    return screen.showSetup(texts.notSetUp);
+    screen.showSetup(texts.notSetUp);
+  } else if (lacksStaff()) {
+    if (camera.isOpen) closeCamera();
+    screen.showPart("pin");
+    $("pin-code").focus();
+  } else {
+    screen.showPart("till");
+    focusCode();
   }
-  const asksPin = device?.policy?.asks_pin && !enrolment.staff();
-  screen.showPart(asksPin ? "pin" : "till");
-  if (asksPin) $("pin-code").focus();
-  else focusCode();
-  return catchUp();
+}
+
+/* Shows a notice, or takes it away. */
+function say(text, { mayReload = false } = {}) {
+  notice = text ? { text, mayReload } : null;
+  return showQueue();
 }
 
 /* Asks for what may have changed, and sends what is waiting. */
@@ -77,18 +100,19 @@ async function catchUp() {
   const isKnown = answer.status === 200 && Boolean(answer.body.device_id);
   till.queue.hears(answer, isKnown ? "answer" : worth(answer));
   if (isKnown) {
-    const asked = read("device")?.policy?.asks_pin;
     enrolment.noteDevice(answer.body);
     screen.showDevice(answer.body, enrolment.staff());
-    if (Boolean(asked) !== Boolean(answer.body.policy?.asks_pin)) showReady();
   }
-  await Promise.all([till.queue.flush({ all: true }), refreshToday(), pack.refresh()]);
+  // The owner may ask for PINs from now on, or no more, and a shift ends by itself.
+  if (till.isFree && lacksStaff() === $("pin").hidden) showPart();
+  const [isNews] = await Promise.all([till.queue.flush({ all: true }), pack.refresh()]);
+  if (!isNews) await refreshToday();
   await showQueue();
 }
 
 async function refreshToday() {
   const answer = await call("GET", "stats/today");
-  if (answer.status === 200) screen.showToday(answer.body);
+  if (answer.status === 200 && read("token")) screen.showToday(answer.body);
 }
 
 async function showQueue() {
@@ -100,7 +124,8 @@ async function showQueue() {
     resume: (key) => till.queue.resume(key),
     remove: (key) => till.queue.remove(key),
   });
-  if (last === "stranger") screen.showBanner([till.queue.detail, texts.newLink].filter(Boolean).join(" "));
+  if (notice) screen.showBanner(notice.text, notice);
+  else if (last === "stranger") screen.showBanner([till.queue.detail, texts.newLink].filter(Boolean).join(" "));
   else if (last === "old") screen.showBanner(texts.tooOld, { mayReload: true });
   else screen.showBanner("");
 }
@@ -114,12 +139,14 @@ function focusCode() {
 
 async function take(text, entry) {
   $("code-error").textContent = "";
+  if (notice) say("");
   const link = enrolTokenIn(text);
   if (link) {
     enrolment.remember(link);
     return enrol();
   }
-  if (!read("token") || !$("pin").hidden) return;
+  if (!read("token")) return;
+  if (lacksStaff()) return showPart();
   const kind = kindOf(text);
   if (kind === "code") return till.scan(text.trim(), entry);
   if (entry === "qr") return screen.showHint(texts.notOurs);
@@ -258,19 +285,37 @@ $("pin").addEventListener("submit", async (event) => {
 $("change-staff").addEventListener("click", () => {
   enrolment.handOver();
   $("menu").hidden = true;
-  closeCamera();
   showReady();
 });
 $("sign-out").addEventListener("click", async () => {
   const count = (await journal.all()).length;
   if (!window.confirm(count ? texts.signOutQueue(count) : texts.signOutSure)) return;
-  if (!(await enrolment.signOut())) return screen.showBanner(texts.signOutUnanswered);
+  if (!(await enrolment.signOut())) return say(texts.signOutUnanswered);
+  tell({ kind: "signed out" });
+  await leave();
+});
+
+/* Out of use, the phone shows nothing of those who were here. */
+async function leave() {
   closeCamera();
+  till.next();
+  screen.forgetGuests();
   $("menu").hidden = true;
-  $("today").textContent = "";
-  await showQueue();
-  showReady();
+  await say("");
+  showPart();
   screen.showSetup(`${texts.signedOut} ${texts.notSetUp}`);
+}
+
+/* --- Other tabs of this phone --- */
+
+hear(({ kind, lines = [] }) => {
+  if (kind === "signed out") return leave();
+  for (const line of lines) {
+    till.queue.hears(line.answer, "answer");
+    till.hears(line);
+  }
+  if (lines.length && !document.hidden) refreshToday();
+  return showQueue();
 });
 
 window.addEventListener("beforeunload", (event) => {
@@ -289,7 +334,7 @@ document.addEventListener("visibilitychange", () => {
     wasOpen = camera.isOpen;
     closeCamera();
   } else {
-    if (wasOpen) openCamera();
+    if (wasOpen && !lacksStaff()) openCamera();
     catchUp();
   }
 });

@@ -24,13 +24,18 @@ function alone(work) {
 }
 
 export class Queue {
-  #sending = new Set();
+  #sending = new Map(); // by key: what it will have come to, and how to say so
+  #settled = []; // what was settled and is not told of yet
   #timer = null;
 
-  /* `answered(item, answer)` for each line that is settled, `changed()` after whatever may show. */
-  constructor({ answered, changed }) {
+  /* `follows(item, answer)` returns the line that follows from an answer, or null; `answered(item, answer, next)` for
+   * each line that is settled; `changed()` after whatever may show; `settled(lines)` once for all that a call or a
+   * flush has settled. */
+  constructor({ follows, answered, changed, settled }) {
+    this.follows = follows;
     this.answered = answered;
     this.changed = changed;
+    this.settled = settled;
     this.last = null; // what the last call was worth
     this.detail = "";
   }
@@ -41,22 +46,42 @@ export class Queue {
     this.#shows();
   }
 
-  /* Sends one line; returns {value, answer}: what came back, and what that is worth. */
-  async send(item) {
-    if (this.#sending.has(item.key)) return { value: "sending", answer: null };
-    return isDecided(item) ? this.#sendTogether([item]) : this.#sendAlone(item);
+  /* Writes a line that may be sent at once. */
+  async addDue(item) {
+    await journal.add(due(item));
+    this.#shows();
   }
 
-  /* Sends what is due, or all there is. Stops where the next call would fare no better. */
+  /* Sends one line; returns {value, answer}: what came back, and what that is worth. One that is on its way already is
+   * waited for. */
+  async send(item) {
+    const running = this.#sending.get(item.key);
+    if (running) return running.over;
+    const result = await (isDecided(item) ? this.#sendTogether([item]) : this.#sendAlone(item));
+    this.#tells();
+    return result;
+  }
+
+  /* Sends what is due, or all there is; returns whether anything was settled. Stops where the next call would fare no
+   * better. */
   async flush({ all = false } = {}) {
     await alone(async () => {
       const now = Date.now();
       // A clock that was put back must not hold anything up.
-      const due = ({ due }) => all || due <= now || due > now + 10 * LONGEST_PAUSE_MS;
-      const lines = (await journal.all()).filter((item) => !item.trouble && !this.#sending.has(item.key) && due(item));
+      const isDue = ({ due }) => all || due <= now || due > now + 10 * LONGEST_PAUSE_MS;
+      const lines = (await journal.all()).filter((item) => !item.trouble && !this.#sending.has(item.key) && isDue(item));
       if (lines.length && read("token")) await this.#sendAll(shuffled(lines));
     });
     this.#plan();
+    return this.#tells();
+  }
+
+  /* Tells of all that was settled since the last time; returns whether there was any. */
+  #tells() {
+    const lines = this.#settled;
+    this.#settled = [];
+    if (lines.length) this.settled(lines);
+    return lines.length > 0;
   }
 
   /* In random order: a line the server cannot digest holds up no other. */
@@ -89,7 +114,7 @@ export class Queue {
       await journal.change(item.key, { trouble: { kind: "device", name: item.deviceName } });
       return { value: "faulty", answer: null };
     }
-    this.#sending.add(item.key);
+    this.#begins([item]);
     const answer = await call(item.method, item.path, { key: item.key, body: item.body });
     const value = worth(answer);
     await this.#settle(item, answer, value);
@@ -97,7 +122,7 @@ export class Queue {
   }
 
   async #sendTogether(items) {
-    for (const { key } of items) this.#sending.add(key);
+    this.#begins(items);
     const body = { sent_at: new Date().toISOString(), items: items.map(line) };
     const answer = await call("POST", "redemptions/batch", { body });
     if (answer.status === 200 && Array.isArray(answer.body.results)) return this.#settleEach(items, answer.body.results);
@@ -114,8 +139,22 @@ export class Queue {
     return { value, answer };
   }
 
+  #begins(items) {
+    for (const { key } of items) {
+      if (this.#sending.has(key)) continue;
+      const running = {};
+      running.over = new Promise((ends) => Object.assign(running, { ends }));
+      this.#sending.set(key, running);
+    }
+  }
+
+  #ends(key, result) {
+    this.#sending.get(key)?.ends(result);
+    this.#sending.delete(key);
+  }
+
   #release(items, result) {
-    for (const { key } of items) this.#sending.delete(key);
+    for (const { key } of items) this.#ends(key, result);
     return result;
   }
 
@@ -133,16 +172,27 @@ export class Queue {
   }
 
   async #settle(item, answer, value) {
-    if (value === "answer") await journal.remove(item.key);
+    let settled = null;
+    if (value === "answer") settled = await this.#close(item, answer);
     else if (value === "faulty") await journal.change(item.key, { trouble: { kind: "refused", ...answer.body } });
     else {
       const tries = item.tries + 1;
       await journal.change(item.key, { tries, due: Date.now() + pauseMs(tries, answer.waitS) });
     }
-    this.#sending.delete(item.key);
     this.hears(answer, value);
-    if (value === "answer") this.answered(item, answer);
+    this.#ends(item.key, { value, answer });
+    if (settled) this.#settled.push(settled);
+    if (value === "answer") this.answered(settled?.item ?? item, answer, settled?.next ?? null);
     this.#shows();
+  }
+
+  /* Closes a line as it is by now: meanwhile staff may have decided about it. Null where another tab was first. */
+  async #close(sent, answer) {
+    const { item, next } = await journal.settle(sent.key, (now) => {
+      const line = this.follows(now, answer);
+      return line && due(line);
+    });
+    return item && { item, answer, next };
   }
 
   /* Notes what a call was worth, this one's or another's: how things stand is shown at all times. */
@@ -176,6 +226,8 @@ export class Queue {
     this.#timer = setTimeout(() => this.flush(), Math.min(Math.max(waitMs, 1000), LONGEST_PAUSE_MS));
   }
 }
+
+const due = (item) => ({ tries: 0, trouble: null, due: 0, ...item });
 
 /* Returns a scan as a line of a batch. */
 const line = ({ key, body, decision, seq }) => ({ key, decision, seq, ...body });

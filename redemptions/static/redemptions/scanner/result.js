@@ -2,29 +2,44 @@
 
 import { texts } from "./texts.js";
 
-const IN_AMBER = ["already_redeemed"];
+const TONES = { already_redeemed: "amber", order_value_required: "ask" };
 const ASKS_FOR_VALUE = ["order_value_required", "min_spend_not_met"];
 
 const lines = (...all) => all.filter(Boolean).join("\n");
+const noted = (title, ...all) => ({ tone: "noted", title, deal: "", detail: lines(...all) });
 
 export const tail = (code) => texts.tail(code.slice(-4));
 
 export function money({ amount, currency }) {
-  return new Intl.NumberFormat(undefined, { style: "currency", currency }).format(Number(amount));
+  const style = currency ? { style: "currency", currency } : { minimumFractionDigits: 2 };
+  return new Intl.NumberFormat(undefined, style).format(Number(amount));
+}
+
+/* Returns what a deal is worth and for which orders, a line each. */
+export function worthOf({ type, value, currency, max_discount: most, min_spend: least }) {
+  // Older servers say 5.00 without the currency beside it, newer ones {amount, currency}.
+  const words = (sum) => money({ currency, ...(sum?.amount == null ? { amount: sum } : sum) });
+  const worths = {
+    percent: () => (most == null ? texts.percentOff(value) : texts.atMost(texts.percentOff(value), words(most))),
+    amount: () => texts.off(words(value)),
+  };
+  return [worths[type]?.() ?? texts.kinds[type], least != null && texts.from(words(least))].filter(Boolean);
 }
 
 /* Returns {tone, title, deal, detail, redemption, asksForValue}. */
 export function present(item, { status, body }) {
   const which = lines(tail(item.code), item.tries > 0 && texts.confirmedNow);
   if (status === 409) return presentRefusal(body, which);
-  if (!body.deal) return { tone: "noted", title: texts.noted, deal: "", detail: which };
+  if (body.result === "recorded") return noted(texts.recorded, texts.recordedDetail, which);
+  if (!body.deal) return noted(texts.noted, which);
   const { deal, discount, customer, uses } = body;
+  if (body.voided_at) return noted(texts.takenBack, deal.title, texts.takenBackBefore, which);
   return {
     tone: "good",
     title: texts.redeemed,
     deal: deal.title,
     detail: lines(
-      discount && texts.off(money(discount)),
+      ...(discount ? [texts.off(money(discount))] : worthOf(deal)),
       deal.instructions,
       customer?.display,
       uses?.max > 1 && texts.uses(uses.used, uses.max),
@@ -40,10 +55,10 @@ function presentRefusal(body, which) {
   const ours = previous?.this_device && texts.ours(texts.ago(previous.seconds_ago));
   const conflict = body.honoured && texts.conflict;
   return {
-    tone: IN_AMBER.includes(body.code) ? "amber" : "bad",
+    tone: TONES[body.code] ?? "bad",
     title: conflict || body.title || texts.refused,
-    deal: "",
-    detail: lines(ours, conflict && body.title, body.detail, which),
+    deal: body.deal?.title ?? "",
+    detail: lines(ours, conflict && body.title, body.detail, ...(body.deal ? worthOf(body.deal) : []), which),
     asksForValue: ASKS_FOR_VALUE.includes(body.code),
   };
 }

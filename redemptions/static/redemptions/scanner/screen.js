@@ -32,7 +32,8 @@ export function showDevice(device, staff) {
 }
 
 export function showToday(counts) {
-  $("today").textContent = texts.today(counts.redeemed, counts.refused);
+  // What was taken back is not given. Older servers do not say.
+  $("today").textContent = texts.today(Math.max(0, counts.redeemed - (counts.voided ?? 0)), counts.refused);
 }
 
 export function showBanner(text, { mayReload = false } = {}) {
@@ -56,7 +57,6 @@ export function showResult(view) {
   $("turn-down").hidden = !view.turnDown;
   $("turn-down").textContent = view.turnDown ?? "";
   showOrder(view.asksForValue ? texts.redeem : null);
-  $("reasons").hidden = true;
   signal(view.tone);
 }
 
@@ -64,11 +64,20 @@ export function hideResult() {
   delete document.body.dataset.tone;
   $("result").hidden = true;
   $("viewfinder").hidden = false;
+  for (const part of ["title", "deal", "detail"]) $(`result-${part}`).textContent = "";
 }
 
-/* Opens the field for the order's value with a button of this name, or closes it. */
+/* Takes everybody's name off the page. */
+export function forgetGuests() {
+  $("recent-list").replaceChildren();
+  $("recent").hidden = true;
+  $("today").textContent = "";
+}
+
+/* Opens the field for the order's value with a button of this name, or closes it. There is room for one question. */
 export function showOrder(button) {
   $("order").hidden = !button;
+  $("reasons").hidden = true;
   $("order-error").textContent = "";
   if (!button) return;
   $("order-value").value = "";
@@ -77,6 +86,7 @@ export function showOrder(button) {
 }
 
 export function showReasons(chosen) {
+  showOrder(null);
   $("reasons-list").replaceChildren(
     ...Object.entries(texts.reasons).map(([reason, words]) => button(words, () => chosen(reason))),
   );
@@ -129,11 +139,20 @@ export function showQueue(items, { away, resume, remove }) {
   $("troubled-list").replaceChildren(
     ...troubled.map((item) => {
       const why = item.trouble.kind === "device" ? texts.otherDevice(item.trouble.name) : item.trouble.detail;
+      const isOver = item.trouble.kind === "redeemed"; // sending it once more is no use
+      const sure = isOver ? texts.removeSeen : texts.removeSure;
+      const words = isOver ? [`${texts.redeemedAnyway}.`, texts.redeemedAnywayDetail, why] : [why];
       const again = button(texts.again, () => resume(item.key));
-      const away = button(texts.remove, () => window.confirm(texts.removeSure) && remove(item.key));
-      return row(`${describe(item)}. ${why ?? ""}`, again, away);
+      const gone = button(texts.remove, () => window.confirm(sure) && remove(item.key));
+      return row([`${describe(item)}.`, ...words].filter(Boolean).join(" "), ...(isOver ? [] : [again]), gone);
     }),
   );
+  showEmpty();
+}
+
+/* A list that is opened says so where there is nothing in it. */
+function showEmpty() {
+  $("queue-empty").hidden = ["pending", "troubled", "recent"].some((part) => !$(part).hidden);
 }
 
 const describe = (item) =>
@@ -146,6 +165,7 @@ export function noteRecent(view) {
   entry.dataset.tone = view.tone;
   $("recent").hidden = false;
   $("recent-list").prepend(entry);
+  showEmpty();
   while ($("recent-list").children.length > 20) $("recent-list").lastChild.remove();
 }
 

@@ -11,6 +11,10 @@ export const texts = {
   checking: "Checking …",
   redeemed: "Redeemed",
   off: (money) => `${money} off`,
+  percentOff: (value) => `${value} % off`,
+  atMost: (worth, money) => `${worth}, at most ${money}`,
+  kinds: { item: "Free item", bogo: "Buy one, get one" },
+  from: (money) => `For orders from ${money}`,
   orderOf: (money) => `Order ${money}`,
   uses: (used, max) => `Use ${used} of ${max}`,
   receipt: (number) => `Receipt ${number}`,
@@ -20,6 +24,9 @@ export const texts = {
   conflict: "Given, but it should not have been",
   takenBack: "Taken back",
   takenBackDetail: "The code is good again.",
+  takenBackBefore: "It was redeemed, and taken back since. To give the deal now, scan the code again.",
+  recorded: "Recorded",
+  recordedDetail: "This scan was turned down. Nothing was given.",
   noted: "Noted",
 
   // No answer
@@ -34,6 +41,10 @@ export const texts = {
   notGiven: "Not given",
   sentAway: "Sent away",
   sentAwayDetail: "Nothing was given. The server is told that this code was turned down.",
+  takingBack: "The server had redeemed it all the same. It is being taken back.",
+  redeemedAnyway: "Was redeemed all the same",
+  redeemedAnywayDetail: "It was turned down here, and the guest's code is used. The owner can take it back.",
+  answeredElsewhere: "It was answered in another window, and may be redeemed. Scan the code again to see.",
   localRules: {
     unknown: "The code is not on this phone's list.",
     taken: "By this phone's list it is used already.",
@@ -108,6 +119,7 @@ export const texts = {
   again: "Send again",
   remove: "Remove",
   removeSure: "The server will never hear of this scan. Remove it?",
+  removeSeen: "Remove it from this list? The code stays used until the owner takes it back.",
   today: (redeemed, refused) => `Today: ${redeemed} redeemed, ${refused} refused`,
 
   // Setting up

@@ -1,26 +1,32 @@
 /* The way of a scan: journalled, sent, answered or not, and what can still be done about it. */
 
-import { newKey } from "./api.js";
+import { call, newKey, TIMEOUT_MS, worth } from "./api.js";
 import { normalise } from "./codes.js";
 import { serverNow, staff } from "./enrolment.js";
 import { dayOf } from "./hours.js";
 import { journal } from "./journal.js";
 import * as pack from "./pack.js";
 import { Queue } from "./queue.js";
-import { money, present, presentVoid, tail } from "./result.js";
+import { money, present, presentVoid, tail, worthOf } from "./result.js";
 import { nextNumber, read } from "./settings.js";
 import { texts } from "./texts.js";
 
 const CLOSES_AFTER_MS = 15_000;
+const WAITS_MS = TIMEOUT_MS + 2000; // whatever a call waits for, staff do not
 
 export class Till {
   #shown = null; // {key, item, view}: what staff are looking at
   #closing = null;
 
-  /* `show(view)`, `hide()`, `note(view)`, `queueChanged()`, `settled()`. */
+  /* `show(view)`, `hide()`, `note(view)`, `queueChanged()`, `settled(lines)`. */
   constructor(screen) {
     this.screen = screen;
-    this.queue = new Queue({ answered: (item, answer) => this.#answered(item, answer), changed: screen.queueChanged });
+    this.queue = new Queue({
+      follows: (item, answer) => this.#follows(item, answer),
+      answered: (item, answer, next) => this.#answered(item, answer, next),
+      changed: screen.queueChanged,
+      settled: screen.settled,
+    });
   }
 
   get isFree() {
@@ -35,8 +41,8 @@ export class Till {
 
   async scan(text, entry, { orderValue = null } = {}) {
     const code = normalise(text);
-    const open = await this.#openScan(code);
-    if (open && orderValue === null) return this.#repeat(open);
+    const open = orderValue === null && (await this.#reopen(code));
+    if (open) return this.#send(open);
     const item = this.#newItem("scan", "POST", "redemptions", code);
     item.decision = "undecided";
     item.body = { code: text.slice(0, 500), entry, scanned_at: new Date().toISOString() };
@@ -46,13 +52,9 @@ export class Till {
   }
 
   /* A code that is scanned again before it was answered is the same scan. */
-  async #openScan(code) {
-    return (await journal.all()).find((item) => item.kind === "scan" && item.code === code && !item.trouble);
-  }
-
-  async #repeat(item) {
-    const again = item.decision === "refused" ? await journal.change(item.key, { decision: "undecided" }) : item;
-    if (again) await this.#send(again);
+  async #reopen(code) {
+    const open = (await journal.all()).find((item) => item.kind === "scan" && item.code === code && !item.trouble);
+    return open?.decision === "refused" ? journal.change(open.key, { decision: "undecided" }) : open;
   }
 
   #newItem(kind, method, path, code) {
@@ -83,7 +85,7 @@ export class Till {
   async #send(item) {
     this.#show(item, { tone: "busy", title: texts.checking, detail: tail(item.code) });
     const { value, answer } = await this.queue.send(item);
-    if (["answer", "sending"].includes(value) || this.#shown?.key !== item.key) return;
+    if (value === "answer" || this.#shown?.key !== item.key) return;
     this.#show(item, await this.#unanswered(item, value, answer));
   }
 
@@ -118,17 +120,19 @@ export class Till {
         await pack.take(verdict.hash);
         await pack.count(verdict.deal, 1, verdict.day);
         const { title, instructions } = verdict.deal;
-        const detail = join(texts.takeItDetail, instructions, asOf, tail(item.code));
+        const detail = join(...worthOf(verdict.deal), texts.takeItDetail, instructions, asOf, tail(item.code));
         return { tone: "unsure", title: texts.takeIt, deal: title, detail, turnDown: texts.notGiven };
       }
     }
+    const asksForValue = verdict?.why === "value";
+    const terms = asksForValue ? worthOf(verdict.deal) : [];
     const rule = verdict && texts.localRules[verdict.why];
     return {
       tone: "unsure",
       title: texts.notConfirmed,
       deal: verdict?.deal?.title,
-      detail: join(away, rule, rule && asOf, texts.wait, tail(item.code)),
-      asksForValue: verdict?.why === "value",
+      detail: join(...terms, away, rule, rule && asOf, texts.wait, tail(item.code)),
+      asksForValue,
       turnDown: this.queue.knowsBatches ? texts.sentAway : null,
     };
   }
@@ -138,13 +142,26 @@ export class Till {
     const { item } = this.#shown;
     const before = (await journal.all()).find(({ key }) => key === item.key);
     const changed = before && (await journal.change(item.key, { decision: "refused" }));
-    if (!changed) return;
+    if (!changed) return this.#turnDownLate({ ...item, decision: "refused" });
     if (before.decision === "honoured") {
       await pack.giveBack(before.hash);
       await pack.count({ id: before.dealId }, -1, this.#today());
     }
+    if (this.#shown?.key !== item.key) return; // answered at this very moment
     this.#show(changed, { tone: "noted", title: texts.sentAway, detail: join(texts.sentAwayDetail, tail(item.code)) });
     this.queue.changed();
+  }
+
+  /* The answer was there first, perhaps in another tab: what it is decides what is to be done. */
+  async #turnDownLate(item) {
+    this.#show(item, { tone: "busy", title: texts.checking, detail: tail(item.code) });
+    const answer = await call("GET", `redemptions/by-key/${item.key}`);
+    if (this.#shown?.key !== item.key) return;
+    const detail = join(texts.answeredElsewhere, tail(item.code));
+    if (worth(answer) !== "answer") return this.#show(item, { tone: "unsure", title: texts.notConfirmed, detail });
+    const next = this.#follows(item, answer);
+    if (next) await this.queue.addDue(next);
+    this.#show(next ?? item, next ? this.#viewOfNext(next) : this.#viewOf(item, answer));
   }
 
   #today() {
@@ -153,14 +170,46 @@ export class Till {
 
   /* --- Answers --- */
 
-  #answered(item, answer) {
+  #answered(item, answer, next) {
+    if (!read("token")) return; // out of use meanwhile: no more of anybody's name
     this.#remembers(item, answer);
-    const view = this.#viewOf(item, answer);
-    const isShown = this.#shown?.key === item.key;
+    if (this.hears({ item, answer, next }) || next?.kind === "scan") return;
+    const view = next ? this.#viewOfNext(next) : this.#viewOf(item, answer);
     // A guest may be waiting for it; what was given or turned down is settled, and nobody waits.
-    if (isShown || (this.isFree && item.decision === "undecided")) this.#show(item, view);
+    if (this.isFree && item.decision === "undecided") this.#show(item, view);
     else this.screen.note(view);
-    this.screen.settled();
+  }
+
+  /* Shows the answer, which may have come to another tab, to what is shown here; returns whether it is. */
+  hears({ item, answer, next }) {
+    if (this.#shown?.key !== item.key) return false;
+    if (next?.kind === "scan") this.#send(next);
+    else this.#show(next ?? item, next ? this.#viewOfNext(next) : this.#viewOf(item, answer));
+    return true;
+  }
+
+  /* Returns the line that follows from an answer, or null. What staff turned down and the server redeemed all the same
+   * is taken back; what they turned down first and then scanned again is a new scan. */
+  #follows(item, { status, body }) {
+    if (item.kind === "void") {
+      const isLeft = item.turnedDown && status === 409 && body.code !== "already_voided";
+      return isLeft ? { ...item, trouble: { kind: "redeemed", detail: join(body.title, body.detail) } } : null;
+    }
+    if (item.kind !== "scan") return null;
+    if (item.decision !== "refused") {
+      return body.result === "recorded" ? { ...item, key: newKey(), seq: nextNumber(), tries: 0, due: 0 } : null;
+    }
+    const isGiven = body.id && !body.voided_at && (status < 300 || body.honoured);
+    if (!isGiven) return null;
+    const line = this.#newItem("void", "POST", `redemptions/${body.id}/void`, item.code);
+    const trouble = read("device")?.policy?.voids === false ? { kind: "redeemed", detail: "" } : null;
+    return { ...line, body: { reason: "scanned_by_mistake" }, turnedDown: true, trouble };
+  }
+
+  #viewOfNext({ code, trouble }) {
+    if (!trouble) return { tone: "noted", title: texts.sentAway, detail: join(texts.takingBack, tail(code)) };
+    const detail = join(texts.redeemedAnywayDetail, trouble.detail, tail(code));
+    return { tone: "bad", title: texts.redeemedAnyway, detail };
   }
 
   #viewOf(item, answer) {
@@ -177,7 +226,7 @@ export class Till {
   /* What the server said of a code outlives the network. */
   async #remembers(item, { status, body }) {
     const isUsed = body.code === "already_redeemed" || (body.uses && body.uses.used >= body.uses.max);
-    const isBack = item.kind === "void" && status < 300;
+    const isBack = (item.kind === "void" && status < 300) || Boolean(body.voided_at);
     const hash = (isUsed || isBack) && (await pack.hashOf(item.code));
     if (hash) await (isBack ? pack.giveBack(hash) : pack.take(hash));
   }
@@ -220,6 +269,10 @@ export class Till {
     // A guest waits for "not confirmed"; everything else makes room for the next by itself.
     if (!["busy", "unsure"].includes(view.tone) && !view.asksForValue) {
       this.#closing = setTimeout(() => this.next(), CLOSES_AFTER_MS);
+    }
+    if (view.tone === "busy") {
+      const late = { tone: "unsure", title: texts.notConfirmed, detail: join(texts.noAnswer, tail(item.code)) };
+      this.#closing = setTimeout(() => this.#show(item, late), WAITS_MS);
     }
   }
 

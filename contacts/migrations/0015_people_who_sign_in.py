@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('contacts', '0013_waiting_texts'),
+        ('contacts', '0014_state_and_time_zone'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
