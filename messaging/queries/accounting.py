@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db.models import Case, Count, DateField, DecimalField, Expression, F, Q, QuerySet, Sum, When
-from django.db.models.functions import TruncDate, TruncMonth, TruncWeek
+from django.db.models.functions import TruncDate, TruncHour, TruncMonth, TruncWeek
 from django.utils.formats import date_format
 
 from campaigns.models import Campaign
@@ -25,7 +25,7 @@ from redemptions.models import Redemption
 
 Kind = Redemption.Kind
 CENT = Decimal("0.01")
-PERIODS = {"day": TruncDate, "week": TruncWeek, "month": TruncMonth}
+PERIODS = {"hour": TruncHour, "day": TruncDate, "week": TruncWeek, "month": TruncMonth}
 PLACES = {"location": "location__name", "deal": "offer__name", "device": "device__name", "staff": "staff__name"}
 HEADER = (
     "entry_no",
@@ -126,6 +126,8 @@ class Figures:
     """Given, with nothing known about the discount; what was taken back again counts against it."""
     order_value: Decimal = Decimal(0)
     discount: Decimal = Decimal(0)
+    group: Any = None
+    """What the label names: a day, the beginning of an hour, a place; None of all together."""
 
     @property
     def given(self) -> int:
@@ -159,15 +161,22 @@ def totals(lines: QuerySet[Any]) -> list[Figures]:
 
 
 def grouped(lines: QuerySet[Any], by: str, zone: ZoneInfo) -> list[Figures]:
-    """Return what lines come to by `day`, `week`, `month` (the latest first), or by a name of PLACES. One query."""
+    """Return what lines come to by a period of PERIODS (the latest first), or by a name of PLACES. One query."""
     if by in PERIODS:
-        group: Any = PERIODS[by]("at", tzinfo=zone, **({} if by == "day" else {"output_field": DateField()}))
+        dates = {"output_field": DateField()} if by in {"week", "month"} else {}
+        group: Any = PERIODS[by]("at", tzinfo=zone, **dates)
         order = "-group"
     else:
         name = PLACES[by]
         group, order = Case(When(kind=Kind.VOIDED, then=F(f"reverses__{name}")), default=F(name)), "group"
     rows = lines.order_by().annotate(group=group).values("group", "currency").annotate(**_figures())
-    return [_read(row, _label(by, row["group"])) for row in rows.order_by(order, "currency")]
+    return [_read(row, _label(by, row["group"]), row["group"]) for row in rows.order_by(order, "currency")]
+
+
+def grouped_by(lines: QuerySet[Any], name: str) -> list[Figures]:
+    """Return what lines come to for each value of a column of theirs, as its `group`. One query."""
+    rows = lines.order_by().values(name, "currency").annotate(**_figures()).order_by(name, "currency")
+    return [_read(row, str(row[name] or "—"), row[name]) for row in rows]
 
 
 def _label(by: str, group: Any) -> str:
@@ -177,13 +186,15 @@ def _label(by: str, group: Any) -> str:
         return date_format(group, "F Y")
     if by == "week":
         return f"Week of {date_format(group, 'N j, Y')}"
+    if by == "hour":
+        return date_format(group, "D, N j, H:i")
     return date_format(group, "D, N j, Y") if by == "day" else str(group)
 
 
-def _read(row: dict[str, Any], label: str) -> Figures:
+def _read(row: dict[str, Any], label: str, group: Any = None) -> Figures:
     counts = {name: row[name] for name in ("redeemed", "conflicts", "taken_back", "unrecorded")}
     orders, discounts = ((row[name] or Decimal(0)).quantize(CENT) for name in ("orders", "discounts"))
-    return Figures(label=label, currency=row["currency"], order_value=orders, discount=discounts, **counts)
+    return Figures(label, row["currency"], order_value=orders, discount=discounts, group=group, **counts)
 
 
 # --- As a file --------------------------------------------------------------------------------------------------------
