@@ -20,7 +20,7 @@ from messaging.models import Message
 from messaging.queries import OUTBOX_PERMISSIONS, SETUP_PERMISSION
 
 MENU = (
-    ("Campaigns", ("campaigns.campaign",)),
+    ("Campaigns", ("campaigns.campaign", "messaging.reports")),
     ("Audience", ("contacts.contact", "contacts.segment", "contacts.tag", "contacts.signupform", "contacts.import")),
     (
         "Deals",
@@ -63,6 +63,7 @@ NAMES = {
 # What is no table: its address is the key's, and its permissions are all needed.
 PAGES = (
     ("messaging.outbox", "Outbox", OUTBOX_PERMISSIONS),
+    ("messaging.reports", "Reports", ("campaigns.view_campaign",)),
     ("messaging.setup", "Sending set-up", (SETUP_PERMISSION,)),
     ("redemptions.report", "Redemptions report", ("redemptions.view_redemption",)),
     ("redemptions.signals", "What looks odd", ("redemptions.view_redemption", "redemptions.view_scan")),
@@ -100,11 +101,12 @@ class RegularsAdminSite(AdminSite):
     def get_urls(self) -> list[Any]:
         from contacts.admin.users.pages import sign_in_urls
         from messaging.admin import MessageAdmin  # it registers with this very site
+        from messaging.admin.reports import reports_urls
         from messaging.admin.setup import setup_urls
 
         messages = self._registry.get(Message)
         outbox = messages.outbox_urls() if isinstance(messages, MessageAdmin) else []
-        return [*outbox, *setup_urls(self), *sign_in_urls(self), *super().get_urls()]
+        return [*outbox, *setup_urls(self), *reports_urls(self), *sign_in_urls(self), *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard instead of a list of tables."""

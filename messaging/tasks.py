@@ -26,6 +26,7 @@ from messaging.services import (
 )
 from messaging.services.bookkeeping import send_monthly_report
 from messaging.services.control import beat
+from messaging.services.numbers import note_numbers
 
 BUDGET_S = 20.0  # of a run: imports and exports wait in the same queue
 TURN_S = 2.0  # of sending; then it is looked for what people wait for, and for what is to be planned
@@ -85,6 +86,7 @@ def tick() -> None:
         lambda: asking.ask_about_silent(clock=timezone.now),
         lambda: events.forget_payloads(at=timezone.now()),
         lambda: send_monthly_report(at=timezone.now()),
+        lambda: note_numbers(at=timezone.now()),
     )
     for look in looks:
         if time.monotonic() < until and not asked_to_stop():

@@ -57,6 +57,25 @@ def count_numbers(now: Progress) -> list[Number]:
     ]
 
 
+def with_lists(numbers: list[Number], campaign: Campaign) -> list[Number]:
+    """Let each count lead to the list of its people."""
+    messages = reverse("admin:messaging_message_changelist")
+    return [
+        number._replace(url=f"{messages}?campaign__id__exact={campaign.pk}&status__exact={number.key}")
+        if number.value
+        else number
+        for number in numbers
+    ]
+
+
+def reasons(now: Progress) -> list[dict[str, str]]:
+    """Return why people got nothing, or why nobody knows, by state."""
+    return [
+        {"state": COUNT_LABELS[status][0], "why": f"{why[:1].upper()}{why[1:]}", "text": f"{count:,}"}
+        for status, why, count in now.by_reason
+    ]
+
+
 def unreported(now: Progress) -> bool:
     """Say whether messages left and none was reported as delivered: SMTP and the outbox never report."""
     return now.counts["accepted"] > 0 and not now.delivered

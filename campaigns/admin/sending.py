@@ -10,33 +10,32 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from campaigns.admin.pages import FINAL, CampaignPages, count_numbers, page_of, progress_line, status_badge
+from campaigns.admin.pages import (
+    FINAL,
+    CampaignPages,
+    count_numbers,
+    page_of,
+    progress_line,
+    reasons,
+    status_badge,
+    with_lists,
+)
 from campaigns.admin.preview import preview_words
 from campaigns.models import Campaign
 from campaigns.queries import audience_size, audience_words, content_of, variant_of
 from campaigns.rendering import ContentError
 from campaigns.services import NotPossible, copy_campaign
-from contacts.admin.base import people
+from contacts.admin.base import Number, people
 from contacts.channels import Channel
 from messaging import services
-from messaging.queries import Live, complaint_of, progress, retriable, undecided
+from messaging.queries import Live, Progress, complaint_of, moment_words, pace_line, progress, retriable, undecided
 
 Status = Campaign.Status
 COUNT_DOWN = timedelta(minutes=2)  # to a start that is nearer than this
 SILENT = "The background worker has not been heard for three minutes. Nothing is sent before it runs again."
-
-
-def pace_line(live: Live) -> str:
-    """`240 a minute · done about 2:32 p.m. · 4 on their way right now`, as far as it is known."""
-    parts = [f"{live.rate_per_minute:,} a minute"] if live.rate_per_minute else []
-    if live.expected_finish:
-        parts.append(f"done about {_moment(live.expected_finish)}")
-    if live.in_flight:
-        parts.append(f"{live.in_flight:,} on {'its' if live.in_flight == 1 else 'their'} way right now")
-    return " · ".join(parts)
 
 
 def spread_words(minutes: int) -> str:
@@ -44,11 +43,6 @@ def spread_words(minutes: int) -> str:
     hours, rest = divmod(minutes, 60)
     parts = [(hours, "hour"), (rest, "minute")]
     return " ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in parts if count)
-
-
-def _moment(moment: Any) -> str:
-    local = timezone.localtime(moment)
-    return formats.date_format(local, "P" if local.date() == timezone.localdate() else "D, N j, P")
 
 
 def _to_finish(in_flight: int) -> str:
@@ -92,7 +86,8 @@ class SendingPages(CampaignPages):
             "audience": audience_words(campaign),
             "progress": now,
             "progress_line": progress_line(campaign, now),
-            "numbers": count_numbers(now),
+            "numbers": self._numbers(request, campaign, now),
+            "reasons": reasons(now),
             "redeemed": f"{now.redeemed:,}",
             "spread": spread_words(campaign.spread_minutes),
             "is_live": campaign.status not in FINAL,
@@ -108,6 +103,11 @@ class SendingPages(CampaignPages):
             **(self._buttons(campaign, now.counts) if self.may_send(request) and self.may_change(request) else {}),
         }
         return self._page(request, "running", context)
+
+    def _numbers(self, request: HttpRequest, campaign: Campaign, now: Progress) -> list[Number]:
+        """Return the counts, each with the list of its people for those who may see it."""
+        numbers = count_numbers(now)
+        return with_lists(numbers, campaign) if request.user.has_perm("messaging.view_message") else numbers
 
     def _buttons(self, campaign: Campaign, counts: dict[str, int]) -> dict[str, Any]:
         status, is_cancelled = campaign.status, campaign.status == Status.CANCELLED
@@ -134,9 +134,16 @@ class SendingPages(CampaignPages):
                 "line": progress_line(campaign, now),
                 "numbers": {**now.counts, "redeemed": now.redeemed},
                 "shown": [
-                    {"label": number.label, "text": number.text, "kind": number.kind, "key": number.key}
-                    for number in count_numbers(now)
+                    {
+                        "label": number.label,
+                        "text": number.text,
+                        "kind": number.kind,
+                        "key": number.key,
+                        "url": number.url,
+                    }
+                    for number in self._numbers(request, campaign, now)
                 ],
+                "reasons": reasons(now),
                 "pace": pace_line(live),
                 "waits": live.waits,
                 "alarm": _alarm(campaign, live),
@@ -165,7 +172,7 @@ class SendingPages(CampaignPages):
 
         def words(campaign: Campaign) -> str:
             if campaign.begun_at is None and campaign.starts_at and campaign.starts_at > timezone.now():
-                return f"Resumed: it starts {_moment(campaign.starts_at).rstrip('.')}."
+                return f"Resumed: it starts {moment_words(campaign.starts_at).rstrip('.')}."
             left = progress(campaign).counts["queued"]
             return f"Resumed: it goes on with exactly the rest, {people(left)}." if left else "Resumed: it starts now."
 

@@ -39,12 +39,13 @@ def badge(kind: str, label: str) -> SafeString:
 
 
 class Number(NamedTuple):
-    """A count as a page shows it; `key` is the name a live page updates it by."""
+    """A count as a page shows it; `key` is the name a live page updates it by, `url` leads to what is counted."""
 
     label: str
     value: int
     kind: str = ""
     key: str = ""
+    url: str = ""
 
     @property
     def text(self) -> str:

@@ -29,7 +29,9 @@ from redemptions.rendering import money
 LIMITS = {"csv": 500_000, "xlsx": 20_000}  # lines; longer files take longer than a web server waits
 TOO_MANY = "These are too many lines. Choose fewer days."
 ROWS_SHOWN = 400
-BY = {"day": "Day", "week": "Week", "month": "Month", "location": "Location", "deal": "Deal"} | {
+BY = {"day": "Day", "hour": "Hour", "week": "Week", "month": "Month"} | {
+    "location": "Location",
+    "deal": "Deal",
     "device": "Device",
     "staff": "Staff",
 }

@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db.models import Case, Count, DateField, DecimalField, Expression, F, Q, QuerySet, Sum, When
-from django.db.models.functions import TruncDate, TruncMonth, TruncWeek
+from django.db.models.functions import TruncDate, TruncHour, TruncMonth, TruncWeek
 from django.utils.formats import date_format
 
 from campaigns.models import Campaign
@@ -27,7 +27,7 @@ from redemptions.models import Device, Location, Offer, Redemption, Scan, Staff
 
 Kind = Redemption.Kind
 CENT = Decimal("0.01")
-PERIODS = {"day": TruncDate, "week": TruncWeek, "month": TruncMonth}
+PERIODS = {"hour": TruncHour, "day": TruncDate, "week": TruncWeek, "month": TruncMonth}
 PLACES = {"location": Location, "deal": Offer, "device": Device, "staff": Staff}
 COLUMNS = {"deal": "offer"}  # of a line, where they are called otherwise
 HEADER = (
@@ -140,6 +140,8 @@ class Figures:
     """Given, with nothing known about the discount; what was taken back again counts against it."""
     order_value: Decimal = Decimal(0)
     discount: Decimal = Decimal(0)
+    group: Any = None
+    """What the label names: a day, the beginning of an hour, a place; None of all together."""
 
     @property
     def given(self) -> int:
@@ -173,14 +175,14 @@ def totals(lines: QuerySet[Any]) -> list[Figures]:
 
 
 def grouped(lines: QuerySet[Any], by: str, zone: ZoneInfo) -> list[Figures]:
-    """Return what lines come to by `day`, `week`, `month` (the latest first), or by one of PLACES. Two queries.
+    """Return what lines come to by a period of PERIODS (the latest first), or by one of PLACES. Two queries.
 
     Two of the same name stay two: `names` tells them apart.
     """
     if by in PERIODS:
-        group: Any = PERIODS[by]("at", tzinfo=zone, **({} if by == "day" else {"output_field": DateField()}))
-        rows = _grouped(lines, group).order_by("-group", "currency")
-        return [_read(row, _day_label(by, row["group"])) for row in rows]
+        dates = {"output_field": DateField()} if by in {"week", "month"} else {}
+        rows = _grouped(lines, PERIODS[by]("at", tzinfo=zone, **dates)).order_by("-group", "currency")
+        return [_read(row, _period_label(by, row["group"])) for row in rows]
     column = COLUMNS.get(by, by)
     group = Case(When(kind=Kind.VOIDED, then=F(f"reverses__{column}_id")), default=F(f"{column}_id"))
     labels, nobody = names(by), "Unknown code" if by == "deal" else "—"
@@ -188,14 +190,22 @@ def grouped(lines: QuerySet[Any], by: str, zone: ZoneInfo) -> list[Figures]:
     return sorted(found, key=lambda one: (one.label.casefold(), one.currency))
 
 
+def grouped_by(lines: QuerySet[Any], name: str) -> list[Figures]:
+    """Return what lines come to for each value of a column of theirs, as its `group`. One query."""
+    rows = _grouped(lines, F(name)).order_by("group", "currency")
+    return [_read(row, str(row["group"] or "—")) for row in rows]
+
+
 def _grouped(lines: QuerySet[Any], group: Any) -> Any:
     return lines.order_by().annotate(group=group).values("group", "currency").annotate(**_figures())
 
 
-def _day_label(by: str, day: date) -> str:
+def _period_label(by: str, day: date) -> str:
     if by == "month":
         return date_format(day, "F Y")
-    return f"Week of {date_format(day, 'N j, Y')}" if by == "week" else date_format(day, "D, N j, Y")
+    if by == "week":
+        return f"Week of {date_format(day, 'N j, Y')}"
+    return date_format(day, "D, N j, H:i" if by == "hour" else "D, N j, Y")
 
 
 def names(by: str) -> dict[int, str]:
@@ -221,7 +231,7 @@ def _apart(names_of: dict[int, str], more: dict[int, str]) -> dict[int, str]:
 def _read(row: dict[str, Any], label: str) -> Figures:
     counts = {name: row[name] for name in ("redeemed", "conflicts", "taken_back", "unrecorded")}
     orders, discounts = ((row[name] or Decimal(0)).quantize(CENT) for name in ("orders", "discounts"))
-    return Figures(label=label, currency=row["currency"], order_value=orders, discount=discounts, **counts)
+    return Figures(label, row["currency"], order_value=orders, discount=discounts, group=row.get("group"), **counts)
 
 
 # --- As a file --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from django.db.models import Count, Q
 from campaigns.models import Campaign, Link
 from messaging.links import TRAP_POSITION
 from messaging.models import Click, Message
+from messaging.queries.spans import Span
 
 BY_PEOPLE = Q(machine="")
 
@@ -40,13 +41,17 @@ def link_target(message_id: int, position: int) -> str | None:
     return links.values_list("url", flat=True).first()
 
 
-def clicks_of(campaign: Campaign) -> Clicks:
-    """Count the clicks of a campaign, by link in the order of its words. Two queries."""
+def clicks_of(campaign: Campaign, span: Span | None = None) -> Clicks:
+    """Count the clicks of a campaign within a span, by link in the order of its words. Two queries."""
     own = Click.objects.filter(link__variant__campaign=campaign)
+    person = Q(clicks__machine="")
+    if span:
+        own = span.cut(own)
+        person &= Q(clicks__at__gte=span.start) if span.start else Q()
+        person &= Q(clicks__at__lt=span.end) if span.end else Q()
     totals = own.aggregate(
         people=Count("message", distinct=True, filter=BY_PEOPLE), machine_clicks=Count("pk", filter=~BY_PEOPLE)
     )
-    person = Q(clicks__machine="")
     links = Link.objects.filter(variant__campaign=campaign).annotate(
         people=Count("clicks__message", distinct=True, filter=person), times=Count("clicks", filter=person)
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Max, Min, Q, Sum
-from django.utils import formats
+from django.utils import formats, timezone
 
 from campaigns.models import Campaign
 from contacts.models import Business
@@ -158,3 +158,22 @@ def _waits(campaign: Campaign, provider: Provider, later: _Later, at: datetime) 
         verb = "is" if later.again == 1 else "are"
         found.append(f"{later.again:,} {verb} tried again, from {when(later.again_at)} on.")
     return [f"{line.rstrip('.')}." for line in found]  # a time may end in "a.m."
+
+
+# --- In words ---------------------------------------------------------------------------------------------------------
+
+
+def pace_line(live: Live) -> str:
+    """`240 a minute · done about 2:32 p.m. · 4 on their way right now`, as far as it is known."""
+    parts = [f"{live.rate_per_minute:,} a minute"] if live.rate_per_minute else []
+    if live.expected_finish:
+        parts.append(f"done about {moment_words(live.expected_finish)}")
+    if live.in_flight:
+        parts.append(f"{live.in_flight:,} on {'its' if live.in_flight == 1 else 'their'} way right now")
+    return " · ".join(parts)
+
+
+def moment_words(moment: datetime) -> str:
+    """Return a time as a page says it: of today, the hour alone."""
+    local = timezone.localtime(moment)
+    return formats.date_format(local, "P" if local.date() == timezone.localdate() else "D, N j, P")

@@ -1,16 +1,25 @@
-"""What campaigns brought: redemptions, by campaign, by day and by place, and who left."""
+"""What campaigns brought: redemptions, by campaign, by day and by place, and who left.
+
+What is called redeemed is what accounting calls given: a deal that was handed over, also against a rule while there was
+no network, and was not taken back.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, cast
 
-from django.db.models import CharField, Count, F, OuterRef, QuerySet, Subquery, Value
-from django.db.models.functions import Cast, Coalesce, Concat, TruncDate
+from django.db.models import BigIntegerField, Count, F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Cast, Coalesce, Substr, TruncDate
 
 from campaigns.models import Campaign
 from contacts.models import Business, ConsentEvent
 from messaging.models import Message
+from messaging.queries.spans import Span
 from redemptions.models import Redemption
+
+GIVEN = (Redemption.Kind.REDEEMED, Redemption.Kind.CONFLICT)
+REFERENCE = "message "  # what a withdrawal by the link in a message refers to, and the message's number
 
 
 def redemptions_of(campaign: Campaign) -> QuerySet[Redemption]:
@@ -18,12 +27,16 @@ def redemptions_of(campaign: Campaign) -> QuerySet[Redemption]:
 
     A redemption belongs to the last message that carried its code before the scan.
     """
-    carried = Message.objects.filter(campaign=campaign, code__isnull=False).values("code_id")
-    return (
-        attributed(Redemption.objects.filter(code_id__in=carried, kind=Redemption.Kind.REDEEMED, reversal=None))
-        .filter(campaign_id=campaign.pk)
-        .select_related("offer", "location", "device")
-    )
+    kept = lines_of([campaign.pk]).filter(kind__in=GIVEN, reversal=None)
+    return kept.select_related("offer", "location", "device")
+
+
+def lines_of(campaign_ids: Collection[int]) -> QuerySet[Any]:
+    """Return the lines of the ledger that belong to these campaigns, reversals too, each with its `campaign_id`."""
+    carried = Message.objects.filter(campaign__in=campaign_ids, code__isnull=False).values("code_id")
+    lines = attributed(Redemption.objects.filter(code_id__in=carried))
+    found: QuerySet[Any] = lines.filter(campaign_id__in=campaign_ids)
+    return found
 
 
 def attributed(redemptions: QuerySet[Redemption]) -> QuerySet[Any]:
@@ -31,14 +44,23 @@ def attributed(redemptions: QuerySet[Redemption]) -> QuerySet[Any]:
 
     A reversal belongs to the campaign of what it reverses.
     """
-    carriers = Message.objects.filter(
-        code=OuterRef("code"), handed_at__lte=OuterRef("given_at"), status__in=Message.MAY_HAVE_ARRIVED
-    ).order_by("-handed_at")
+    carriers = _carriers()
     return redemptions.annotate(
         given_at=Coalesce("reverses__at", "at"),
         campaign_id=Subquery(carriers.values("campaign_id")[:1]),
         campaign_name=Subquery(carriers.values("campaign__name")[:1]),
     )
+
+
+def by_variant(lines: QuerySet[Any]) -> QuerySet[Any]:
+    """Add `variant_name` to attributed lines: whose words that message had."""
+    return cast("QuerySet[Any]", lines.annotate(variant_name=Subquery(_carriers().values("variant__name")[:1])))
+
+
+def _carriers() -> QuerySet[Message]:
+    return Message.objects.filter(
+        code=OuterRef("code"), handed_at__lte=OuterRef("given_at"), status__in=Message.MAY_HAVE_ARRIVED
+    ).order_by("-handed_at")
 
 
 def redemptions_by_day(campaign: Campaign) -> list[tuple[str, int]]:
@@ -53,22 +75,34 @@ def redemptions_by_location(campaign: Campaign) -> list[tuple[str, int]]:
     return [(name, count) for name, count in counted.order_by(F("n").desc())]
 
 
-def redeemed_counts(campaign_ids: list[int]) -> dict[int, int]:
+def redeemed_counts(campaign_ids: Collection[int]) -> dict[int, int]:
     """Count the redemptions each of these campaigns brought. One query."""
-    carried = Message.objects.filter(campaign__in=campaign_ids, code__isnull=False).values("code_id")
-    kept = Redemption.objects.filter(code_id__in=carried, kind=Redemption.Kind.REDEEMED, reversal=None)
-    counted = attributed(kept).filter(campaign_id__in=campaign_ids).order_by().values_list("campaign_id")
-    return dict(counted.annotate(Count("id")))
+    kept = lines_of(campaign_ids).filter(kind__in=GIVEN, reversal=None)
+    return dict(kept.order_by().values_list("campaign_id").annotate(Count("id")))
 
 
 def unsubscribed_after(campaign: Campaign) -> int:
-    """Count the people who unsubscribed by the link in a message of this campaign, once each."""
-    references = Message.objects.filter(campaign=campaign, handed_at__isnull=False).annotate(
-        reference_text=Concat(Value("message "), Cast("pk", CharField()))
-    )
-    withdrawals = ConsentEvent.objects.filter(
+    """Count the people who unsubscribed by the link in a message of this campaign, once each. One query."""
+    return unsubscribed_counts().get(campaign.pk, 0)
+
+
+def unsubscribed_counts(span: Span | None = None) -> dict[int, int]:
+    """Count the people who unsubscribed by a link in a message, once each for a campaign. One query."""
+    counted = withdrawals(span).order_by().values_list("campaign_id")
+    return dict(counted.annotate(Count("address_index", distinct=True)))
+
+
+def withdrawals(span: Span | None = None) -> QuerySet[Any]:
+    """Return who withdrew by a link in a message, with `campaign_id` and the name of the variant."""
+    found = ConsentEvent.objects.filter(
         action=ConsentEvent.Action.REVOKED,
         source__in=(ConsentEvent.Source.ONE_CLICK, ConsentEvent.Source.UNSUBSCRIBE_PAGE),
-        reference__in=references.values("reference_text"),
+        reference__regex=rf"^{REFERENCE}[0-9]{{1,18}}$",
     )
-    return withdrawals.order_by().values("address_index").distinct().count()
+    # The text becomes a number only of what is counted, so that no other reference is taken for one.
+    number = Cast(Substr(OuterRef("reference"), len(REFERENCE) + 1), BigIntegerField())
+    sent = Message.objects.filter(pk=number, handed_at__isnull=False)
+    named: QuerySet[Any] = found.annotate(
+        campaign_id=Subquery(sent.values("campaign_id")[:1]), variant_name=Subquery(sent.values("variant__name")[:1])
+    )
+    return span.cut(named) if span else named

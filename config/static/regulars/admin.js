@@ -93,15 +93,20 @@
     new ResizeObserver(mark).observe(place);
   });
 
-  // Follow a campaign on its way: once a second while somebody looks, slower where the answer takes long or fails.
+  // Follow a campaign on its way: once a second while somebody looks, slower where the answer takes long or fails, where
+  // nothing moves, and where it starts on another day.
   const SECOND = 1000;
+  const STILL = 3 * SECOND;
+  const SLOW = 20 * SECOND;
   const REST = 5; // times what an answer took
   const format = (number) => Number(number).toLocaleString(document.documentElement.lang || "en");
 
   function follow(place) {
-    let pause = SECOND;
+    const slowest = "slow" in place.dataset ? SLOW : STILL;
+    let pause = "slow" in place.dataset ? SLOW : SECOND;
     let timer = 0;
     let isAsking = false;
+    let before = "";
 
     // A state that had nobody at first gets its number too: together they are the audience.
     function showNumbers(shown) {
@@ -111,9 +116,16 @@
           const label = document.createElement("dt");
           const text = document.createElement("dd");
           label.textContent = number.label;
-          text.textContent = number.text;
           text.className = number.kind;
           text.dataset.number = number.key;
+          if (number.url) {
+            const link = document.createElement("a");
+            link.href = number.url;
+            link.textContent = number.text;
+            text.append(link);
+          } else {
+            text.textContent = number.text;
+          }
           group.append(label, text);
           return group;
         }),
@@ -142,6 +154,22 @@
       });
     }
 
+    function showReasons(reasons) {
+      place.querySelectorAll("[data-live-reasons]").forEach((part) => {
+        part.hidden = !reasons.length;
+        part.querySelector("tbody").replaceChildren(
+          ...reasons.map((reason) => {
+            const row = document.createElement("tr");
+            [reason.state, reason.why, reason.text].forEach((text) => {
+              row.insertCell().textContent = text;
+            });
+            row.lastChild.className = "number";
+            return row;
+          }),
+        );
+      });
+    }
+
     function show(answer) {
       place.querySelectorAll("[data-progress-line]").forEach((node) => {
         if (node.textContent !== answer.line) {
@@ -155,13 +183,16 @@
       if (answer.shown) {
         showNumbers(answer.shown);
       }
+      if (answer.reasons) {
+        showReasons(answer.reasons);
+      }
       if ("pace" in answer) {
         showText("[data-live-pace]", answer.pace);
         showText("[data-live-alarm]", answer.alarm);
         showLines(answer.waits);
       }
       const numbers = { ...answer.numbers, audience: answer.audience };
-      place.querySelectorAll("[data-number]").forEach((node) => {
+      place.querySelectorAll("[data-number]:not(dl.numbers *)").forEach((node) => {
         node.textContent = format(numbers[node.dataset.number] ?? 0);
       });
     }
@@ -178,8 +209,11 @@
         if (!response.ok || response.redirected) {
           throw new Error("no answer");
         }
-        const answer = await response.json();
-        pause = Math.max(SECOND, REST * (performance.now() - asked));
+        const text = await response.text();
+        const answer = JSON.parse(text);
+        const still = text === before ? Math.min(pause * 1.5, slowest) : SECOND;
+        pause = Math.max("slow" in place.dataset ? SLOW : still, REST * (performance.now() - asked));
+        before = text;
         if (answer.status !== place.dataset.status) {
           window.location.reload(); // other buttons belong to another state
           return;

@@ -22,6 +22,7 @@ from messaging.queries import (
     redemptions_by_location,
     unsubscribed_after,
 )
+from messaging.queries.results import GIVEN
 from redemptions.models import Redemption
 
 
@@ -65,7 +66,7 @@ class Command(ConsoleCommand):
 
     def _summary(self, options: dict[str, Any]) -> None:
         people = totals()
-        redeemed = Redemption.objects.filter(kind=Redemption.Kind.REDEEMED, reversal=None).count()
+        redeemed = Redemption.objects.filter(kind__in=GIVEN, reversal=None).count()
         results = [
             {
                 "id": r.campaign.pk,

@@ -1,0 +1,304 @@
+"""The report of a campaign: each number is the same on every page and in every file, for the same days."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from campaigns.admin.report import _lines, charts_of, files_of
+from campaigns.models import Campaign, Link, Variant
+from campaigns.queries import variant_of
+from contacts.models import Business, ConsentEvent, Contact
+from messaging.models import Click, Message
+from messaging.queries import Span, progress, redemptions_by_location, report_of, results_of
+from messaging.queries.accounting import Question, totals
+from messaging.queries.spans import days_between, hours_between, last_days
+from messaging.queries.trends import days_before, given_by_day, given_in
+from redemptions.models import Redemption
+from tests.admin.conftest import write_draft
+from tests.admin.test_accounting import Till
+
+CHICAGO = ZoneInfo("America/Chicago")
+AUTUMN = datetime(2026, 10, 31, 23, tzinfo=UTC)  # the clock goes back at 07:00 UTC on November 1st
+SPRING = datetime(2026, 3, 7, 23, tzinfo=UTC)  # the clock goes forward at 08:00 UTC on March 8th
+Status = Message.Status
+ALWAYS = Span(CHICAGO)
+
+
+@pytest.fixture(autouse=True)
+def in_chicago(db):
+    Business.load()
+    Business.objects.update(timezone="America/Chicago")
+
+
+def begun(offer=None, at=AUTUMN) -> Campaign:
+    campaign = write_draft(offer=offer)
+    Campaign.objects.filter(pk=campaign.pk).update(
+        status="sent", audience={}, starts_at=at, launched_at=at, begun_at=at, planned_at=at
+    )
+    campaign.refresh_from_db()
+    return campaign
+
+
+def send(campaign, status="delivered", *, handed, landed=None, code=None, contact=None, variant=None):
+    return Message.objects.create(
+        campaign=campaign,
+        variant=variant or variant_of(campaign),
+        contact=contact,
+        channel="email",
+        code=code,
+        status=status,
+        reason="gave_up" if status == Status.FAILED else "",
+        handed_at=handed,
+        status_at=landed or handed,
+    )
+
+
+# --- Agreement --------------------------------------------------------------------------------------------------------
+
+moments = st.integers(0, 4 * 24 * 60)  # minutes from the beginning
+messages = st.tuples(st.sampled_from(["accepted", "delivered", "bounced", "complained", "failed"]), moments, moments)
+clicks = st.tuples(st.integers(0, 9), moments, st.sampled_from(["", "", "fast"]))
+kinds = st.sampled_from(["redeemed", "redeemed", "conflict"])
+lines = st.tuples(kinds, moments, st.none() | st.integers(1, 9999), st.none() | moments)
+days = st.none() | st.integers(-1, 5)
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    st.sampled_from([AUTUMN, SPRING]),
+    st.lists(messages, max_size=10),
+    st.lists(clicks, max_size=12),
+    st.lists(lines, max_size=8),
+    days,
+    days,
+)
+def test_every_number_is_the_same_everywhere(begin, sent, clicked, redeemed, first, last):
+    with transaction.atomic():
+        story = Story(begin, sent, clicked, redeemed)
+        for span in (ALWAYS, story.span(first, last)):
+            for by in ("day", "hour"):
+                story.check(report_of(story.campaign, span, by=by), by)
+        story.check_until_now()
+        transaction.set_rollback(True)
+
+
+class Story:
+    """Rows as the engine and the tills leave them, and the same counted by hand."""
+
+    def __init__(self, begin, sent, clicked, redeemed):
+        self.begin, self.till = begin, Till()
+        self.campaign = begun(self.till.offer, begin)
+        self.link = Link.objects.create(variant=variant_of(self.campaign), position=1, url="https://bar.example/")
+        self.carrier = send(self.campaign, handed=begin - timedelta(days=9), code=self.till.code)
+        self.rows = [self.carrier] + [
+            send(self.campaign, status, handed=None if status == "failed" else self.at(handed), landed=self.at(landed))
+            for status, handed, landed in sent
+        ]
+        for number, minutes, machine in clicked:
+            message = self.rows[number % len(self.rows)]
+            Click.objects.create(message=message, link=self.link, machine=machine, at=self.at(minutes))
+        for kind, minutes, order, back in redeemed:
+            cents = None if order is None else Decimal(order) / 100
+            line = self.till.give(cents, cents and cents / 2, at=self.at(minutes), kind=kind)
+            if back is not None and kind == "redeemed":
+                self.till.take_back(line, at=self.at(max(back, minutes)))
+
+    def at(self, minutes):
+        return self.begin + timedelta(minutes=minutes)
+
+    def span(self, first, last):
+        day = self.begin.astimezone(CHICAGO).date()
+        if first is not None and last is not None:
+            first, last = sorted((first, last))
+        return Span(CHICAGO, *(None if end is None else day + timedelta(days=end) for end in (first, last)))
+
+    def check(self, report, by):
+        span = report.span
+
+        def within(moment):
+            local = moment.astimezone(CHICAGO).date()
+            return (span.first is None or local >= span.first) and (span.last is None or local <= span.last)
+
+        took = {"accepted", "delivered", "bounced", "complained"}
+        sent = sum(row.status in took and within(row.handed_at) for row in self.rows)
+        delivered = sum(row.status in {"delivered", "complained"} and within(row.status_at) for row in self.rows)
+        people = {click.message_id for click in Click.objects.filter(machine="") if within(click.at)}
+        kept = [line for line in Redemption.objects.all() if within(line.at)]
+        net = sum(-1 if line.kind == "voided" else 1 for line in kept)
+        worth = Decimal(0)
+        for line in kept:
+            order = (line.reverses or line).order_value or Decimal(0)
+            worth += -order if line.reverses else order
+
+        assert (report.sent, report.delivered, report.clicked, report.redeemed) == (sent, delivered, len(people), net)
+        assert sum(figures.order_value for figures in report.money) == worth
+        for step in ("sent", "delivered", "clicked", "redeemed"):
+            assert sum(getattr(point, step) for point in report.points) == getattr(report, step)
+        assert sum(place.given for place in report.locations) == net
+        assert sum(variant.redeemed for variant in report.variants) == net
+        assert sum(variant.sent for variant in report.variants) == sent
+        # As a file, and as accounting has it.
+        assert sum(row[-1] for row in _lines(self.campaign, span)) == net
+        assert sum(row[5] or 0 for row in _lines(self.campaign, span)) == worth
+        ledger = totals(Question(first=span.first, last=span.last, campaign=self.campaign.pk).lines(CHICAGO))
+        assert sum(figures.given for figures in ledger) == net
+        for chart in charts_of(report, by):
+            for number, name in enumerate(chart.series):
+                total = getattr(report, name.lower())
+                assert sum(row.values[number] for row in chart.rows) == total
+        # Days of the clock, without gaps and none twice.
+        moments = [point.moment for point in report.points]
+        assert moments == sorted(set(moments))
+        if span.first and span.last:
+            assert sum(count for _day, count in given_by_day(span)) == given_in(span) == net
+
+    def check_until_now(self):
+        report, now, (result,) = report_of(self.campaign, ALWAYS), progress(self.campaign), results_of([self.campaign])
+        assert now.redeemed == report.redeemed == result.redeemed
+        assert now.sent == report.sent == result.sent
+        assert now.delivered == report.delivered == result.delivered
+        assert report.clicked == result.clicked
+        assert sum(now.counts.values()) == report.audience == result.audience
+        assert (report.bounced, report.complained) == (now.counts["bounced"], now.counts["complained"])
+        assert sum(count for _name, count in redemptions_by_location(self.campaign)) == report.redeemed
+        (full,) = results_of([self.campaign], in_full=True)
+        assert [one.order_value for one in full.money] == [one.order_value for one in report.money]
+
+
+# --- Days -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_day_is_as_long_as_the_clock_says():
+    long, short = Span(CHICAGO, date(2026, 11, 1), date(2026, 11, 1)), Span(CHICAGO, date(2026, 3, 8), date(2026, 3, 8))
+
+    for span, length, hours in ((long, 25, 24), (short, 23, 23)):  # the hour that comes twice is one on the clock
+        assert span.start
+        assert span.end
+        assert span.end.astimezone(UTC) - span.start.astimezone(UTC) == timedelta(hours=length)
+        found = list(hours_between(span.start, span.end - timedelta(minutes=1), CHICAGO))
+        assert len(found) == len(set(found)) == hours
+
+
+def test_the_days_before_are_as_many():
+    span = last_days(30, CHICAGO, at=AUTUMN)
+
+    assert (span.first, span.last) == (date(2026, 10, 2), date(2026, 10, 31))
+    assert (days_before(span).first, days_before(span).last) == (date(2026, 9, 2), date(2026, 10, 1))
+    assert len(list(days_between(date(2026, 10, 2), date(2026, 10, 31)))) == 30
+
+
+def test_fills_the_days_on_which_nothing_happened():
+    campaign = begun()
+    for day in (0, 3):
+        send(campaign, handed=AUTUMN + timedelta(days=day))
+
+    report = report_of(campaign, ALWAYS)
+
+    assert [(point.moment.day, point.sent) for point in report.points] == [(31, 1), (1, 0), (2, 0), (3, 1)]
+
+
+# --- Parts ------------------------------------------------------------------------------------------------------------
+
+
+def test_counts_a_person_once_at_the_first_click():
+    campaign = begun()
+    link = Link.objects.create(variant=variant_of(campaign), position=1, url="https://bar.example/")
+    message = send(campaign, handed=AUTUMN)
+    for day in (1, 1, 2):
+        Click.objects.create(message=message, link=link, at=AUTUMN + timedelta(days=day))
+
+    report = report_of(campaign, ALWAYS)
+
+    assert (report.clicked, report.clicks.links[0].clicks) == (1, 3)
+    assert Counter({point.moment.day: point.clicked for point in report.points})[1] == 1
+
+
+def test_tells_wordings_apart():
+    till = Till()
+    campaign = begun(till.offer)
+    other = Variant.objects.create(campaign=campaign, name="B", subject="Other", body="Other")
+    send(campaign, handed=AUTUMN)
+    message = send(campaign, handed=AUTUMN, code=till.code, variant=other)
+    till.give("10.00", at=AUTUMN + timedelta(hours=1))
+    ConsentEvent.objects.create(
+        channel="email",
+        address_index=bytes(32),
+        action="revoked",
+        source="one_click",
+        at=AUTUMN,
+        reference=f"message {message.pk}",
+    )
+
+    found = report_of(campaign, ALWAYS).variants
+
+    assert [(one.name, one.sent, one.redeemed, one.unsubscribed) for one in found] == [("A", 1, 0, 0), ("B", 1, 1, 1)]
+
+
+@pytest.mark.parametrize("reference", ["message", "message x", "message 1 2", "import 3 line 12", ""])
+def test_takes_no_other_reference_for_a_message(reference):
+    campaign = begun()
+    send(campaign, handed=AUTUMN)
+    ConsentEvent.objects.create(
+        channel="email", address_index=bytes(32), action="revoked", source="one_click", at=AUTUMN, reference=reference
+    )
+
+    assert report_of(campaign, ALWAYS).unsubscribed == 0
+
+
+def test_counts_who_left_once_and_within_the_days():
+    campaign = begun()
+    message = send(campaign, handed=AUTUMN, contact=Contact.objects.create(email="one@example.org"))
+    for day in (0, 2):
+        ConsentEvent.objects.create(
+            channel="email",
+            address_index=bytes(32),
+            action="revoked",
+            source="unsubscribe_page",
+            at=AUTUMN + timedelta(days=day),
+            reference=f"message {message.pk}",
+        )
+
+    assert report_of(campaign, ALWAYS).unsubscribed == 1
+    assert report_of(campaign, Span(CHICAGO, date(2026, 11, 1), date(2026, 11, 1))).unsubscribed == 0
+    (result,) = results_of([campaign], in_full=True)
+    assert result.unsubscribed == 1
+
+
+def test_keeps_currencies_apart():
+    till = Till()
+    campaign = begun(till.offer)
+    send(campaign, handed=AUTUMN, code=till.code)
+    till.give("10.00", "1.00", at=AUTUMN)
+    till.give("20.00", "2.00", at=AUTUMN, currency="EUR")
+
+    report = report_of(campaign, ALWAYS)
+    (places,) = [chart for chart in files_of(report, "day") if chart.what == "locations"]
+
+    assert [(one.currency, one.order_value) for one in report.money] == [("EUR", Decimal(20)), ("USD", Decimal(10))]
+    assert report.redeemed == sum(row.values[0] for row in places.rows) == 2
+
+
+def test_asks_no_more_of_many_redemptions(django_assert_max_num_queries):
+    till = Till()
+    campaign = begun(till.offer)
+    send(campaign, handed=AUTUMN, code=till.code)
+    for number in range(30):
+        till.give("10.00", at=AUTUMN + timedelta(hours=number))
+
+    with django_assert_max_num_queries(20):
+        report_of(campaign, ALWAYS)
+
+
+def test_asks_no_more_of_many_campaigns(django_assert_num_queries):
+    campaigns = [begun() for _ in range(4)]
+
+    with django_assert_num_queries(5):
+        results_of(campaigns, in_full=True)
