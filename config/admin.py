@@ -15,7 +15,7 @@ from messaging.models import Message
 from messaging.queries import OUTBOX_PERMISSIONS, SETUP_PERMISSION
 
 MENU = (
-    ("Campaigns", ("campaigns.campaign",)),
+    ("Campaigns", ("campaigns.campaign", "campaigns.template")),
     ("Audience", ("contacts.contact", "contacts.segment", "contacts.tag", "contacts.signupform", "contacts.import")),
     (
         "Deals",
