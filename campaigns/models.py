@@ -6,7 +6,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
+from campaigns.pictures import new_reference
 from contacts.channels import Channel
 from contacts.models import Segment, Tag
 from redemptions.models import Offer
@@ -91,6 +93,9 @@ class Campaign(models.Model):
     is_demo = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, editable=False)
+    updated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, editable=False, related_name="+"
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -144,8 +149,17 @@ class Approval(models.Model):
 class Variant(models.Model):
     """The words of a campaign. A campaign has one today, and several in an A/B test.
 
-    For e-mail: `subject`, `preheader`, and `body` (simple text) or `html`. For SMS: `body` alone.
+    For e-mail: `subject`, `preheader`, and as `mode` says, `body` (simple text), `html` with `body` as its plain part,
+    or `blocks`; no mode means own HTML where there is some. For SMS: `body` alone. What was written in another mode is
+    kept, and not sent.
+
+    `built_html` and `built_text` are the mail made from the blocks when they were saved, `gaps` what they lack.
     """
+
+    class Mode(models.TextChoices):
+        BLOCKS = "blocks", _("Blocks")
+        TEXT = "text", _("Plain words")
+        HTML = "html", _("Own HTML")
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="variants")
     name = models.CharField(max_length=20, default="A")
@@ -154,6 +168,11 @@ class Variant(models.Model):
     preheader = models.CharField(max_length=200, blank=True)
     body = models.TextField(blank=True)
     html = models.TextField(blank=True)
+    mode = models.CharField(max_length=6, choices=Mode, blank=True)
+    blocks = models.JSONField(null=True, blank=True)
+    built_html = models.TextField(blank=True, editable=False)
+    built_text = models.TextField(blank=True, editable=False)
+    gaps = models.JSONField(default=list, blank=True, editable=False)
 
     class Meta:
         ordering = ["campaign", "name"]
@@ -161,6 +180,57 @@ class Variant(models.Model):
 
     def __str__(self) -> str:
         return f"Variant {self.name} of campaign {self.campaign_id}"
+
+    @property
+    def written_as(self) -> Mode:
+        """The mode of what is sent by e-mail."""
+        return self.Mode(self.mode or (self.Mode.HTML if self.html.strip() else self.Mode.TEXT))
+
+
+class Picture(models.Model):
+    """An uploaded picture, made small enough for mails. It lives in the database, so that a backup has it.
+
+    Mails in people's inboxes show it for years: pictures are never deleted.
+    """
+
+    reference = models.CharField(max_length=22, unique=True, default=new_reference, editable=False)
+    format = models.CharField(max_length=3, choices=[("jpg", "JPEG"), ("png", "PNG")], editable=False)
+    width = models.PositiveSmallIntegerField(editable=False)
+    height = models.PositiveSmallIntegerField(editable=False)
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)  # SHA-256: what is here is not kept twice
+    data = models.BinaryField(editable=False)
+    alt = models.CharField(_("description"), max_length=300, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, editable=False, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"Picture {self.pk}"
+
+    @property
+    def name(self) -> str:
+        """Its name in blocks and in its address."""
+        return f"{self.reference}.{self.format}"
+
+
+class Template(models.Model):
+    """A mail made of blocks to start from again."""
+
+    name = models.CharField(_("name"), max_length=100)
+    subject = models.CharField(_("subject"), max_length=200, blank=True)
+    preheader = models.CharField(_("preview text"), max_length=200, blank=True)
+    blocks = models.JSONField(editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Link(models.Model):

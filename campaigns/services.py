@@ -5,7 +5,8 @@ Each change of status is one conditional UPDATE, so two people may press at once
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +15,9 @@ from django.db import transaction
 from django.db.models import Case, DateTimeField, F, Q, Value, When
 from django.db.models.functions import Coalesce
 
-from campaigns.models import Approval, Campaign, Link
+from campaigns import pictures
+from campaigns.blocks import Built, read, stored
+from campaigns.models import Approval, Campaign, Link, Picture, Template, Variant
 from campaigns.queries import (
     APPROVE,
     Check,
@@ -22,6 +25,7 @@ from campaigns.queries import (
     approval_of,
     audience_of,
     audience_size,
+    built_from,
     checklist,
     content_of,
     fingerprint,
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 Status = Campaign.Status
+Mode = Variant.Mode
 MAX_SPREAD_HOURS = 168
 LATE_APPROVAL = timedelta(hours=1)  # later than this, its time was another one
 PAUSE_REASON_LENGTH = 200
@@ -66,6 +71,14 @@ class NotPossible(Exception):
     """The campaign is not in a state from which this can be done; the message says so."""
 
 
+class Outdated(Exception):
+    """Somebody else saved the campaign after it was read; `campaign` is as it is now."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        super().__init__("This campaign was changed meanwhile.")
+        self.campaign = campaign
+
+
 class Blocked(Exception):
     """The checklist blocks the launch; `checks` are the lines that do."""
 
@@ -86,7 +99,10 @@ class NeedsApproval(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a person writes: the campaign's own fields and its words."""
+    """What a person writes: the campaign's own fields and its words. `mode` None: own HTML where there is some.
+
+    `built` is made from `blocks` by whoever fills this in, with `built_from`.
+    """
 
     name: str
     channel: Channel
@@ -94,6 +110,9 @@ class Draft:
     preheader: str = ""
     body: str = ""
     html: str = ""
+    mode: Variant.Mode | None = None
+    blocks: dict[str, Any] | None = None
+    built: Built = field(default_factory=Built)
     offer: Offer | None = None
     segment: Segment | None = None
     tag: Tag | None = None
@@ -103,55 +122,106 @@ class Draft:
     is_demo: bool = field(default=False)
 
     @property
+    def written(self) -> Variant:
+        """The words as they are kept, not saved."""
+        return Variant(
+            subject=self.subject,
+            preheader=self.preheader,
+            body=self.body,
+            html=self.html,
+            mode=self.mode or "",
+            blocks=self.blocks,
+            built_html=self.built.html,
+            built_text=self.built.text,
+            gaps=[asdict(gap) for gap in self.built.gaps],
+        )
+
+    @property
     def content(self) -> Content:
-        return Content(self.channel, self.subject, self.preheader, self.body, self.html)
+        return content_of(Campaign(channel=self.channel), self.written)
 
 
-def save_draft(draft: Draft, *, campaign: Campaign | None = None) -> Campaign:
-    """Save a new campaign, or a draft that was changed.
+def with_blocks(draft: Draft, blocks: object) -> Draft:
+    """Return a draft with these blocks, cleaned, and the mail that is made of them. Raises BlockError."""
+    clean = stored(read(blocks))
+    return replace(draft, blocks=clean, built=built_from(clean, has_deal=draft.offer is not None))
 
-    Raises ContentError where a merge field is wrong, and NotPossible where the campaign has been launched.
+
+def save_draft(
+    draft: Draft, *, campaign: Campaign | None = None, by: User | None = None, seen: datetime | None = None
+) -> Campaign:
+    """Save a new campaign, or a draft that was changed. `seen`: when it had been saved last, as the writer knows it.
+
+    Raises ContentError where a merge field is wrong, NotPossible where the campaign has been launched, and Outdated
+    where somebody else has saved it since `seen`: the row is locked, so of two writers the later one is told.
     """
     Compiled(draft.content, has_deal=draft.offer is not None, utm=draft.utm_campaign)
     with transaction.atomic():
         campaign = campaign or Campaign(is_demo=draft.is_demo)
-        if (
-            campaign.pk
-            and not Campaign.objects.select_for_update().filter(pk=campaign.pk, status=Status.DRAFT).exists()
-        ):
-            raise NotPossible("This campaign has been launched; its words are frozen. Copy it to change them.")
+        if campaign.pk:
+            now = Campaign.objects.select_for_update(of=("self",)).filter(pk=campaign.pk, status=Status.DRAFT).first()
+            if now is None:
+                raise NotPossible("This campaign has been launched; its words are frozen. Copy it to change them.")
+            if seen is not None and now.updated_at != seen:
+                raise Outdated(now)
+        campaign.updated_by = by
         campaign.name, campaign.channel = draft.name, draft.channel
         campaign.offer, campaign.segment, campaign.tag = draft.offer, draft.segment, draft.tag
         campaign.exclude_segment, campaign.exclude_tag = draft.exclude_segment, draft.exclude_tag
         campaign.utm_campaign = draft.utm_campaign
         campaign.save()
-        variant = variant_of(campaign)
-        variant.campaign = campaign
-        variant.subject, variant.preheader = draft.subject, draft.preheader
-        variant.body, variant.html = draft.body, draft.html
-        variant.save()
+        written, before = draft.written, variant_of(campaign)
+        written.pk, written.campaign = before.pk, campaign
+        written.name, written.weight = before.name, before.weight
+        written.save()
     return campaign
 
 
 def copy_campaign(campaign: Campaign) -> Campaign:
     """Make a draft with the same words, deal and audience."""
     variant = variant_of(campaign)
-    return save_draft(
-        Draft(
-            name=f"{campaign.name[:90]} (copy)",
-            channel=Channel(campaign.channel),
-            subject=variant.subject,
-            preheader=variant.preheader,
-            body=variant.body,
-            html=variant.html,
-            offer=campaign.offer,
-            segment=campaign.segment,
-            tag=campaign.tag,
-            exclude_segment=campaign.exclude_segment,
-            exclude_tag=campaign.exclude_tag,
-            utm_campaign=campaign.utm_campaign,
-        )
+    draft = Draft(
+        name=f"{campaign.name[:90]} (copy)",
+        channel=Channel(campaign.channel),
+        subject=variant.subject,
+        preheader=variant.preheader,
+        body=variant.body,
+        html=variant.html,
+        mode=variant.written_as,
+        offer=campaign.offer,
+        segment=campaign.segment,
+        tag=campaign.tag,
+        exclude_segment=campaign.exclude_segment,
+        exclude_tag=campaign.exclude_tag,
+        utm_campaign=campaign.utm_campaign,
     )
+    return save_draft(with_blocks(draft, variant.blocks) if variant.blocks else draft)
+
+
+def keep_as_template(campaign: Campaign) -> Template:
+    """Keep the blocks of a campaign to start from again, under its name. Raises NotPossible where it has none."""
+    variant = variant_of(campaign)
+    if variant.written_as != Mode.BLOCKS or not (variant.blocks or {}).get("blocks"):
+        raise NotPossible("Only a mail made of blocks can be kept as a template.")
+    return Template.objects.create(
+        name=campaign.name, subject=variant.subject, preheader=variant.preheader, blocks=variant.blocks
+    )
+
+
+def keep_picture(data: bytes, *, by: User | None = None) -> Picture:
+    """Make a picture fit for mails and keep it; the same one twice is one. Raises campaigns.pictures.PictureRefused."""
+    fitted = pictures.fit(data)
+    picture, _ = Picture.objects.get_or_create(
+        digest=hashlib.sha256(fitted.data).digest(),
+        defaults={
+            "data": fitted.data,
+            "format": fitted.format,
+            "width": fitted.width,
+            "height": fitted.height,
+            "created_by": by,
+        },
+    )
+    return picture
 
 
 def launch(

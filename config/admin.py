@@ -20,7 +20,7 @@ from messaging.models import Message
 from messaging.queries import OUTBOX_PERMISSIONS, SETUP_PERMISSION
 
 MENU = (
-    ("Campaigns", ("campaigns.campaign", "messaging.reports")),
+    ("Campaigns", ("campaigns.campaign", "campaigns.template", "messaging.reports")),
     ("Audience", ("contacts.contact", "contacts.segment", "contacts.tag", "contacts.signupform", "contacts.import")),
     (
         "Deals",

@@ -26,7 +26,7 @@ def _of(app: str, **models: str) -> tuple[str, ...]:
 
 PERMISSIONS: dict[Role, tuple[str, ...]] = {
     Role.MARKETER: (
-        *_of("campaigns", campaign="view add change delete test"),
+        *_of("campaigns", campaign="view add change delete test", template="view add change delete"),
         *_of("contacts", contact="view add change", segment="view add change delete", tag="view add change delete"),
         *_of("contacts", signupform="view add change"),
         *_of("contacts", consentevent="view", suppression="view add", job="view"),

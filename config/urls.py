@@ -14,5 +14,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("contacts.urls")),
     path("", include("redemptions.urls")),
+    path("", include("campaigns.urls")),
     path("", include("messaging.urls")),
 ]

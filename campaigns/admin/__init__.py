@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -9,22 +10,26 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import QuerySet
+from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
+from campaigns.admin.editing import EditingPages, conflict_words, editor_words, saved_facts, started_from, starters
 from campaigns.admin.forms import CampaignForm, TestForm, by_channel
 from campaigns.admin.pages import page_of, status_badge
-from campaigns.admin.preview import PreviewPages, facts
+from campaigns.admin.preview import READERS, PreviewPages, facts
 from campaigns.admin.report import ReportPages
 from campaigns.admin.review import ReviewPages
 from campaigns.admin.sending import SendingPages
+from campaigns.admin.templates import TemplateAdmin
 from campaigns.admin.unknown import UnknownPages
 from campaigns.merge import DEAL_FIELDS, FIELDS
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Template
 from campaigns.queries import content_of, variant_of
-from campaigns.services import NotPossible, save_draft
+from campaigns.services import NotPossible, Outdated, keep_as_template, save_draft
 from contacts.channels import Channel
 from contacts.models import Segment, Tag
 from messaging.queries import audience_sizes, redeemed_counts
@@ -48,7 +53,7 @@ class CampaignList(ChangeList):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, ReportPages):
+class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, UnknownPages, ReportPages):
     form = CampaignForm
     change_form_template = "admin/campaigns/campaign/change_form.html"
     list_display = ("name", "status_label", "channel", "audience_count", "redeemed", "when")
@@ -62,7 +67,8 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
     empty_text = "Write an e-mail or a text, add a deal, and send it to everyone who is subscribed or to one tag."
 
     class Media:
-        js = ("regulars/campaign.js",)
+        css = {"all": ("campaigns/editor.css",)}
+        js = (Script("campaigns/editor/page.js", type="module"),)
 
     # --- The list ---
 
@@ -110,12 +116,12 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
         whom = ("tag", *segments, *tags)
         return [
             ("Campaign", {"fields": ("name", "channel", "offer", *whom, "utm_campaign")}),
-            ("Message", {"fields": ("subject", "preheader", "body")}),
-            ("Own HTML", {"fields": ("html",), "classes": ("collapse", "only-email")}),
+            ("Message", {"fields": ("subject", "preheader", "mode", "blocks", "body", "html")}),
         ]
 
     def get_urls(self) -> list[URLPattern]:
         own = (
+            self.editing_urls,
             self.preview_urls,
             self.approval_urls,
             self.review_urls,
@@ -128,7 +134,14 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return super().add_view(request, form_url, {**(extra_context or {}), **self._beside(Campaign())})
+        context = {**(extra_context or {}), **self._beside(Campaign())}
+        context |= {"starters": starters(), "started": request.GET.get("start", "")}
+        return super().add_view(request, form_url, context)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Start from what was chosen, or from a blank page of blocks."""
+        start = {"mode": "blocks", **(started_from(request.GET.get("start") or "empty") or {})}
+        return {**super().get_changeform_initial_data(request), **start}
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -141,12 +154,37 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
         context = {**(extra_context or {}), **self._beside(campaign or Campaign())}
         if campaign:
             context |= self.approval_context(request, campaign)
+        if campaign and "_mine" in request.POST and self.has_add_permission(request):
+            return self._save_mine(request, campaign)
         try:
             return super().change_view(request, object_id, form_url, context)
+        except Outdated:
+            return super().change_view(request, object_id, form_url, context)  # now the form itself finds it out
         except NotPossible as error:
             self.message_user(request, str(error), messages.ERROR)
             assert campaign is not None
             return page_of(campaign)
+
+    def _save_mine(self, request: HttpRequest, campaign: Campaign) -> HttpResponse:
+        """Save what was typed as a draft of its own: somebody else saved the campaign meanwhile, and both are kept."""
+        form = self.get_form(request)(request.POST)
+        assert isinstance(form, CampaignForm)
+        if not form.is_valid():
+            self.message_user(
+                request, " ".join(str(error) for errors in form.errors.values() for error in errors), "ERROR"
+            )
+            return page_of(campaign)
+        name = _("%(name)s (my version)") % {"name": form.draft.name[:80]}
+        mine = save_draft(replace(form.draft, name=name), by=request.user)  # type: ignore[arg-type]
+        self.log_addition(request, mine, _("Saved beside campaign %(pk)d.") % {"pk": campaign.pk})
+        self.message_user(request, _("Your version is a draft of its own now. The other one is as it was."))
+        return page_of(mine)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        form = context["adminform"].form
+        if getattr(form, "newer", None):
+            context["conflict"] = conflict_words(form.newer)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def _beside(self, campaign: Campaign) -> dict[str, Any]:
         """Return what stands beside the form: preview, checklist, merge fields."""
@@ -155,6 +193,9 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
             (EXAMPLES.get(name, f"{{{{ {name} }}}}"), label, name in DEAL_FIELDS) for name, label in FIELDS.items()
         ]
         return {
+            "editor": {**editor_words(), "insert": [[code, str(label)] for code, label, _needs_deal in fields]},
+            "readers": [(key, label) for key, (label, _person) in READERS.items()],
+            "saved": saved_facts(campaign) if campaign.pk else None,
             "merge_fields": fields,
             "preview": facts(campaign, content_of(campaign, variant)) if variant else None,
             "status": status_badge(campaign),
@@ -167,7 +208,7 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
         return super().log_change(request, obj, message) if message else None
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
-        save_draft(form.draft, campaign=obj)
+        save_draft(form.draft, campaign=obj, by=request.user, seen=form.seen_at)  # type: ignore[arg-type]
 
     def save_related(self, request: HttpRequest, form: forms.ModelForm[Any], formsets: Any, change: bool) -> None:
         """Nothing is left to save: the words are saved with the campaign."""
@@ -181,6 +222,8 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
     def _after_saving(self, request: HttpRequest, campaign: Campaign) -> HttpResponse:
         if "_review" in request.POST:
             return self._to_review(campaign)
+        if "_template" in request.POST:
+            return self._keep_as_template(request, campaign)
         if "_test" not in request.POST:
             self.message_user(request, f"The draft “{campaign}” is saved. Nothing was sent.")
             return page_of(campaign)
@@ -194,10 +237,30 @@ class CampaignAdmin(PreviewPages, ReviewPages, SendingPages, UnknownPages, Repor
             self.message_user(request, "The draft is saved. No test was sent: say to which address.", messages.ERROR)
         return page_of(campaign)
 
+    def _keep_as_template(self, request: HttpRequest, campaign: Campaign) -> HttpResponse:
+        if not request.user.has_perm("campaigns.add_template"):
+            self.message_user(request, _("The draft is saved. You may not make templates."), messages.ERROR)
+            return page_of(campaign)
+        try:
+            template = keep_as_template(campaign)
+        except NotPossible as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            words = _("“%(name)s” is a template now: a new campaign can start from it.")
+            self.message_user(request, words % {"name": template.name})
+        return page_of(campaign)
+
     def _to_review(self, campaign: Campaign) -> HttpResponse:
         response = page_of(campaign)
         response["Location"] = reverse("admin:campaigns_campaign_review", args=[campaign.pk])
         return response
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
-        return super().get_queryset(request).select_related("offer", "tag", "segment", "exclude_segment", "exclude_tag")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("offer", "tag", "segment", "exclude_segment", "exclude_tag", "updated_by")
+        )
+
+
+admin.site.register(Template, TemplateAdmin)

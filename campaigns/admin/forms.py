@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +11,17 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
 
-from campaigns.models import Campaign
+from campaigns.blocks import BlockError
+from campaigns.models import Campaign, Variant
 from campaigns.queries import variant_of
 from campaigns.rendering import Compiled, ContentError
-from campaigns.services import MAX_SPREAD_HOURS, Draft
+from campaigns.services import MAX_SPREAD_HOURS, Draft, with_blocks
 from contacts.channels import Channel
 from redemptions.models import Offer
 
+Mode = Variant.Mode
 TYPE_ABOVE = 500
 EMPTY_LABELS = {
     "offer": "No deal",
@@ -38,6 +42,51 @@ class Lines(forms.CharField):
         return super().has_changed(self.to_python(initial), data)
 
 
+class BlocksField(forms.CharField):
+    """Blocks as the editor writes them: JSON."""
+
+    widget = forms.Textarea(attrs={"rows": 6, "class": "vLargeTextField code", "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def to_python(self, value: Any) -> Any:
+        if value in self.empty_values:
+            return None
+        try:
+            return json.loads(str(value))
+        except (ValueError, RecursionError) as error:
+            raise forms.ValidationError(_("The blocks cannot be read. Load the page again.")) from error
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool(self.to_python(data) != initial) if data else bool(initial)
+        except forms.ValidationError:
+            return True
+
+
+class ModeField(forms.ChoiceField):
+    """How the mail is written. A form that does not say keeps what was."""
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(data) and super().has_changed(initial, data)
+
+
+class Seen(forms.CharField):
+    """When the draft was saved last, as the page knows it. No part of what is written."""
+
+    widget = forms.HiddenInput
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return datetime.fromisoformat(str(value)) if value else None
+        except ValueError as error:
+            raise forms.ValidationError(_("Load the page again.")) from error
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return False
+
+
 class CampaignForm(forms.ModelForm[Campaign]):
     """A campaign and its words. `draft` holds what was typed, also where it is not valid yet."""
 
@@ -54,6 +103,10 @@ class CampaignForm(forms.ModelForm[Campaign]):
         help_text="Shown after the subject in most inboxes.",
         widget=forms.TextInput(attrs={"class": "vTextField", "data-insert-into": "", "autocomplete": "off"}),
     )
+    mode = ModeField(
+        label=_("Write with"), choices=Mode.choices, required=False, widget=forms.RadioSelect(attrs={"class": "inline"})
+    )
+    blocks = BlocksField(label=_("Blocks"), required=False)
     body = Lines(
         label="Message",
         required=False,
@@ -65,9 +118,15 @@ class CampaignForm(forms.ModelForm[Campaign]):
         widget=forms.Textarea(
             attrs={"rows": 12, "class": "vLargeTextField code", "data-insert-into": "", "spellcheck": "false"}
         ),
-        help_text="Optional. Mail programs that show HTML show this instead. Scripts and forms are taken out.",
+        help_text=_(
+            "The words of the mail, without header and footer, which are added. Styles are written into the tags; "
+            "scripts, forms and remote style sheets are taken out. The message above is shown where no HTML is; left "
+            "empty, it is made from the HTML."
+        ),
     )
+    seen = Seen(required=False)
     draft: Draft
+    newer: Campaign | None = None  # as somebody else saved it, after `seen`
 
     class Meta:
         model = Campaign
@@ -84,8 +143,11 @@ class CampaignForm(forms.ModelForm[Campaign]):
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             words = variant_of(self.instance)
-            for name in ("subject", "preheader", "body", "html"):
+            for name in ("subject", "preheader", "body", "html", "blocks"):
                 self.initial.setdefault(name, getattr(words, name))
+            self.initial.setdefault("mode", words.written_as)
+            self.initial.setdefault("seen", self.instance.updated_at.isoformat())
+        self.initial.setdefault("mode", Mode.BLOCKS)
         self.fields["body"].help_text = format_html(
             "Plain words; leave a blank line between paragraphs. {}",
             by_channel(
@@ -106,11 +168,33 @@ class CampaignForm(forms.ModelForm[Campaign]):
         if data.get("tag") and data.get("segment"):
             self.add_error("segment", "Choose a tag or a segment, not both.")
         self.draft = draft_of(data)
+        self._check_newer()
+        try:
+            if data.get("blocks") is not None:
+                self.draft = with_blocks(self.draft, data["blocks"])
+        except BlockError as error:
+            self.add_error("blocks", str(error))
         try:
             Compiled(self.draft.content, has_deal=self.draft.offer is not None, utm=self.draft.utm_campaign)
         except ContentError as error:
             self.add_error(error.field, str(error))
         return data
+
+    def _check_newer(self) -> None:
+        """Say so where somebody else saved the campaign after this page was opened."""
+        seen = self.seen_at
+        if seen is None or not self.instance.pk:
+            return
+        now = Campaign.objects.select_related("updated_by").filter(pk=self.instance.pk).first()
+        if now is not None and now.updated_at != seen:
+            self.newer = now
+            self.add_error(None, _("Somebody else saved this campaign after you opened it."))
+
+    @property
+    def seen_at(self) -> datetime | None:
+        """When the draft was saved last, as the page knows it."""
+        value: datetime | None = self.cleaned_data.get("seen")
+        return value
 
     def campaign(self) -> Campaign:
         """Return the campaign as it is typed now, not saved. Call after `is_valid`."""
@@ -152,6 +236,7 @@ def draft_of(data: dict[str, Any]) -> Draft:
         preheader=text("preheader") if is_email else "",
         body=text("body"),
         html=text("html") if is_email else "",
+        mode=Mode(data["mode"]) if data.get("mode") else None,
         offer=data.get("offer"),
         segment=None if data.get("tag") else data.get("segment"),
         tag=data.get("tag"),

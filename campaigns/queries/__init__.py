@@ -10,7 +10,17 @@ from campaigns.queries.approval import (
 from campaigns.queries.audience import audience_of, audience_size, audience_words, people_of
 from campaigns.queries.checks import BUSINESS_PAGE, PROVIDER_PAGE, SETUP_PAGE, Check, checklist, sender_checks
 from campaigns.queries.placeholders import placeholder_links
-from campaigns.queries.words import SAMPLE, content_of, deal_of, person_of, preview, shop_of, variant_of
+from campaigns.queries.words import (
+    SAMPLE,
+    built_from,
+    content_of,
+    deal_of,
+    person_of,
+    picture_url,
+    preview,
+    shop_of,
+    variant_of,
+)
 
 __all__ = [
     "APPROVE",
@@ -24,12 +34,14 @@ __all__ = [
     "audience_of",
     "audience_size",
     "audience_words",
+    "built_from",
     "checklist",
     "content_of",
     "deal_of",
     "fingerprint",
     "people_of",
     "person_of",
+    "picture_url",
     "placeholder_links",
     "preview",
     "sender_checks",

@@ -12,6 +12,7 @@ from html import escape
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from campaigns import sms
 from campaigns.merge import PERSON_FIELDS, fields_without_default
@@ -53,6 +54,11 @@ HIDING = re.compile(
     r"|position\s*:\s*(absolute|fixed)",
     re.IGNORECASE,
 )
+TAKEN_OUT = re.compile(
+    r"<(script|form|input|button|select|textarea|iframe|object|embed|video|audio|svg)\b", re.IGNORECASE
+)
+LINKED_SHEET = re.compile(r"<link\b[^>]*stylesheet|@import\b", re.IGNORECASE)
+MEDIA_RULE = re.compile(r"@media\b", re.IGNORECASE)
 PULLED_UP = re.compile(r"\bmargin(-top|-bottom)?\s*:[^;\"]*-\s*\.?\d", re.IGNORECASE)
 LONG_SUBJECT = 70
 SHOUTING_FROM = 4  # capital letters; a shorter subject may be a name
@@ -114,17 +120,17 @@ def _audience_check(size: int) -> Check:
 
 
 def _content_checks(campaign: Campaign, content: Content, business: Business) -> list[Check]:
+    gaps = [Check(gap.level, gap.title, gap.detail, gap.field) for gap in content.gaps]
     if not (content.body.strip() or content.html.strip()):
-        return [Check("block", "The message is empty", "Write what you want to say.", "body")]
+        return [*gaps, Check("block", "The message is empty", "Write what you want to say.", content.field)]
     try:
         rendered = preview(campaign, content, business, qr_src="cid:preview")
     except ContentError as error:
-        return [_cannot_be_sent(content, error)]
+        return [*gaps, _cannot_be_sent(content, error)]
     if content.channel == Channel.SMS:
         return [_parts_check(rendered), *_placeholder_checks(content)]
     way_out = [] if shows_way_out(rendered, business) else [_no_way_out()]
-    field = "html" if content.html.strip() else "body"
-    return [*way_out, _size_check(rendered, field), *_placeholder_checks(content)]
+    return [*gaps, *way_out, _size_check(rendered, content.field), *_placeholder_checks(content)]
 
 
 def _cannot_be_sent(content: Content, error: ContentError) -> Check:
@@ -183,12 +189,12 @@ def _placeholder_checks(content: Content) -> list[Check]:
     is_example = all(NOBODYS_HOST.match(link) for link in links)
     detail = f"{', '.join(link[:60] for link in links[:3])}. Put the right address there."
     level = _example_level(content.channel) if is_example else "block"
-    return [Check(level, "A link leads nowhere", detail, "html" if content.html.strip() else "body")]
+    return [Check(level, "A link leads nowhere", detail, content.field)]
 
 
 def _html_checks(content: Content) -> list[Check]:
     """Look at own HTML as it was written, and as it is sent."""
-    if not content.html.strip():
+    if content.field != "html":
         return []
     cleaned = clean_html(content.html)
     checks = []
@@ -198,6 +204,15 @@ def _html_checks(content: Content) -> list[Check]:
     if HIDING.search(content.html):
         detail = "“display:none” and the like are taken out, so that nothing hides the footer: what it hid will show."
         checks.append(Check("warn", "Your HTML hides something", detail, "html"))
+    if found := sorted({name.lower() for name in TAKEN_OUT.findall(content.html)}):
+        title = _("Your HTML holds what no mail may: %(names)s") % {"names": ", ".join(found)}
+        checks.append(Check("warn", title, _("Mail programs block it, and it is taken out."), "html"))
+    if LINKED_SHEET.search(content.html):
+        detail = _("Put its rules into a <style> of the HTML itself: they are written into the tags.")
+        checks.append(Check("warn", _("A style sheet from elsewhere is left out"), detail, "html"))
+    if MEDIA_RULE.search(content.html):
+        detail = _("@media cannot be written into tags. Make it fit small screens by widths in percent.")
+        checks.append(Check("warn", _("Rules for small screens are left out"), detail, "html"))
     if count := sum(not ALT.search(image) for image in IMAGE.findall(cleaned)):
         title = "1 image has no alt text" if count == 1 else f"{count} images have no alt text"
         detail = 'Many mail programs show no images at first. Write alt="Lunch menu"; alt="" where it says nothing.'
@@ -214,7 +229,7 @@ def _gap_checks(campaign: Campaign, content: Content, at: datetime) -> list[Chec
             people = "1 person has" if count == 1 else f"{count:,} people have"
             label = PERSON_FIELDS[name].lower()
             detail = f"They read a gap. Write {{{{ {name} | default: 'there' }}}} instead."
-            checks.append(Check("warn", f"{people} no {label}", detail, "body"))
+            checks.append(Check("warn", f"{people} no {label}", detail, content.field))
     return checks
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from campaigns.models import Campaign, Variant
-from campaigns.rendering import Compiled, Content, Deal, Person, Rendered, Shop
+from campaigns.blocks import Built, Hosted, build, pictures_in, read
+from campaigns.models import Campaign, Picture, Variant
+from campaigns.rendering import Compiled, Content, Deal, Gap, Person, Rendered, Shop
 from contacts.channels import Channel
 from contacts.models import Business, Contact
 from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, display
 from redemptions.links import coupon_url
 from redemptions.models import Offer
 
+Mode = Variant.Mode
 SAMPLE = Person(first_name="Maria", last_name="Kim")
 
 
@@ -21,13 +23,31 @@ def variant_of(campaign: Campaign) -> Variant:
 
 
 def content_of(campaign: Campaign, variant: Variant) -> Content:
+    """Return what is sent: of a mail made of blocks, what was made of them when they were saved."""
+    channel = Channel(campaign.channel)
+    is_built, is_own = (channel == Channel.EMAIL and variant.written_as == mode for mode in (Mode.BLOCKS, Mode.HTML))
     return Content(
-        channel=Channel(campaign.channel),
+        channel=channel,
         subject=variant.subject,
         preheader=variant.preheader,
-        body=variant.body,
-        html=variant.html,
+        body=variant.built_text if is_built else variant.body,
+        html=variant.built_html if is_built else variant.html if is_own else "",
+        is_built=is_built,
+        gaps=tuple(Gap(**gap) for gap in variant.gaps) if is_built else (),
     )
+
+
+def built_from(blocks: object, *, has_deal: bool) -> Built:
+    """Make a mail of blocks, with the pictures that are there. Raises campaigns.blocks.BlockError."""
+    parts = read(blocks)
+    rows = Picture.objects.filter(reference__in=[name.partition(".")[0] for name in pictures_in(parts)])
+    pictures = {row.name: Hosted(picture_url(row.name), row.width, row.height) for row in rows.defer("data")}
+    return build(parts, pictures=pictures, has_deal=has_deal)
+
+
+def picture_url(name: str) -> str:
+    """Return where a picture is served from."""
+    return f"{settings.PUBLIC_BASE_URL}/i/{name}"
 
 
 def shop_of(business: Business) -> Shop:
@@ -60,7 +80,7 @@ def preview(
     content: Content,
     business: Business,
     *,
-    contact: Contact | None = None,
+    person: Person = SAMPLE,
     qr_src: str,
 ) -> Rendered:
     """Return what a person would get, with a code that scans as a test. Raises ContentError."""
@@ -75,7 +95,7 @@ def preview(
         )
     return Compiled(content, has_deal=deal is not None, utm=campaign.utm_campaign).render(
         shop=shop_of(business),
-        person=person_of(contact) if contact else SAMPLE,
+        person=person,
         deal=deal,
         unsubscribe_url=sample_way_out(),
     )

@@ -6,14 +6,15 @@ What the law wants (name, postal address, way out) is added here, outside the te
 from campaigns.rendering.batches import Batch, Reader, batches_of
 from campaigns.rendering.cleaning import clean_html, html_of_text
 from campaigns.rendering.compiled import CONTROL, Compiled
-from campaigns.rendering.content import Content, ContentError, Deal, Person, Rendered, Shop
-from campaigns.rendering.layouts import layout, shop_values
+from campaigns.rendering.content import Content, ContentError, Deal, Gap, Person, Rendered, Shop
+from campaigns.rendering.layouts import BODY_WIDTH_PX, layout, shop_values, styles
 from campaigns.rendering.linking import Redirects
 
 MAX_HTML_BYTES = 100_000
 WARN_HTML_BYTES = 80_000
 
 __all__ = [
+    "BODY_WIDTH_PX",
     "CONTROL",
     "MAX_HTML_BYTES",
     "WARN_HTML_BYTES",
@@ -22,6 +23,7 @@ __all__ = [
     "Content",
     "ContentError",
     "Deal",
+    "Gap",
     "Person",
     "Reader",
     "Redirects",
@@ -32,4 +34,5 @@ __all__ = [
     "html_of_text",
     "layout",
     "shop_values",
+    "styles",
 ]

@@ -6,6 +6,7 @@ import re
 import secrets
 from html import escape
 
+import css_inline
 import inscriptis
 import nh3
 from inscriptis.model.config import ParserConfig
@@ -20,6 +21,9 @@ URL = rf"https?://(?:[^\s<>\"{{}}]|{FIELD})+(?:[^\s<>\"{{}}.,;:!?)\]]|{FIELD})"
 WORDS = re.compile(rf"(?P<url>{URL})|{LIQUID.pattern}", re.DOTALL)
 TAG = secrets.token_hex(8)  # nobody writes it
 ASIDE = re.compile(rf"LQ{TAG}x(\d+)QL")
+STYLE_SHEET = re.compile(r"<style\b", re.IGNORECASE)
+LINKED = re.compile(r"<link\b[^>]*>", re.IGNORECASE)
+INLINER = css_inline.CSSInliner(load_remote_stylesheets=False)
 DEAL_ALONE = re.compile(r"\s*\{\{-?\s*deal\s*-?\}\}\s*")  # a table of its own, which no paragraph may hold
 
 EMAIL_TAGS = {
@@ -154,13 +158,16 @@ def _anchor(url: str) -> str:
     return put_back(f'<a href="{escape(plain_url(shown))}" style="{LINK_STYLE}">{escape(shown)}</a>', fields)
 
 
-def put_aside(source: str) -> tuple[str, list[str]]:
-    """Return text with a mark of letters and digits in the place of each merge field, and the fields."""
+def put_aside(source: str, *, start: int = 0) -> tuple[str, list[str]]:
+    """Return text with a mark of letters and digits in the place of each merge field, and the fields.
+
+    The marks are numbered from `start`.
+    """
     fields: list[str] = []
 
     def mark(match: re.Match[str]) -> str:
         fields.append(match.group())
-        return f"LQ{TAG}x{len(fields) - 1}QL"
+        return f"LQ{TAG}x{start + len(fields) - 1}QL"
 
     return LIQUID.sub(mark, source), fields
 
@@ -176,7 +183,7 @@ def clean_html(source: str) -> str:
     """
     marked, fields = put_aside(source)
     cleaned = nh3.clean(
-        marked,
+        inlined(marked),
         tags=EMAIL_TAGS,
         attributes=EMAIL_ATTRIBUTES,
         clean_content_tags={"script", "style", "title", "noscript", "iframe", "object", "svg", "math", "template"},
@@ -185,6 +192,13 @@ def clean_html(source: str) -> str:
         link_rel=None,
     )
     return put_back(cleaned, fields)
+
+
+def inlined(html: str) -> str:
+    """Return own HTML with the rules of its style sheets in `style` attributes; nothing is loaded for that."""
+    if not STYLE_SHEET.search(html):
+        return html
+    return INLINER.inline(LINKED.sub("", html))
 
 
 def text_of_html(html: str) -> str:

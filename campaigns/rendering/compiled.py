@@ -12,7 +12,7 @@ from campaigns import sms
 from campaigns.merge import DEAL_FIELDS, FIELDS, MergeError, compile_source, render
 from campaigns.rendering.cleaning import clean_html, html_of_text, text_of_html
 from campaigns.rendering.content import Content, ContentError, Deal, Person, Rendered, Shop
-from campaigns.rendering.layouts import deal_values, layout, shop_values, values
+from campaigns.rendering.layouts import deal_values, layout, shop_values, styles, values
 from campaigns.rendering.linking import TRAP, Links, Redirects
 from campaigns.rendering.outline import Doubtful, Outline, checked, filling_of
 from contacts.channels import Channel
@@ -27,6 +27,12 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 def one_line(text: str) -> str:
     """Return text without line breaks, invisible characters and double spaces."""
     return " ".join(CONTROL.sub(" ", text).split())
+
+
+def _html_of(content: Content) -> str:
+    if content.is_built:
+        return content.html
+    return clean_html(content.html) if content.html.strip() else html_of_text(content.body)
 
 
 class Compiled:
@@ -46,14 +52,13 @@ class Compiled:
                 raise ContentError(str(error), field) from error
 
         self._links = Links(medium=content.channel.value, utm=utm, are_counted=content.channel == Channel.EMAIL)
-        html_source = self._links.in_html(
-            clean_html(content.html) if content.html.strip() else html_of_text(content.body)
-        )
+        html_source = self._links.in_html(_html_of(content))
         text_source = self._links.in_text(content.body) if content.body else text_of_html(html_source)
         self.subject = template(content.subject, "subject")
         self.preheader = template(content.preheader, "preheader", html=True)
         self.text = template(text_source, "body")
-        self.html = template(html_source, "html" if content.html.strip() else "body", html=True)
+        self.html = template(html_source, content.field, html=True)
+        self.styles = "" if content.field == "html" else styles()
         # A mail always carries the typed code; in a text the link alone will do.
         enough = {"deal", "coupon_url"} if content.channel == Channel.SMS else {"deal"}
         self.places_deal_in_text = bool(enough & set(self.text.analyze().variables))
@@ -124,6 +129,7 @@ class Compiled:
                 deal=deal,
                 places_deal=(self.places_deal_in_text, self.places_deal_in_html),
                 has_trap=bool(self._links.fields),
+                styles=self.styles,
                 tidy=one_line,
             )
         except (Doubtful, LiquidError):
@@ -153,6 +159,7 @@ class Compiled:
             body=Markup(body_html),  # noqa: S704 - cleaned when compiled, values escaped
             deal_block="" if self.places_deal_in_html else deal_html,
             trap_url=targets.get(TRAP, ""),
+            styles=Markup(self.styles),  # noqa: S704 - ours
         )
         text = layout("layout.txt").render(
             **common, body=body_text.strip(), deal_block="" if self.places_deal_in_text else deal_text

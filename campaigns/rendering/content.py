@@ -17,14 +17,36 @@ class ContentError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Something about the blocks of a mail. `level` is `warn`, or `block` where it cannot be sent so."""
+
+    level: str
+    title: str
+    detail: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
-    """The words of one variant. `body` is simple text; `html` is own HTML, and wins over it in the HTML part."""
+    """The words of one variant. `body` is simple text; `html` is own HTML, and wins over it in the HTML part.
+
+    `is_built`: both were made from blocks, `html` is clean as it is, and `gaps` is what the blocks lack.
+    """
 
     channel: Channel
     subject: str = ""
     preheader: str = ""
     body: str = ""
     html: str = ""
+    is_built: bool = False
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def field(self) -> str:
+        """The input where the words are written."""
+        if self.is_built:
+            return "blocks"
+        return "html" if self.html.strip() else "body"
 
 
 @dataclass(frozen=True, slots=True)

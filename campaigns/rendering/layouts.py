@@ -11,6 +11,7 @@ from liquid.template import BoundTemplate
 from campaigns.rendering.content import Deal, Person, Shop
 
 QR_SIZE_PX = 240
+BODY_WIDTH_PX = 552  # of the words, inside the card of the layout
 LAYOUT_DIR = Path(__file__).resolve().parents[2] / "templates" / "email"
 
 
@@ -29,6 +30,15 @@ def values(shop: Shop, person: Person, deal: Deal | None) -> dict[str, object]:
         result |= {"deal_name": deal.name, "deal_ends": deal.ends, "code": deal.code, "coupon_url": deal.coupon_url}
         result["deal"] = deal.name
     return result
+
+
+@lru_cache(maxsize=1)
+def styles() -> str:
+    """Return the style sheet of mails whose HTML is ours: columns side by side where there is room, and dark mode.
+
+    Own HTML goes without: who writes it chose colours of their own, for a white card.
+    """
+    return f"<style>\n{(LAYOUT_DIR / 'layout.css').read_text().strip()}\n</style>"
 
 
 def shop_values(shop: Shop) -> dict[str, str]:

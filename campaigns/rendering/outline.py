@@ -198,6 +198,7 @@ class Outline:
         deal: Deal | None,
         places_deal: tuple[bool, bool],
         has_trap: bool,
+        styles: str,
         tidy: Callable[[str], str],
     ) -> None:
         fixed: dict[str, object] = {"business_name": shop.name}
@@ -214,6 +215,7 @@ class Outline:
         self.preheader = Sheet(cut(preheader, shared))
         common["subject"] = place("subject") if self.subject.spots else tidy(fill(self.subject.pieces, {}))
         common["unsubscribe_url"] = place("unsubscribe_url")
+        common["styles"] = Markup(styles)  # noqa: S704 - ours
         common["trap_url"] = place("trap_url") if has_trap else ""
         in_text, in_html = places_deal
         self.text = Sheet(

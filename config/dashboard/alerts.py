@@ -20,9 +20,9 @@ from messaging.models import Heartbeat
 from messaging.queries import OUTBOX_PERMISSIONS, SETUP_PERMISSION, facts_of, undecided, worker_alive
 from messaging.queries.inbox import waiting_texts
 from messaging.queries.setup import PROVIDER_NAMES
-from redemptions.models import Device, Redemption
+from redemptions.models import Redemption
 from redemptions.queries import locked_devices
-from redemptions.services.staff import with_locks
+from redemptions.services.staff import devices_locked_by_pin
 
 DAYS = 30  # what is older cannot be settled any more
 CONFLICT_DAYS = 7
@@ -168,13 +168,11 @@ def _locked(at: datetime) -> Iterable[Alert]:
             reverse("admin:redemptions_device_change", args=[device.pk]),
             _("Look at it"),
         )
-    for device in with_locks(Device.objects.order_by("name"), at=at).filter(locked_by__isnull=False)[:SHOWN]:
+    for device in devices_locked_by_pin(at=at)[:SHOWN]:
         yield Alert(
             "warn",
             _("Wrong PINs on “%(device)s”") % {"device": device},
-            _(
-                "Somebody typed too many. Signing in there is locked for up to 15 minutes; a new PIN is set under Staff."
-            ),
+            _("Somebody typed too many: signing in there is locked for up to 15 minutes."),
             reverse("admin:redemptions_device_change", args=[device.pk]),
             _("Look at it"),
         )

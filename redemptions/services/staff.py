@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from contacts.fields import keyed_hash
 from redemptions.models import Device, SignIn, Staff
@@ -104,6 +104,11 @@ def locked_until(device: Device, *, at: datetime) -> datetime | None:
 def with_locks(devices: QuerySet[Device], *, at: datetime) -> QuerySet[Device]:
     """Return devices that know by which wrong PIN their signing in is locked: `locked_by`, when it was typed."""
     return devices.annotate(locked_by=Subquery(_locked_by(OuterRef("pk"), at)))
+
+
+def devices_locked_by_pin(*, at: datetime) -> list[Device]:
+    """Return the devices on which too many wrong PINs were typed. One query."""
+    return list(Device.objects.filter(Exists(_locked_by(OuterRef("pk"), at))).order_by("name"))
 
 
 def _locked_by(device_id: int | OuterRef, at: datetime) -> QuerySet[SignIn, datetime]:

@@ -39,6 +39,7 @@ def test_previews_what_is_typed_while_it_is_typed(shop, admin_page):
 
     admin_page.get_by_label("Subject", exact=False).first.fill("For you, ")
     admin_page.get_by_role("button", name="First name").click()
+    admin_page.get_by_label("Plain words").check()
     admin_page.locator("#id_body").fill("The string lights are up, {{ first_name }}.")
     admin_page.locator("#id_offer").select_option(str(shop.offer.pk))
 

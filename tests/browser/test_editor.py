@@ -1,0 +1,275 @@
+"""The campaign page in a real browser: blocks by keyboard alone, pictures, the live preview, saving by itself."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import FrameLocator, Page, expect
+
+from campaigns.models import Campaign, Picture, Template, Variant
+from campaigns.queries import variant_of
+from campaigns.services import Draft, save_draft, with_blocks
+from contacts.channels import Channel
+from contacts.models import Contact
+from contacts.services import save_contact
+from redemptions.models import Offer
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+ADD = "/admin/campaigns/campaign/add/"
+NO_OVERFLOW = "document.documentElement.scrollWidth <= window.innerWidth"
+
+
+@pytest.fixture(autouse=True)
+def at_home(settings: Any, live_server: Any, tmp_path: Path) -> None:
+    settings.PUBLIC_BASE_URL = live_server.url
+    settings.OUTBOX_DIR = tmp_path / "outbox"
+
+
+@pytest.fixture
+def offer(db: None) -> Offer:
+    return Offer.objects.create(name="20 % off lunch", value=20, terms="One per table.")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    image = Image.effect_mandelbrot((1600, 1000), (-2.2, -1.2, 0.9, 1.2), 60).convert("RGB")
+    path = tmp_path / "patio.jpg"
+    image.save(path, "JPEG")
+    return path
+
+
+def mail_of(page: Page) -> FrameLocator:
+    return page.frame_locator("iframe[name=mail-preview]")
+
+
+def saved(page: Page) -> None:
+    expect(page.locator("[data-save-status]")).to_have_text(re.compile("^Saved at"))
+
+
+def write_blocks(*blocks: dict[str, Any], name: str = "Patio opener", **fields: Any) -> Campaign:
+    draft = Draft(name=name, channel=Channel.EMAIL, subject="The patio is open", mode=Variant.Mode.BLOCKS, **fields)
+    return save_draft(with_blocks(draft, {"version": 1, "blocks": list(blocks)}))
+
+
+def page_of(page: Page, campaign: Campaign) -> None:
+    page.goto(f"/admin/campaigns/campaign/{campaign.pk}/change/")
+
+
+def test_writes_a_mail_from_a_starting_point(
+    admin_page: Page, offer: Offer, photo: Path, shot: Callable[..., None]
+) -> None:
+    page, mail = admin_page, mail_of(admin_page)
+    page.goto(ADD)
+    page.get_by_role("link", name=re.compile("^New menu")).click()
+    expect(page.locator("#id_subject")).to_have_value("Our new menu is here")
+
+    page.get_by_label("Name:", exact=True).fill("Autumn menu")
+    saved(page)
+    expect(page).to_have_url(re.compile(r"/\d+/change/$"))
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Upload a picture…").click()
+    chooser.value.set_files(photo)
+    page.get_by_label("What is on it").fill("Three plates on a wooden table")
+    page.get_by_role("group", name="Button 5").get_by_label("Link", exact=True).fill("corner-bar.com/menu")
+
+    expect(mail.get_by_role("heading", name="Our new menu is here")).to_be_visible()
+    expect(mail.get_by_text("Hi Maria,")).to_be_visible()
+    expect(mail.get_by_alt_text("Three plates on a wooden table")).to_have_js_property("naturalWidth", 1200)
+    expect(mail.get_by_role("link", name="See the whole menu")).to_be_visible()
+    saved(page)
+    shot(page, "campaign", height=1200)
+    campaign = Campaign.objects.get()
+    variant = variant_of(campaign)
+    assert (campaign.name, variant.written_as, variant.gaps) == ("Autumn menu", "blocks", [])
+    assert "https://corner-bar.com/menu" in variant.built_html
+    assert Picture.objects.get().name in variant.built_html
+
+
+def test_works_by_keyboard_alone(admin_page: Page, offer: Offer) -> None:
+    page, mail = admin_page, mail_of(admin_page)
+    page_of(page, write_blocks({"type": "heading", "text": "The patio is open"}, {"type": "divider"}))
+    blocks = page.locator("ol.blocks > li")
+    add_text = page.get_by_role("button", name="+ Text", exact=True)
+
+    add_text.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type("Come by and ")
+    page.keyboard.press("Control+b")
+    page.keyboard.type("bring friends")
+    expect(mail.locator("b", has_text="bring friends")).to_be_visible()
+    page.keyboard.press("Control+b")
+    expect(blocks).to_have_count(3)
+
+    page.get_by_role("button", name="Move up: Text 3").press("Enter")
+    expect(page.get_by_role("button", name="Move up: Text 2")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Move down: Text 1")).to_be_focused()
+    page.get_by_role("button", name="Remove: Heading 2").press("Enter")
+    expect(blocks).to_have_count(2)
+    expect(page.get_by_role("button", name="Undo", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(blocks).to_have_count(3)
+    page.get_by_role("button", name="Duplicate: Heading 2").press("Enter")
+    expect(blocks).to_have_count(4)
+
+    saved(page)
+    stored = variant_of(Campaign.objects.get()).blocks
+    assert stored is not None
+    assert [block["type"] for block in stored["blocks"]] == ["text", "heading", "heading", "divider"]
+    assert stored["blocks"][0]["html"] == "<p>Come by and <b>bring friends</b></p>"
+
+
+def test_fix_leads_to_the_input(admin_page: Page) -> None:
+    page = admin_page
+    page_of(page, write_blocks({"type": "heading", "text": "Hi"}, {"type": "button", "label": "Menu", "link": ""}))
+
+    page.get_by_role("button", name="Fix: A link is missing").click()
+
+    expect(page.locator("#id_blocks-1-link")).to_be_focused()
+    page.keyboard.type("corner-bar.com/menu")
+    expect(page.get_by_role("button", name="Fix: A link is missing")).to_have_count(0)
+
+
+def test_shows_the_mail_as_somebody_else(admin_page: Page) -> None:
+    page, mail = admin_page, mail_of(admin_page)
+    save_contact(Contact(email="zoe@example.org", first_name="Zoë", last_name="Quill"))
+    page_of(page, write_blocks({"type": "text", "html": "<p>Hi {{ first_name | default: 'there' }}!</p>"}))
+    expect(mail.get_by_text("Hi Maria!")).to_be_visible()
+
+    page.get_by_label("As", exact=True).select_option("none")
+    expect(mail.get_by_text("Hi there!")).to_be_visible()
+    page.get_by_label("As", exact=True).select_option("other")
+    expect(mail.get_by_text("Hi Владислава!")).to_be_visible()
+    page.get_by_placeholder("Find a contact…").fill("quill")
+    page.get_by_role("button", name="Zoë Quill").click()
+    expect(mail.get_by_text("Hi Zoë!")).to_be_visible()
+
+    ground = "element => getComputedStyle(element).backgroundColor"
+    light = mail.locator("body").evaluate(ground)
+    page.get_by_role("button", name="Dark", exact=True).click()
+    expect(mail.locator("body")).not_to_have_css("background-color", light)
+    page.get_by_role("button", name="Plain text").click()
+    expect(page.locator("[data-preview-text]")).to_contain_text("Hi Zoë!")
+
+
+def test_tells_the_second_of_two_people(admin_page: Page) -> None:
+    page = admin_page
+    campaign = write_blocks({"type": "heading", "text": "Mine and yours"})
+    page_of(page, campaign)
+    field = page.locator("#id_blocks-0-text")
+    expect(field).to_have_value("Mine and yours")
+    save_draft(Draft(name="Theirs", channel=Channel.EMAIL, subject="S", body="B"), campaign=campaign)
+
+    field.fill("Mine")
+
+    expect(page.locator("[data-conflict]")).to_contain_text("saved this campaign at")
+    assert Campaign.objects.get().name == "Theirs"
+    page.get_by_role("button", name="Keep mine as a draft of its own").click()
+    expect(page.get_by_text("Your version is a draft of its own now.")).to_be_visible()
+    assert {row.name for row in Campaign.objects.all()} == {"Theirs", "Patio opener (my version)"}
+
+
+def test_keeps_a_template_and_starts_from_it(admin_page: Page) -> None:
+    page = admin_page
+    page_of(page, write_blocks({"type": "heading", "text": "Every Thursday"}))
+
+    page.get_by_role("button", name="Keep as template").click()
+    expect(page.get_by_text("is a template now")).to_be_visible()
+    page.goto(ADD)
+    page.get_by_role("link", name=re.compile("^Patio opener")).click()
+
+    expect(page.locator("#id_blocks-0-text")).to_have_value("Every Thursday")
+    assert Template.objects.get().subject == "The patio is open"
+
+
+def test_counts_and_prices_a_text(admin_page: Page) -> None:
+    page = admin_page
+    page.goto(ADD)
+
+    page.get_by_label("Channel").select_option("sms")
+    page.locator("#id_body").fill("Live music at 7 🎸")
+
+    expect(page.locator("[data-preview-bubble]")).to_contain_text("Live music at 7 🎸")
+    expect(page.locator("[data-preview-size]")).to_contain_text("special: 🎸")
+    expect(page.locator("[data-preview-cost]")).to_contain_text("each, about $0.00 for 0 people")
+    expect(page.locator("#blocks-editor")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_every_screen(width: int, scheme: Any, admin_page: Page, offer: Offer, shot: Callable[..., None]) -> None:
+    page = admin_page
+    page.set_viewport_size({"width": width, "height": 860})
+    page.emulate_media(color_scheme=scheme)
+    columns = {"left": [{"type": "image"}], "right": [{"type": "button", "label": "Go", "link": "a.com"}]}
+    page_of(
+        page,
+        write_blocks(
+            {"type": "heading", "text": "The patio is open"},
+            {"type": "text", "html": "<p>Hi {{ first_name }},</p><ul><li>Live music</li></ul>"},
+            {"type": "deal"},
+            {"type": "columns", **columns},
+            offer=offer,
+        ),
+    )
+
+    expect(mail_of(page).get_by_text("20 % off lunch")).to_be_visible()
+    expect(page.get_by_role("group", name="Two columns 4")).to_be_visible()
+    assert page.evaluate(NO_OVERFLOW)
+    page.goto(ADD)
+    expect(page.get_by_role("link", name=re.compile("^Birthday"))).to_be_visible()
+    assert page.evaluate(NO_OVERFLOW)
+
+
+def test_says_what_is_no_picture_and_takes_the_next(admin_page: Page) -> None:
+    page = admin_page
+    page_of(page, write_blocks({"type": "image"}))
+    small = io.BytesIO()
+    Image.new("RGB", (20, 20), "teal").save(small, "PNG")
+
+    def upload(name: str, data: bytes) -> None:
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name=re.compile("^(Upload a picture|Choose another)…")).click()
+        chooser.value.set_files({"name": name, "mimeType": "image/png", "buffer": data})
+
+    upload("notes.png", b"no picture at all")
+    expect(page.get_by_text("This is no picture that can be read.")).to_be_visible()
+    upload("small.png", small.getvalue())
+
+    expect(page.locator(".picture-shown img")).to_have_js_property("naturalWidth", 20)
+    expect(page.get_by_text("This is no picture that can be read.")).to_have_count(0)
+    assert Picture.objects.get().format == "jpg"
+    page.get_by_role("button", name="Remove: Image 1").click()
+    page.get_by_role("button", name="+ Image").first.click()
+    page.get_by_role("button", name="Pictures uploaded before").click()
+    page.get_by_role("button", name="Picture 1, 20 × 20").click()
+    expect(page.locator(".picture-shown img")).to_have_js_property("naturalWidth", 20)
+
+
+def test_the_review_page_leads_to_the_block(admin_page: Page) -> None:
+    page = admin_page
+    campaign = write_blocks({"type": "divider"}, {"type": "button", "label": "Menu", "link": ""})
+    page.goto(f"/admin/campaigns/campaign/{campaign.pk}/review/")
+
+    page.get_by_role("link", name="Fix: A link is missing").click()
+
+    expect(page.locator("#id_blocks-1-link")).to_be_focused()
+
+
+def test_opening_a_page_saves_nothing(admin_page: Page) -> None:
+    page = admin_page
+    campaign = write_blocks({"type": "text", "html": "<p>Hi {{ first_name }},</p><ul><li>Live music</li></ul>"})
+
+    page_of(page, campaign)
+    expect(mail_of(page).get_by_text("Live music")).to_be_visible()
+    expect(page.locator("[data-checks-summary]")).not_to_be_empty()
+
+    expect(page.locator("[data-save-status]")).to_have_text(re.compile("^saved .* ago$"))
+    assert variant_of(Campaign.objects.get()).blocks == variant_of(campaign).blocks
