@@ -54,7 +54,7 @@ your team at {{ business_name }}
 TEXT = 'Hi {{ first_name | default: "there" }}, lunch is on us this week. Show this code:'
 
 SMTP_REPLIES = 4  # of a mail: sender, recipient, data, content
-ENOUGH_S = 4.0  # of a round where the provider's latency sets the pace
+ENOUGH_S = 20.0  # of a round where the provider's latency sets the pace: starting and ending weigh little then
 OFFICE_HOUR = 19  # in UTC; between ten and three all over the country, so that texts may go out
 NUMBERS = count(1)
 WORKER = "import django; django.setup(); from benchmarks.sending.worker import main; main()"

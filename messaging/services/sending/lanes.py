@@ -33,24 +33,23 @@ logger = logging.getLogger(__name__)
 WAIT_S = 35.0  # for a slot that comes later than this, a worker does not stay: two a minute are waited for
 SHORTEST_WAIT_S = 0.005  # between two questions for a slot
 FREE_S = 0.25  # between two looks whether the provider asked everybody to wait, where nothing else limits it
-LOAD_S = 0.2  # between two looks at how busy this process is
-HIGH_LOAD = 0.6  # of a processor
+WEIGHT = 0.02  # of one look among those before
 PRAISE_S = 1.0  # between two notes that the provider is well
 
 
-class Load:
-    """Whether this process lately used most of a processor: one is all that its threads get."""
+class Occupancy:
+    """How many calls the provider was lately busy with at once: whether it sets the pace, or this process does."""
 
-    def __init__(self, now: float, used_s: float) -> None:
-        """`now` in seconds of time.monotonic, `used_s` in seconds of processor time."""
-        self.is_high = True
-        self._seen = now, used_s
+    def __init__(self) -> None:
+        self._calls = 0.0
 
-    def look(self, now: float, used_s: float) -> None:
-        passed_s = now - self._seen[0]
-        if passed_s >= LOAD_S:
-            self.is_high = used_s - self._seen[1] > HIGH_LOAD * passed_s
-            self._seen = now, used_s
+    def look(self, calls: int) -> None:
+        self._calls += WEIGHT * (calls - self._calls)
+
+    @property
+    def is_high(self) -> bool:
+        """Whether most connections wait for the provider; there is processor time to spare then."""
+        return self._calls > settings.SEND_CONCURRENCY / 2
 
 
 class Lane:
@@ -65,7 +64,7 @@ class Lane:
         self._clock = clock
         self._answers: SimpleQueue[Answer] = SimpleQueue()
         self._senders = Senders(lambda: transport_for(channel), answers=self._answers, arrived=arrived)
-        self._load = Load(time.monotonic(), time.process_time())
+        self._occupancy = Occupancy()
         self._batches = 0  # batch calls in flight
         self._late: deque[Job] = deque()
         self._finished: list[Answer] = []
@@ -96,7 +95,7 @@ class Lane:
 
     def step(self, *, may_claim: bool, limit: int) -> bool:
         """Do what can be done now, without waiting for a provider; return whether anything was done."""
-        self._load.look(time.monotonic(), time.process_time())
+        self._occupancy.look(self._senders.busy - self._answers.qsize())
         self._collect()
         if self._has_next and self._exchange():  # senders first: while they are idle, nothing is under way
             return True
@@ -111,7 +110,15 @@ class Lane:
 
     def _may_go_on(self) -> bool:
         """Whether so many calls have ended that the next ones may be handed over."""
+        self._let_senders_go_on()
         return self._has_next and self._answers.qsize() + len(self._finished) >= self._group
+
+    def _let_senders_go_on(self) -> None:
+        """Give up the interpreter for a moment: a sender that waits for it holds a connection. It costs a turn, so only
+        where connections are what is short.
+        """
+        if self._occupancy.is_high:
+            time.sleep(0)
 
     def _collect(self) -> None:
         while not self._answers.empty():
@@ -158,6 +165,7 @@ class Lane:
 
         handed = steadily(record_and_hand_over)
         self._submit(calls, handed)
+        self._let_senders_go_on()
         self._settle(finished, at)
         self._retry_late()
         return True
@@ -166,9 +174,9 @@ class Lane:
     def _group(self) -> int:
         """As many calls are handed over at a time where there are more to come: each turn costs a transaction.
 
-        While there is processor time to spare, no sender waits for others.
+        While the provider sets the pace, no sender waits for others.
         """
-        return int(max(1, settings.SEND_CONCURRENCY // 4)) if self._load.is_high else 1
+        return 1 if self._occupancy.is_high else int(max(1, settings.SEND_CONCURRENCY // 4))
 
     def _should_record(self) -> bool:
         """Whether finished calls are to be written down now, and not together with the next hand-over."""
