@@ -22,8 +22,8 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --unive
 FIND_PYTHON := for name in python3.11 python3; do \
 	"$$name" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done
 
-.PHONY: help run test test-sqlite test-postgres check format lint types imports templates migrations locked deploy \
-	fmt lock bench chaos clean
+.PHONY: help run test test-sqlite test-postgres check format lint types imports templates translations migrations locked \
+	deploy fmt messages lock bench chaos clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -87,7 +87,7 @@ chaos: .venv/dev.stamp  ## Kill what sends 10,000 mails, 20 times, on each datab
 
 # --- Checks -----------------------------------------------------------------------------------------------------------
 
-check: format lint types imports templates migrations locked deploy  ## Check everything that needs no test.
+check: format lint types imports templates translations migrations locked deploy  ## Check everything that needs no test.
 
 format: .venv/dev.stamp
 	@$(BIN)/ruff format --check .
@@ -105,6 +105,9 @@ templates: .venv/dev.stamp
 	@find . -path ./.venv -prune -o -path ./var -prune -o -path '*/templates/*.html' -print0 \
 		| xargs -0 -r $(BIN)/djade --check --target-version 5.2
 	@echo "Templates are formatted."
+
+translations: .venv/dev.stamp
+	@$(BIN)/python scripts/messages.py --check
 
 migrations: .venv/dev.stamp
 	@$(MANAGE) makemigrations --check --dry-run
@@ -127,6 +130,9 @@ fmt: .venv/dev.stamp  ## Format the code and the templates, and mend what can be
 	@$(BIN)/ruff format .
 	@find . -path ./.venv -prune -o -path ./var -prune -o -path '*/templates/*.html' -print0 \
 		| xargs -0 -r $(BIN)/djade --target-version 5.2 || true
+
+messages: .venv/dev.stamp  ## Collect the words people read for the translators, and compile what is translated.
+	@$(BIN)/python scripts/messages.py
 
 lock: | $(BIN)/python  ## Lock the dependencies of pyproject.toml with their hashes (ARGS=--upgrade for newer ones).
 	@$(PIP) install uv

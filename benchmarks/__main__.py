@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import bounces
-from benchmarks.measuring import Comparison, Report, machine, markdown
+from benchmarks.measuring import Comparison, Report, Timing, machine, markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,7 +65,8 @@ def child(name: str, options: dict[str, Any], **more: str) -> Report:
         sys.exit(f"The measurement '{name}' failed; what it said stands above.")
     found = json.loads(done.stdout)
     comparisons = [Comparison(**comparison) for comparison in found["comparisons"]]
-    return Report(found["database"], comparisons, found["notes"])
+    timings = [Timing(**timing) for timing in found["timings"]]
+    return Report(found["database"], comparisons, found["notes"], timings)
 
 
 @contextmanager
@@ -186,6 +187,15 @@ def measure_segments(quick: bool, rows: int | None = None) -> list[Report]:
     return [child("segments", {"rows": rows or (5_000 if quick else 100_000), "rounds": 2 if quick else 5})]
 
 
+def measure_pages(quick: bool, rows: int | None = None) -> list[Report]:
+    """Measure on SQLite and, where there is a server, on PostgreSQL in the same run."""
+    options, reports = {"rows": rows or (2_000 if quick else 1_000_000), "rounds": 1 if quick else 3}, []
+    with tempfile.TemporaryDirectory(prefix="regulars-bench-") as scratch:
+        for database_url in [f"sqlite:///{scratch}/app.sqlite3", *filter(None, [server_url()])]:
+            reports.append(child("pages", options, DATABASE_URL=database_url))
+    return reports
+
+
 def measure_planning(quick: bool, rows: int | None = None) -> list[Report]:
     return [child("planning", {"rows": rows or (5_000 if quick else 100_000), "rounds": 1 if rows else 2})]
 
@@ -205,6 +215,7 @@ MEASUREMENTS: dict[str, Callable[[bool], list[Report]]] = {
     "web": measure_web,
     "redeem": measure_redeem,
     "segments": measure_segments,
+    "pages": measure_pages,
     "planning": measure_planning,
     "pacing": measure_pacing,
     "bounces": measure_bounces,
@@ -215,7 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="|".join(MEASUREMENTS), help="what to measure; default: all")
     parser.add_argument("--quick", action="store_true", help="try it out in seconds; the numbers mean nothing")
-    rows = "rows of the one file to import; contacts the segments are counted over; people to plan for; queued messages"
+    rows = "rows of the one file to import; contacts of the segments and pages; people to plan for; queued messages"
     parser.add_argument("--rows", type=int, metavar="N", help=rows)
     parser.add_argument("--provider", nargs="+", choices=PROVIDERS, default=[], help="send by these alone")
     parser.add_argument("--latency", nargs="+", type=float, metavar="MS", default=[], help="of the provider's answers")
@@ -230,6 +241,7 @@ def main() -> None:
     sized: dict[str, Callable[[bool], list[Report]]] = {
         "import": partial(measure_import, rows=chosen.rows),
         "segments": partial(measure_segments, rows=chosen.rows),
+        "pages": partial(measure_pages, rows=chosen.rows),
         "planning": partial(measure_planning, rows=chosen.rows),
         "claims": partial(measure_claims, rows=chosen.rows),
         "web": partial(measure_web, people=chosen.people),

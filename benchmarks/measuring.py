@@ -56,12 +56,24 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How long one view of a page took to answer, the median and the slowest, and how many queries it asked."""
+
+    page: str
+    view: str
+    ms: float
+    slowest_ms: float
+    queries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What one child process found, with the database it found it on."""
 
     database: str
     comparisons: list[Comparison]
     notes: list[str] = field(default_factory=list)
+    timings: list[Timing] = field(default_factory=list)
 
 
 def timed(work: Callable[[], int]) -> Sample:
@@ -165,10 +177,47 @@ def markdown(reports: Sequence[Report], *, command: str) -> str:
             *map(_line, comparisons),
             "",
         ]
+    lines += timing_tables([report for report in reports if report.timings])
     for comparison in comparisons:
         lines += [f"- {comparison.what}: {note}" for note in comparison.notes]
     lines += [f"- {note}" for report in reports for note in report.notes]
     return "\n".join(lines)
+
+
+def timing_tables(reports: Sequence[Report]) -> list[str]:
+    """Return a table of the pages, and one of the lists with what may be done on each; a column for each database.
+
+    The filters of a list share a column: the slowest of them stands there.
+    """
+    if not reports:
+        return []
+    found = [_by_page(report.timings) for report in reports]
+    databases = [report.database for report in reports]
+    lines = [f"| page, ms | {' | '.join(databases)} | queries |", "|---|" + "---|" * (len(databases) + 1)]
+    for page, views in found[0].items():
+        if list(views) == [""]:
+            cells = [f"{one[page][''].ms:.0f}" for one in found if page in one]
+            lines.append(f"| {page} | {' | '.join(cells)} | {views[''].queries} |")
+    heads = list(dict.fromkeys(view for views in found[0].values() for view in views if view))
+    lines += ["", f"| list, ms: {' / '.join(databases)} | {' | '.join(heads)} | most queries |"]
+    lines.append("|---|" + "---|" * (len(heads) + 1))
+    for page, views in found[0].items():
+        if list(views) != [""]:
+            cells = [
+                " / ".join(f"{one[page][head].ms:.0f}" for one in found if head in one.get(page, {})) for head in heads
+            ]
+            lines.append(f"| {page} | {' | '.join(cells)} | {max(timing.queries for timing in views.values())} |")
+    return [*lines, ""]
+
+
+def _by_page(timings: Sequence[Timing]) -> dict[str, dict[str, Timing]]:
+    """Return the timings by page and view, the slowest filter as `filter`."""
+    found: dict[str, dict[str, Timing]] = {}
+    for timing in timings:
+        views, view = found.setdefault(timing.page, {}), "filter" if timing.view.startswith("filter") else timing.view
+        if view not in views or views[view].ms < timing.ms:
+            views[view] = timing
+    return found
 
 
 def _line(row: Comparison) -> str:

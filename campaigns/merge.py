@@ -30,6 +30,11 @@ MAX_OUTPUT_BYTES = 200_000
 
 LIQUID = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
 
+# What word processors make of the quotes and spaces in a field; tried where it cannot be read as it is.
+WORD_PROCESSORS = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201a\u201b", "'") | dict.fromkeys("\u201c\u201d\u201e\u201f", '"') | {"\xa0": " "}
+)
+
 
 class MergeError(ValueError):
     """The text cannot be merged; the message says what to change."""
@@ -58,6 +63,16 @@ def compile_source(
 
     Raises MergeError, naming the field, the filter or the line that is wrong.
     """
+    try:
+        return _compiled(source, html=html, allowed=allowed, own=own)
+    except MergeError:
+        typed = LIQUID.sub(lambda field: field.group().translate(WORD_PROCESSORS), source)
+        if typed == source:
+            raise
+        return _compiled(typed, html=html, allowed=allowed, own=own)
+
+
+def _compiled(source: str, *, html: bool, allowed: Mapping[str, str], own: Collection[str]) -> BoundTemplate:
     try:
         template = (HTML if html else TEXT).from_string(source)
         analysis = template.analyze()

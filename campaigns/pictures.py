@@ -8,10 +8,12 @@ import warnings
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
 MOST_BYTES = 15_000_000
-MOST_PIXELS = 60_000_000  # the largest phones make 50; decoded, that is 180 MB
+MOST_PIXELS = 60_000_000  # the largest phones make 50, as JPEG, which is decoded at a fraction of its size
+MOST_PIXELS_WHOLE = 25_000_000  # of every other kind: decoded, that is 100 MB
 WIDEST_PX = 1200  # twice what mails show, for screens with small pixels
 TALLEST_PX = 3000
 READ = ("JPEG", "PNG", "WEBP", "GIF")
@@ -48,7 +50,8 @@ def fit(data: bytes) -> Fitted:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # counted here, by a number of our own
             with Image.open(io.BytesIO(data), formats=READ) as image:
-                if image.width * image.height > MOST_PIXELS:
+                most = MOST_PIXELS if isinstance(image, JpegImageFile) else MOST_PIXELS_WHOLE
+                if image.width * image.height > most:
                     raise PictureRefused(_("The picture has too many pixels. Make it smaller first."))
                 return _written(_shrunk(image))
     except PictureRefused:
@@ -60,12 +63,32 @@ def fit(data: bytes) -> Fitted:
 
 
 def _shrunk(image: Image.Image) -> Image.Image:
-    if image.format == "JPEG":
+    """Return a picture upright, small, and in the colours every mail program knows."""
+    if isinstance(image, JpegImageFile):
         image.draft("RGB", (WIDEST_PX, TALLEST_PX))  # decodes at a fraction of the size, and of the memory
-    has_alpha = image.has_transparency_data
-    upright = ImageOps.exif_transpose(image).convert("RGBA" if has_alpha else "RGB")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    profile = image.info.get("icc_profile")
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode not in {"RGB", "RGBA", "CMYK"}:
+        upright, profile = upright.convert(mode), None
     upright.thumbnail((WIDEST_PX, TALLEST_PX), Image.Resampling.LANCZOS)
-    return upright
+    bare = _in_common_colours(upright, profile).convert(mode)
+    if mode == "RGBA" and bare.getchannel("A").getextrema() == (255, 255):
+        return bare.convert("RGB")  # nothing is seen through: a screenshot, which is small as a JPEG
+    return bare
+
+
+def _in_common_colours(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return a picture in sRGB: phones write wider colours, which look dull without the profile that goes."""
+    if not profile:
+        return image
+    try:
+        source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        output = image.mode if image.mode in {"RGB", "RGBA"} else "RGB"
+        converted = ImageCms.profileToProfile(image, source, target, outputMode=output)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image  # a profile of another kind of picture, or a broken one
+    return converted or image
 
 
 def _written(image: Image.Image) -> Fitted:

@@ -6,20 +6,23 @@ Each change of status is one conditional UPDATE, so two people may press at once
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, DateTimeField, F, Q, Value, When
+from django.db.models import Case, DateTimeField, F, IntegerField, Q, Value, When
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 
 from campaigns import pictures
-from campaigns.blocks import Built, read, stored
+from campaigns.blocks import BlockError, Built, read, stored
 from campaigns.models import Approval, Campaign, Link, Picture, Template, Variant
 from campaigns.queries import (
     APPROVE,
+    LATE_APPROVAL,
     Check,
     approval_needed,
     approval_of,
@@ -29,6 +32,10 @@ from campaigns.queries import (
     checklist,
     content_of,
     fingerprint,
+    has_not_grown,
+    is_approved,
+    lacks_approval,
+    look_of,
     variant_of,
 )
 from campaigns.rendering import Compiled, Content
@@ -42,7 +49,6 @@ if TYPE_CHECKING:
 Status = Campaign.Status
 Mode = Variant.Mode
 MAX_SPREAD_HOURS = 168
-LATE_APPROVAL = timedelta(hours=1)  # later than this, its time was another one
 PAUSE_REASON_LENGTH = 200
 BEFORE_THE_LAUNCH: dict[str, Any] = {
     "status": Status.DRAFT,
@@ -177,6 +183,43 @@ def save_draft(
     return campaign
 
 
+FIELDS_OF_A_DRAFT = (
+    "name",
+    "channel",
+    "offer_id",
+    "segment_id",
+    "tag_id",
+    "exclude_segment_id",
+    "exclude_tag_id",
+    "utm_campaign",
+)
+WORDS_OF_A_DRAFT = ("subject", "preheader", "body", "html", "mode", "blocks")
+
+
+def says_the_same(draft: Draft, campaign: Campaign) -> bool:
+    """Whether a campaign is what a draft says: somebody sent it twice, because no answer came or by a double click."""
+    asked = Campaign(
+        name=draft.name,
+        channel=draft.channel,
+        offer=draft.offer,
+        segment=draft.segment,
+        tag=draft.tag,
+        exclude_segment=draft.exclude_segment,
+        exclude_tag=draft.exclude_tag,
+        utm_campaign=draft.utm_campaign,
+    )
+    written, kept = draft.written, variant_of(campaign)
+    return all(getattr(asked, name) == getattr(campaign, name) for name in FIELDS_OF_A_DRAFT) and all(
+        getattr(written, name) == getattr(kept, name) for name in WORDS_OF_A_DRAFT
+    )
+
+
+def begun_with(draft: Draft, *, by: User, since: datetime) -> Campaign | None:
+    """Return the draft somebody began with just these words since a moment; None: there is none."""
+    mine = Campaign.objects.filter(updated_by=by, status=Status.DRAFT, created_at__gte=since, name=draft.name)
+    return next((campaign for campaign in mine if says_the_same(draft, campaign)), None)
+
+
 def copy_campaign(campaign: Campaign) -> Campaign:
     """Make a draft with the same words, deal and audience."""
     variant = variant_of(campaign)
@@ -211,7 +254,7 @@ def keep_as_template(campaign: Campaign) -> Template:
 def keep_picture(data: bytes, *, by: User | None = None) -> Picture:
     """Make a picture fit for mails and keep it; the same one twice is one. Raises campaigns.pictures.PictureRefused."""
     fitted = pictures.fit(data)
-    picture, _ = Picture.objects.get_or_create(
+    picture, _new = Picture.objects.get_or_create(
         digest=hashlib.sha256(fitted.data).digest(),
         defaults={
             "data": fitted.data,
@@ -252,7 +295,8 @@ def launch(
         if blocks and campaign.status == Status.DRAFT:
             raise Blocked(blocks)
         size = audience_size(campaign, at=start)
-        if campaign.status == Status.DRAFT and approval_needed(by, size) and not _is_approved(campaign):
+        needed = campaign.status == Status.DRAFT and approval_needed(by, size)
+        if needed and not is_approved(campaign, size=size, starts_at=start, spread_minutes=spread_minutes):
             raise NeedsApproval(size)
         campaign = _change(
             campaign,
@@ -266,13 +310,9 @@ def launch(
             launched_at=at,
             launched_by=by,
         )
+        _freeze_blocks(campaign)
         _keep_links(campaign)
     return campaign
-
-
-def _is_approved(campaign: Campaign) -> bool:
-    found = approval_of(campaign)
-    return found is not None and found.approved_at is not None
 
 
 @transaction.atomic
@@ -307,7 +347,7 @@ def ask_approval(
         "approved_at": None,
         "approved_by": None,
     }
-    approval, _ = Approval.objects.update_or_create(campaign=campaign, defaults=asked)
+    approval, _new = Approval.objects.update_or_create(campaign=campaign, defaults=asked)
     return approval
 
 
@@ -327,6 +367,10 @@ def approve(
         raise NotPossible("Somebody else has to approve this: whoever asked cannot, and not everybody may.")
     if approval.starts_at and approval.starts_at < at - LATE_APPROVAL:
         raise NotPossible("It was to start at a time that has passed. Send it back; they can ask for another time.")
+    size = audience_size(campaign, at=max(approval.starts_at or earliest, earliest))
+    if not has_not_grown(approval, size):
+        grown = f"It was asked for {approval.size:,} people and would go to {size:,} by now."
+        raise NotPossible(f"{grown} Send it back; they can ask once more.")
     approval.approved_at, approval.approved_by = at, by
     approval.save(update_fields=["approved_at", "approved_by"])
     return launch(
@@ -339,8 +383,13 @@ def approve(
     )
 
 
+@transaction.atomic
 def send_back(campaign: Campaign) -> None:
-    """Take the question whether a draft may be sent away: it was refused, or is asked no more. Raises NotPossible."""
+    """Take the question whether a draft may be sent away: it was refused, or is asked no more. Raises NotPossible.
+
+    The campaign is locked: of one who approves and one who sends back, the first wins.
+    """
+    _locked_draft(campaign)
     if not Approval.objects.filter(campaign=campaign, approved_at=None).delete()[0]:
         raise NotPossible("Nobody asks to send this any more.")
 
@@ -350,6 +399,16 @@ def _locked_draft(campaign: Campaign) -> Campaign:
     if found is None:
         raise NotPossible("This campaign is no draft any more.")
     return found
+
+
+def _freeze_blocks(campaign: Campaign) -> None:
+    """Make the mails of blocks with the look of the launch, and keep them: from now on they are what is sent."""
+    look = look_of(campaign)
+    for variant in campaign.variants.filter(mode=Mode.BLOCKS).exclude(blocks=None):
+        with suppress(BlockError):  # of an older version: what was made of them then stays
+            built = built_from(variant.blocks, has_deal=campaign.offer_id is not None, look=look)
+            variant.built_html, variant.built_text = built.html, built.text
+            variant.save(update_fields=["built_html", "built_text"])
 
 
 def _keep_links(campaign: Campaign) -> None:
@@ -388,6 +447,19 @@ def hold(campaign: Campaign, *, missed_before: datetime, reason: str) -> bool:
     return bool(missed.update(status=Status.PAUSED, pause_reason=reason))
 
 
+def hold_unapproved(campaign: Campaign, *, at: datetime) -> bool:
+    """Pause a due campaign that became more than was approved; return False where nobody has to be asked.
+
+    Between the launch and the start thousands may have got its tag, or its deal may have become another one.
+    """
+    if not lacks_approval(campaign, at=at):
+        return False
+    reason = _("It has become more than was agreed to: more people, another deal, or another time.")
+    what_to_do = _("Whoever may approve campaigns can resume it; or undo it, and ask once more.")
+    waiting = Campaign.objects.filter(pk=campaign.pk, status=Status.SCHEDULED)
+    return bool(waiting.update(status=Status.PAUSED, pause_reason=f"{reason} {what_to_do}"[:PAUSE_REASON_LENGTH]))
+
+
 def pause(campaign: Campaign, *, reason: str = "") -> Campaign:
     """Stop claiming at once; what was handed over is finished. Raises NotPossible.
 
@@ -402,18 +474,22 @@ def pause(campaign: Campaign, *, reason: str = "") -> Campaign:
     )
 
 
-def resume(campaign: Campaign, *, at: datetime) -> Campaign:
+def resume(campaign: Campaign, *, at: datetime, by: User | None = None) -> Campaign:
     """Go on with exactly the rest. Raises NotPossible.
 
-    One that has not begun starts when it was to start, or now where that has passed.
+    One that has not begun starts when it was to start, or now where that has passed. Where `by` may approve campaigns,
+    or is nobody (`None`: the manager on the machine), it is they who launch it then, as it is now.
     """
     now = Value(at, DateTimeField())
+    may_approve = by is None or by.has_perm(APPROVE)
+    who = Value(by.pk if by else None, IntegerField()) if may_approve else F("launched_by")
     return _change(
         campaign,
         Q(status=Status.PAUSED),
         "resumed",
         status=Case(When(begun_at=None, then=Value(Status.SCHEDULED)), default=Value(Status.SENDING)),
         starts_at=Case(When(begun_at=None, starts_at__lt=at, then=now), default=F("starts_at")),
+        launched_by=Case(When(begun_at=None, then=who), default=F("launched_by"), output_field=IntegerField()),
         pause_reason="",
     )
 

@@ -149,7 +149,7 @@ def rates_are_those_of_the_environment(**kwargs: Any) -> list[CheckMessage]:
     first = {Channel.EMAIL: ("EMAIL_RATE", settings.EMAIL_RATE), Channel.SMS: ("SMS_RATE", settings.SMS_RATE)}
     return [
         CheckWarning(
-            f"{name} is {rate}, but the admin's Provider settings say {row.rate or 'no limit'}, and that counts.",
+            f"{name} is {rate}, but the admin's Providers and rates say {row.rate or 'no limit'}, and that counts.",
             hint="Change it there, or take the variable away.",
             id="config.W002",
         )

@@ -60,6 +60,13 @@ def positive_int(name: str, default: int) -> int:
     return int(value)
 
 
+def whole_number(name: str, default: int) -> int:
+    value: str = env.str(name, default="").strip() or str(default)
+    if not value.isdigit():
+        raise ImproperlyConfigured(f"{name} must be a whole number of 0 or more.")
+    return int(value)
+
+
 def rate(name: str) -> str:
     try:
         return str(parse(env.str(name, default="")))
@@ -139,6 +146,7 @@ SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # platforms probe these over plain http
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if IS_HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_HTTPS else None
+PROXY_COUNT = whole_number("PROXY_COUNT", int(IS_HTTPS))
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
@@ -180,6 +188,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "contacts.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -245,8 +254,10 @@ SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 
-# Wrong passwords for one name from one address; the count is kept in the database, for all processes together.
+# Wrong passwords for one name from one address; the count is kept in the database, for all processes together. Whoever
+# tries many names from one address is stopped by the second number.
 SIGN_IN_TRIES = 5
+SIGN_IN_TRIES_OF_ALL_NAMES = 50
 SIGN_IN_WAIT_MINUTES = 15
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_FAILURE_LIMIT = SIGN_IN_TRIES
@@ -261,7 +272,10 @@ AXES_CLIENT_IP_CALLABLE = "contacts.services.sign_in.visitor_address"
 AXES_USERNAME_CALLABLE = "contacts.services.sign_in.hashed_name"
 AXES_CLIENT_STR_CALLABLE = "contacts.services.sign_in.nameless"
 AXES_LOCKOUT_CALLABLE = "contacts.admin.users.pages.locked_out"
-AXES_SENSITIVE_PARAMETERS = ["username", "otp_token", "csrfmiddlewaretoken", "next"]
+AXES_SENSITIVE_PARAMETERS = [
+    *("username", "otp_token", "csrfmiddlewaretoken", "next"),
+    *("old_password", "new_password1", "new_password2", "token"),
+]
 
 # --- Database ---------------------------------------------------------------------------------------------------------
 
@@ -297,7 +311,16 @@ DATABASES = {"default": _database}
 
 # --- Time and language ------------------------------------------------------------------------------------------------
 
-LANGUAGE_CODE = "en-us"
+# A page is in the language chosen on it, or else the browser's; this is for whoever reads neither, and for the mails
+# that the product writes by itself.
+LANGUAGE_CODE = one_of("BUSINESS_LANGUAGE", ("en", "es"), "en")
+LANGUAGES = [("en", "English"), ("es", "Español")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "config.formats"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = IS_HTTPS
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

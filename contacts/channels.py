@@ -7,15 +7,31 @@ from email.utils import parseaddr
 import idna
 import phonenumbers
 from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+from contacts.sentences import said
 
 
 class Channel(models.TextChoices):
-    EMAIL = "email", "E-mail"
-    SMS = "sms", "SMS"
+    EMAIL = "email", _("E-mail")
+    SMS = "sms", _("SMS")
 
 
 class AddressError(ValueError):
-    """The text is not an address of that kind; the message says why in the user's words, without the address."""
+    """The text is not an address of that kind; the message says why in the user's words, without the address.
+
+    As a part of a sentence in English ("is not a phone number"), and as a sentence: to be kept, and to be shown.
+    """
+
+    def __init__(self, english: str) -> None:
+        super().__init__(english.removeprefix("This ").removesuffix("."))
+        self.english = english
+
+    @property
+    def sentence(self) -> str:
+        """The reason in the language of whoever reads it."""
+        return said(self.english)
 
 
 EMAIL_LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
@@ -72,17 +88,17 @@ def normalise_email(text: str) -> str:
     """
     address = clean_email(text)
     if not address.isprintable() and any(unicodedata.category(char) in INVISIBLE for char in address):
-        raise AddressError("has an invisible character in the e-mail address")
+        raise AddressError(gettext_noop("This has an invisible character in the e-mail address."))
     if " " in address:
-        raise AddressError("has a space in the e-mail address")
+        raise AddressError(gettext_noop("This has a space in the e-mail address."))
     local, at, domain = address.rpartition("@")
     if not at or "@" in local:
-        raise AddressError("is not an e-mail address: it needs exactly one @")
+        raise AddressError(gettext_noop("This is not an e-mail address: it needs exactly one @."))
     local = local.lower()
     if not local.isascii():
-        raise AddressError("has letters before the @ that mail providers cannot send to")
+        raise AddressError(gettext_noop("This has letters before the @ that mail providers cannot send to."))
     if not EMAIL_LOCAL.fullmatch(local) or len(local) > 64:
-        raise AddressError("is not an e-mail address: the part before the @ is not valid")
+        raise AddressError(gettext_noop("This is not an e-mail address: the part before the @ is not valid."))
     return f"{local}@{_normalise_domain(domain)}"
 
 
@@ -103,9 +119,11 @@ def _normalise_domain(domain: str) -> str:
         try:
             domain = idna.encode(domain, uts46=True).decode().lower()
         except idna.IDNAError as error:
-            raise AddressError("is not an e-mail address: the part after the @ is not valid") from error
+            raise AddressError(
+                gettext_noop("This is not an e-mail address: the part after the @ is not valid.")
+            ) from error
     if not ASCII_DOMAIN.fullmatch(domain):
-        raise AddressError("is not an e-mail address: the part after the @ is not valid")
+        raise AddressError(gettext_noop("This is not an e-mail address: the part after the @ is not valid."))
     return domain
 
 
@@ -126,11 +144,11 @@ def normalise_phone(text: str, region: str = "US") -> str:
     kind = phonenumbers.number_type(number)
     country = phonenumbers.region_code_for_number(number)
     if country is None or kind == phonenumbers.PhoneNumberType.UNKNOWN:
-        raise AddressError("is not a valid phone number")
+        raise AddressError(gettext_noop("This is not a valid phone number."))
     if country not in NANP_REGIONS:
-        raise AddressError("is not a number of the United States")
+        raise AddressError(gettext_noop("This is not a number of the United States."))
     if kind in NOT_TEXTABLE:
-        raise AddressError("is a toll-free or premium number, and texts cannot reach it")
+        raise AddressError(gettext_noop("This is a toll-free or premium number, and texts cannot reach it."))
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -138,9 +156,9 @@ def _parse_phone(text: str, region: str) -> phonenumbers.PhoneNumber:
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
-        raise AddressError("is not a phone number") from error
+        raise AddressError(gettext_noop("This is not a phone number.")) from error
     if number.extension:
-        raise AddressError("has an extension, and texts cannot reach one")
+        raise AddressError(gettext_noop("This has an extension, and texts cannot reach one."))
     return number
 
 

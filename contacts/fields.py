@@ -26,6 +26,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Lookup
 from django.db.models.expressions import BaseExpression
+from django.utils.translation import gettext_lazy
 
 from contacts.channels import Channel, normalise
 
@@ -95,7 +96,9 @@ class EncryptedMixin(library.EncryptedMixin):  # type: ignore[misc]  # the libra
 
     def validate(self, value: Any, model_instance: models.Model | None) -> None:
         if isinstance(value, str) and value.startswith(FERNET_PREFIX):
-            raise ValidationError("This looks like encrypted data; enter the text itself.", code="ciphertext")
+            raise ValidationError(
+                gettext_lazy("This looks like encrypted data; enter the text itself."), code="ciphertext"
+            )
         super().validate(value, model_instance)
 
     def from_db_value(self, value: str | None, expression: Any, connection: BaseDatabaseWrapper) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
 from django.utils import timezone
 
 from contacts.models import Business
@@ -28,6 +30,15 @@ class BusinessTimezoneMiddleware:
             return self.get_response(request)
         with timezone.override(Business.load().zone):
             return self.get_response(request)
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """Answer in the language that was chosen, or in the browser's. A picture is the same in each: caches keep one."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if response.headers.get("Content-Type", "").startswith("image/"):
+            return response
+        return super().process_response(request, response)
 
 
 class OriginMiddleware:
@@ -61,5 +72,10 @@ class SessionLimitsMiddleware:
         is_idle = now - seen > settings.SESSION_IDLE_MINUTES * 60
         if is_old or is_idle:
             logout(request)
-        elif now - seen > NOTE_EVERY_S:
+        elif now - seen > NOTE_EVERY_S and not _asks_by_itself(request):
             session[SEEN_AT] = now
+
+
+def _asks_by_itself(request: HttpRequest) -> bool:
+    """Say whether an open page asks how far something is: nobody has to sit in front of it."""
+    return request.method == "GET" and request.headers.get("Accept") == "application/json"

@@ -7,6 +7,11 @@ import unicodedata
 from functools import cache, lru_cache
 from zoneinfo import available_timezones
 
+from django.utils.translation import gettext_noop
+
+NO_STATE = gettext_noop("This is no state or territory of the United States, such as TX or Texas.")
+NO_ZONE = gettext_noop("This is no time zone that is known. Write it as America/Chicago, or Central Time.")
+
 STATES = {
     "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California", "CO": "Colorado",
     "CT": "Connecticut", "DE": "Delaware", "DC": "District of Columbia", "FL": "Florida", "GA": "Georgia",
@@ -53,7 +58,7 @@ def clean_region(text: str) -> str:
     words = _words(text)
     state = _STATE_OF.get(words) or _STATE_OF.get(_COUNTRY_BEFORE.sub("", words))
     if state is None:
-        raise ValueError("This is no state or territory of the United States, such as TX or Texas.")
+        raise ValueError(NO_STATE)
     return state
 
 
@@ -68,7 +73,7 @@ def clean_time_zone(text: str) -> str:
     zone = _ZONE_OF.get(words) or _ZONE_OF.get(_words(_SAID_BESIDE.sub("", words)))
     zone = zone or _zones().get(plain.replace(" ", "_"))
     if zone is None or is_no_place(text):
-        raise ValueError("This is no time zone that is known. Write it as America/Chicago, or Central Time.")
+        raise ValueError(NO_ZONE)
     return zone
 
 

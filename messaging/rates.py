@@ -21,10 +21,18 @@ from dataclasses import asdict, dataclass
 from math import inf
 from typing import Any
 
+from django.apps import apps
+from django.utils.translation import gettext, gettext_noop
+
 State = dict[str, Any]
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-WORDS = {"s": "a second", "m": "a minute", "h": "an hour", "d": "a day"}
+WORDS = {
+    "s": gettext_noop("a second"),
+    "m": gettext_noop("a minute"),
+    "h": gettext_noop("an hour"),
+    "d": gettext_noop("a day"),
+}
 SPACED, COUNTED = "sm", "hd"
 MOST = 1_000_000_000
 
@@ -41,6 +49,11 @@ LONGEST_ASKED_PAUSE_S = 3600.0  # a provider that names more is asked again afte
 
 ENTRY = re.compile(r"([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)\s*/\s*([smhd])(?=[\s,;]|$)", re.IGNORECASE)
 SEPARATORS = re.compile(r"[\s,;]*")
+
+
+def _(text: str) -> str:
+    """Return words in the reader's language; there is none yet while the settings are read, which hold limits, too."""
+    return gettext(text) if apps.ready else text
 
 
 # --- Limits -----------------------------------------------------------------------------------------------------------
@@ -107,24 +120,27 @@ def _skip(text: str, position: int) -> int:
 
 def _check(entry: str, unit: str, count: int, counts: dict[str, int]) -> None:
     if unit in counts:
-        raise ValueError(f"There are two limits {WORDS[unit]}. Keep the one that counts.")
+        raise ValueError(_("There are two limits %(unit)s. Keep the one that counts.") % {"unit": _(WORDS[unit])})
     if count < 1:
-        raise ValueError(f'"{entry}" would let nothing go. Write 1 or more, or leave it out for no limit.')
+        words = _('"%(entry)s" would let nothing go. Write 1 or more, or leave it out for no limit.')
+        raise ValueError(words % {"entry": entry})
     if count > MOST:
-        raise ValueError(f"More than {MOST:,} {WORDS[unit]} is no limit. Leave it out.")
+        most = {"count": f"{MOST:,}", "unit": _(WORDS[unit])}
+        raise ValueError(_("More than %(count)s %(unit)s is no limit. Leave it out.") % most)
 
 
 def _not_read(rest: str) -> str:
     word = re.split(r"[\s,;]", rest, maxsplit=1)[0][:20]
-    return (
-        f'"{word}" cannot be read. Write a number, a slash, and s, m, h or d for second, minute, hour or day: '
+    words = _(
+        '"%(word)s" cannot be read. Write a number, a slash, and s, m, h or d for second, minute, hour or day: '
         "14/s, or 14/s,50000/d."
     )
+    return words % {"word": word}
 
 
 def words(limits: Limits) -> str:
     """`14 a second, 50,000 a day`."""
-    return ", ".join(f"{count:,} {WORDS[unit]}" for unit, count in limits) or "no limit"
+    return ", ".join(f"{count:,} {_(WORDS[unit])}" for unit, count in limits) or _("no limit")
 
 
 def seconds_for(limits: Limits, count: int) -> float:

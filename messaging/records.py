@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from contacts.channels import Channel, normalise
 from contacts.models import Address, Contact
@@ -153,8 +154,8 @@ def _message_entry(message: Message) -> TimelineEntry:
         at=message.handed_at or message.status_at,
         kind=KINDS[status],
         what=f"{status.label}{why}",
-        channel=Channel(message.channel).label,
-        how=f"Campaign “{message.campaign.name}”",
+        channel=str(Channel(message.channel).label),
+        how=_("Campaign “%(name)s”") % {"name": message.campaign.name},
         url=reverse("admin:messaging_message_change", args=[message.pk]),
     )
 
@@ -163,19 +164,22 @@ def _click_entry(click: Click) -> TimelineEntry:
     return TimelineEntry(
         at=click.at,
         kind="ok",
-        what="Clicked a link",
-        channel=Channel(click.message.channel).label,
-        how=f"Campaign “{click.message.campaign.name}”",
+        what=_("Clicked a link"),
+        channel=str(Channel(click.message.channel).label),
+        how=_("Campaign “%(name)s”") % {"name": click.message.campaign.name},
     )
 
 
 def _text_entry(text: InboundText) -> TimelineEntry:
+    how = ""
+    if text.meaning != InboundText.Meaning.REVIEW:
+        how = _("understood as: %(meaning)s") % {"meaning": text.get_meaning_display()}
     return TimelineEntry(
         at=text.received_at,
         kind=MEANINGS[InboundText.Meaning(text.meaning)],
-        what="Texted you",
-        channel=Channel.SMS.label,
-        how="" if text.meaning == InboundText.Meaning.REVIEW else f"understood as: {text.get_meaning_display()}",
+        what=_("Texted you"),
+        channel=str(Channel.SMS.label),
+        how=how,
         detail=text.body,
         url=reverse("admin:messaging_inboundtext_change", args=[text.pk]),
     )

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from django.utils.translation import gettext as _
+
 FIRST_RAMP = "50,100,200,400,800,1500,3000"
 MAX_DAYS = 40  # and as many numbers fit into the column
 MOST_A_DAY = 1_000_000
@@ -36,15 +38,17 @@ def parse(text: str) -> Ramp:
     """Read `50, 100, 200`. Raises ValueError with a sentence for whoever wrote it."""
     words = [word.strip() for word in text.strip().strip(",").split(",")]
     if not all(word.isascii() and word.isdecimal() for word in words):
-        raise ValueError("Write a number for each day, with commas: 50, 100, 200.")
+        raise ValueError(_("Write a number for each day, with commas: 50, 100, 200."))
     ramp = tuple(int(word[:12]) for word in words)
     if len(ramp) > MAX_DAYS:
-        raise ValueError(f"A warm-up has {MAX_DAYS} days at most.")
+        raise ValueError(_("A warm-up has %(count)s days at most.") % {"count": MAX_DAYS})
     if not all(1 <= number <= MOST_A_DAY for number in ramp):
-        raise ValueError(f"Each number is between 1 and {MOST_A_DAY:,}, written without a comma.")
+        said = _("Each number is between 1 and %(most)s, written without a comma.")
+        raise ValueError(said % {"most": f"{MOST_A_DAY:,}"})
     for before, after in pairwise(ramp):
         if after < before:
-            raise ValueError(f"After {before} comes {after}: a warm-up never goes down. Write 1500, not 1,500.")
+            said = _("After %(before)s comes %(after)s: a warm-up never goes down. Write 1500, not 1,500.")
+            raise ValueError(said % {"before": before, "after": after})
     return ramp
 
 

@@ -17,7 +17,28 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
+
+DAYS = (
+    gettext_lazy("Mon"),
+    gettext_lazy("Tue"),
+    gettext_lazy("Wed"),
+    gettext_lazy("Thu"),
+    gettext_lazy("Fri"),
+    gettext_lazy("Sat"),
+    gettext_lazy("Sun"),
+)
+# For the catalogue alone: Django's own Spanish begins the days with a capital letter, which is wrong within a sentence.
+DAYS_IN_DATES = (
+    gettext_noop("Monday"),
+    gettext_noop("Tuesday"),
+    gettext_noop("Wednesday"),
+    gettext_noop("Thursday"),
+    gettext_noop("Friday"),
+    gettext_noop("Saturday"),
+    gettext_noop("Sunday"),
+)
 FULL_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MOST_WINDOWS = 14
 A_WEEK = 7
@@ -111,7 +132,7 @@ def _read_days(text: str) -> frozenset[int]:
         return frozenset(range(A_WEEK))
     days: set[int] = set()
     for part in re.split(r"[\s+&/]+", re.sub(TO, "-", text, flags=re.IGNORECASE)):
-        first, _, last = part.partition("-")
+        first, _hyphen, last = part.partition("-")
         start, end = _day(first), _day(last or first)
         days |= {(start + step) % A_WEEK for step in range((end - start) % A_WEEK + 1)}
     return frozenset(days)
@@ -172,19 +193,24 @@ def words(windows: Sequence[Window]) -> str:
 
 
 def _hour_words(window: Window) -> str:
-    return "all day" if window.opens == window.closes else f"{window.opens:%H:%M} to {window.closes:%H:%M}"
+    if window.opens == window.closes:
+        return _("all day")
+    return _("%(from)s to %(to)s") % {"from": f"{window.opens:%H:%M}", "to": f"{window.closes:%H:%M}"}
 
 
 def _day_words(days: frozenset[int]) -> str:
     if len(days) == A_WEEK:
-        return "Every day"
+        return _("Every day")
     runs: list[list[int]] = []
     for day in sorted(days):
         if runs and runs[-1][-1] == day - 1:
             runs[-1].append(day)
         else:
             runs.append([day])
-    return ", ".join(
-        " to ".join((DAYS[run[0]], DAYS[run[-1]])) if len(run) > 2 else ", ".join(DAYS[day] for day in run)
-        for run in runs
-    )
+    return ", ".join(_run_words(run) for run in runs)
+
+
+def _run_words(run: Sequence[int]) -> str:
+    if len(run) > 2:
+        return _("%(from)s to %(to)s") % {"from": DAYS[run[0]], "to": DAYS[run[-1]]}
+    return ", ".join(str(DAYS[day]) for day in run)

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.models import Address, Contact, SignupForm
 from contacts.records import Records, TimelineEntry, Welcome
@@ -76,15 +78,17 @@ class RedemptionRecords(Records):
 
 
 WORDS = {
-    Redemption.Kind.REDEEMED: "Redeemed",
-    Redemption.Kind.VOIDED: "Taken back",
-    Redemption.Kind.CONFLICT: "Given without network, against a rule",
+    Redemption.Kind.REDEEMED: gettext_lazy("Redeemed"),
+    Redemption.Kind.VOIDED: gettext_lazy("Taken back"),
+    Redemption.Kind.CONFLICT: gettext_lazy("Given without network, against a rule"),
 }
 _SECRETS = ("code__token", "code__typed")
 
 
 def _given_entry(redemption: Redemption) -> TimelineEntry:
-    paid = f"order {redemption.order_value} {redemption.currency}" if redemption.order_value is not None else ""
+    paid = ""
+    if redemption.order_value is not None:
+        paid = _("order %(amount)s") % {"amount": f"{redemption.order_value} {redemption.currency}"}
     return TimelineEntry(
         at=redemption.at,
         kind="ok" if redemption.kind == Redemption.Kind.REDEEMED else "warn",
@@ -100,7 +104,7 @@ def _refused_entry(scan: Scan) -> TimelineEntry:
     return TimelineEntry(
         at=scan.at,
         kind="bad",
-        what=f"Refused at the till: {scan.code.offer.name}",
+        what=_("Refused at the till: %(deal)s") % {"deal": scan.code.offer.name},
         how=f"{scan.get_reason_display()} · {scan.location.name}",
         url=reverse("admin:redemptions_scan_change", args=[scan.pk]),
     )

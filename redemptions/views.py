@@ -7,17 +7,20 @@ from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from csp.constants import NONCE, WASM_UNSAFE_EVAL
 from csp.decorators import csp_update
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from contacts.models import Business
@@ -27,12 +30,14 @@ from redemptions.models import Code, Scan
 from redemptions.qr import png
 from redemptions.queries import find_by_token, previous_redemption, refusal
 from redemptions.rendering import Coupon, calendar_file, coupon_of
+from redemptions.rendering.scanner import scanner_words
 from redemptions.rendering.wallet import MIME_TYPE as WALLET_TYPE
 from redemptions.rendering.wallet import BadPapers, Signer, wallet_pass
 
 logger = logging.getLogger(__name__)
 
 A_YEAR_S = 365 * 24 * 3600
+PLAIN = "text/plain; charset=utf-8"
 ICON = "redemptions/scanner/icon-192.png"
 
 
@@ -57,7 +62,7 @@ def coupon_calendar(request: HttpRequest, token: str) -> HttpResponse:
     business, at, code = Business.load(), timezone.now(), _find(token)
     shown = _describe(code, business, at) if code else None
     if code is None or shown is None or shown.day is None:
-        return _private(HttpResponseNotFound("There is no such day.", content_type="text/plain"))
+        return _private(HttpResponseNotFound(_("There is no such day."), content_type=PLAIN))
     content = calendar_file(
         title=f"{shown.deal} · {business.name}",
         details="\n".join((*shown.facts, shown.terms)),
@@ -79,7 +84,7 @@ def coupon_wallet(request: HttpRequest, token: str) -> HttpResponse:
     code = _find(token) if signer else None
     shown = _describe(code, Business.load(), at) if code else None
     if signer is None or code is None or shown is None or not shown.image:
-        return _private(HttpResponseNotFound("There is no such pass.", content_type="text/plain"))
+        return _private(HttpResponseNotFound(_("There is no such pass."), content_type=PLAIN))
     content = wallet_pass(
         shown,
         serial=code.image_reference,
@@ -167,7 +172,7 @@ def qr_image(request: HttpRequest, reference: str) -> HttpResponse:
     """Draw a code's QR image. It never changes, so caches may keep it for ever; fetching it proves nothing."""
     code = Code.objects.only("token").filter(image_reference=reference).first()
     if code is None:
-        return HttpResponseNotFound("There is no such image.", content_type="text/plain")
+        return HttpResponseNotFound("There is no such image.", content_type=PLAIN)
     image = HttpResponse(png(qr_payload(code.token)), content_type="image/png")
     image.headers["ETag"] = f'"{reference}"'
     image.headers["Cache-Control"] = f"public, max-age={A_YEAR_S}, immutable"
@@ -185,25 +190,33 @@ SCANNER_CSP = {"script-src": [NONCE, WASM_UNSAFE_EVAL]}
 @csp_update(SCANNER_CSP)
 def scanner(request: HttpRequest) -> HttpResponse:
     """The web scanner. It knows nobody: the device's token lives in the browser."""
-    scripts = [name for name in scanner_files() if name.endswith(".js")]
-    shown = {
-        "business": Business.load().name,
-        "sample": display(SAMPLE_TYPED),
-        "nonce": str(getattr(request, "csp_nonce", "")),
-        # Modules name each other plainly; the map leads to the versioned files. A browser that knows no such maps
-        # finds the plain ones.
-        "modules": {f"{settings.STATIC_URL}{name}": static(name) for name in scripts},
-    }
-    page = render(request, "redemptions/scanner.html", shown)
+    page = render(request, "redemptions/scanner.html", _scanner_page(nonce=str(getattr(request, "csp_nonce", ""))))
     page.headers["Referrer-Policy"] = "no-referrer"
     page.headers["Permissions-Policy"] = "camera=(self), microphone=(), geolocation=()"
     page.headers["Cache-Control"] = "no-cache"
     return page
 
 
+def _scanner_page(nonce: str = "") -> dict[str, Any]:
+    scripts = [name for name in scanner_files() if name.endswith(".js")]
+    return {
+        "business": Business.load().name,
+        "sample": display(SAMPLE_TYPED),
+        "nonce": nonce,
+        "words": scanner_words(),
+        # Modules name each other plainly; the map leads to the versioned files. A browser that knows no such maps
+        # finds the plain ones.
+        "modules": {f"{settings.STATIC_URL}{name}": static(name) for name in scripts},
+    }
+
+
 @require_safe
 def scanner_worker(request: HttpRequest) -> HttpResponse:
-    """The scanner's service worker. It is served beside the page, the only part of the site it may look after."""
+    """The scanner's service worker. It is served beside the page, the only part of the site it may look after.
+
+    It is asked for in the phone's language, and is another one in each: a phone that changes its language gets the page
+    it keeps anew.
+    """
     names = scanner_files()
     shown = {"page": reverse("scanner"), "files": [static(name) for name in names], "version": scanner_version(names)}
     worker = render(request, "redemptions/scanner_worker.js", shown, content_type="text/javascript")
@@ -224,8 +237,9 @@ def scanner_manifest(request: HttpRequest) -> JsonResponse:
     ]
     shown = {
         "id": reverse("scanner"),
-        "name": f"Scanner · {Business.load().name}",
-        "short_name": "Scanner",
+        "lang": get_language(),
+        "name": _("Scanner · %(business)s") % {"business": Business.load().name},
+        "short_name": _("Scanner"),
         "start_url": reverse("scanner"),
         "scope": reverse("scanner"),
         "display": "standalone",
@@ -247,9 +261,9 @@ def scanner_files() -> list[str]:
 
 
 def scanner_version(names: list[str]) -> str:
-    """Return what changes with any of these files, or the page."""
-    digest = sha256()
+    """Return what changes with any of these files, or the page, or its language."""
+    digest = sha256(render_to_string("redemptions/scanner.html", _scanner_page()).encode())
     root = Path(__file__).parent / "static"
-    for path in [*(root / name for name in names), settings.BASE_DIR / "templates" / "redemptions" / "scanner.html"]:
-        digest.update(path.read_bytes())
+    for name in names:
+        digest.update((root / name).read_bytes())
     return digest.hexdigest()[:16]

@@ -15,6 +15,7 @@ import pytest
 from django.core.cache import caches
 from django.db import connection
 from django.test import Client
+from django.utils import translation
 from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
@@ -74,6 +75,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if in_browser and (reason := why_no_browser()):
         for item in in_browser:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """Forget the language in which a test asked for a page: it stays with the thread."""
+    yield
+    translation.deactivate()
 
 
 # --- Network ----------------------------------------------------------------------------------------------------------

@@ -155,7 +155,9 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
         if campaign:
             context |= self.approval_context(request, campaign)
         if campaign and "_mine" in request.POST and self.has_add_permission(request):
-            return self._save_mine(request, campaign)
+            mine = self._save_mine(request, campaign)
+            if mine is not None:
+                return mine
         try:
             return super().change_view(request, object_id, form_url, context)
         except Outdated:
@@ -165,15 +167,15 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
             assert campaign is not None
             return page_of(campaign)
 
-    def _save_mine(self, request: HttpRequest, campaign: Campaign) -> HttpResponse:
-        """Save what was typed as a draft of its own: somebody else saved the campaign meanwhile, and both are kept."""
+    def _save_mine(self, request: HttpRequest, campaign: Campaign) -> HttpResponse | None:
+        """Save what was typed as a draft of its own: somebody else saved the campaign meanwhile, and both are kept.
+
+        None: it cannot be saved as it is, which the form says.
+        """
         form = self.get_form(request)(request.POST)
         assert isinstance(form, CampaignForm)
         if not form.is_valid():
-            self.message_user(
-                request, " ".join(str(error) for errors in form.errors.values() for error in errors), "ERROR"
-            )
-            return page_of(campaign)
+            return None
         name = _("%(name)s (my version)") % {"name": form.draft.name[:80]}
         mine = save_draft(replace(form.draft, name=name), by=request.user)  # type: ignore[arg-type]
         self.log_addition(request, mine, _("Saved beside campaign %(pk)d.") % {"pk": campaign.pk})
@@ -183,7 +185,7 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         form = context["adminform"].form
         if getattr(form, "newer", None):
-            context["conflict"] = conflict_words(form.newer)
+            context["conflict"] = conflict_words(form.newer, request.user)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _beside(self, campaign: Campaign) -> dict[str, Any]:

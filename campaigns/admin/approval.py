@@ -30,7 +30,7 @@ def name_of(user: Any) -> str:
 def when_words(approval: Approval) -> str:
     if approval.starts_at is None:
         return _("as soon as it is approved")
-    return _("on %(when)s") % {"when": formats.date_format(timezone.localtime(approval.starts_at), "N j, Y, P")}
+    return _("on %(when)s") % {"when": formats.date_format(timezone.localtime(approval.starts_at), "DATETIME_FORMAT")}
 
 
 class ApprovalPages(CampaignPages):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import PermissionDenied
@@ -21,9 +21,13 @@ from campaigns.models import Campaign, Picture, Template
 from campaigns.pictures import MOST_BYTES, PictureRefused
 from campaigns.queries import picture_url
 from campaigns.rendering import ContentError
-from campaigns.services import NotPossible, Outdated, keep_picture, save_draft
+from campaigns.services import NotPossible, Outdated, begun_with, keep_picture, save_draft
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
 
 PICTURES_SHOWN = 60
+SENT_AGAIN_WITHIN = timedelta(hours=12)
 LOGGED_EVERY = timedelta(minutes=30)  # somebody's saving by itself is one line of the history for so long
 
 
@@ -43,7 +47,8 @@ class EditingPages(CampaignPages):
     def autosave_view(self, request: HttpRequest, pk: int | None = None) -> JsonResponse:
         """Save a draft as it is typed; say where it is now, or why it was not saved.
 
-        Where somebody else saved it meanwhile, nothing is written, and the page is told who and when.
+        Where somebody else saved it meanwhile, nothing is written, and the page is told who and when. `again` says
+        that the same was sent before and not answered: it may have begun a draft.
         """
         campaign = self._campaign(request, pk) if pk else None
         if campaign is None and not self.has_add_permission(request):
@@ -52,13 +57,17 @@ class EditingPages(CampaignPages):
         assert isinstance(form, CampaignForm)
         is_valid = form.is_valid()
         if form.newer:
-            return JsonResponse({"saved": False, "conflict": True, "why": conflict_words(form.newer)})
+            return conflict_answer(form.newer, request.user)
         if not is_valid:
-            return JsonResponse({"saved": False, "why": next(iter(form.errors.values()))[0]})
+            return JsonResponse({"saved": False, "why": first_error(form)})
+        if campaign is None and request.POST.get("again"):
+            begun = begun_with(form.draft, by=request.user, since=timezone.now() - SENT_AGAIN_WITHIN)  # type: ignore[arg-type]
+            if begun is not None:
+                return JsonResponse({"saved": True, **saved_facts(begun)})
         try:
             saved = save_draft(form.draft, campaign=campaign, by=request.user, seen=form.seen_at)  # type: ignore[arg-type]
         except Outdated as error:
-            return JsonResponse({"saved": False, "conflict": True, "why": conflict_words(error.campaign)})
+            return conflict_answer(error.campaign, request.user)
         except (NotPossible, ContentError) as error:
             return JsonResponse({"saved": False, "why": str(error)})
         self._log_autosave(request, saved, is_new=campaign is None)
@@ -107,14 +116,29 @@ def saved_facts(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def conflict_words(newer: Campaign) -> str:
+def conflict_words(newer: Campaign, reader: User | AnonymousUser) -> str:
     """Say who saved a campaign meanwhile, and when."""
-    who = newer.updated_by.get_full_name() or newer.updated_by.get_username() if newer.updated_by else _("Somebody")
     at = formats.date_format(timezone.localtime(newer.updated_at), "TIME_FORMAT")
+    if newer.updated_by_id == reader.pk:
+        words = _("You saved this campaign at %(at)s in another window. Nothing was saved over it from here.")
+        return words % {"at": at}
+    who = newer.updated_by.get_full_name() or newer.updated_by.get_username() if newer.updated_by else _("Somebody")
     return _("%(who)s saved this campaign at %(at)s, after you opened it. Nothing of yours was saved over it.") % {
         "who": who,
         "at": at,
     }
+
+
+def conflict_answer(newer: Campaign, reader: User | AnonymousUser) -> JsonResponse:
+    page = reverse("admin:campaigns_campaign_change", args=[newer.pk])
+    return JsonResponse({"saved": False, "conflict": True, "why": conflict_words(newer, reader), "page": page})
+
+
+def first_error(form: CampaignForm) -> str:
+    """Return the first thing that is wrong, with the name of its input."""
+    name, errors = next(iter(form.errors.items()))
+    field = form.fields.get(name)
+    return f"{field.label}: {errors[0]}" if field else str(errors[0])
 
 
 def picture_facts(picture: Picture) -> dict[str, Any]:
@@ -209,6 +233,7 @@ def editor_words() -> dict[str, Any]:
             "unsaved": _("Not saved yet"),
             "offline": _("Not saved: the server does not answer. It is tried again."),
             "signedOut": _("Not saved: you are signed out. Sign in in another tab, then go on here."),
+            "refused": _("Not saved: this is more than the server takes at once. Shorten it."),
             "fix": _("Fix"),
             "ok": _("Fine:"),
             "warn": _("Worth a look:"),

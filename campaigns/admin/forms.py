@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -17,12 +18,13 @@ from campaigns.blocks import BlockError
 from campaigns.models import Campaign, Variant
 from campaigns.queries import variant_of
 from campaigns.rendering import Compiled, ContentError
-from campaigns.services import MAX_SPREAD_HOURS, Draft, with_blocks
+from campaigns.services import MAX_SPREAD_HOURS, Draft, says_the_same, with_blocks
 from contacts.channels import Channel
 from redemptions.models import Offer
 
 Mode = Variant.Mode
 TYPE_ABOVE = 500
+NOT_A_DIGIT = re.compile(r"[\s.,'\u2019]")  # what stands between thousands
 EMPTY_LABELS = {
     "offer": "No deal",
     "tag": "Everyone who is subscribed",
@@ -45,7 +47,9 @@ class Lines(forms.CharField):
 class BlocksField(forms.CharField):
     """Blocks as the editor writes them: JSON."""
 
-    widget = forms.Textarea(attrs={"rows": 6, "class": "vLargeTextField code", "spellcheck": "false"})
+    widget = forms.Textarea(
+        attrs={"rows": 6, "class": "vLargeTextField code", "spellcheck": "false", "autocomplete": "off"}
+    )
 
     def prepare_value(self, value: Any) -> Any:
         return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -75,7 +79,7 @@ class ModeField(forms.ChoiceField):
 class Seen(forms.CharField):
     """When the draft was saved last, as the page knows it. No part of what is written."""
 
-    widget = forms.HiddenInput
+    widget = forms.HiddenInput(attrs={"autocomplete": "off"})  # browsers bring old values back
 
     def to_python(self, value: Any) -> Any:
         try:
@@ -168,7 +172,6 @@ class CampaignForm(forms.ModelForm[Campaign]):
         if data.get("tag") and data.get("segment"):
             self.add_error("segment", "Choose a tag or a segment, not both.")
         self.draft = draft_of(data)
-        self._check_newer()
         try:
             if data.get("blocks") is not None:
                 self.draft = with_blocks(self.draft, data["blocks"])
@@ -178,6 +181,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
             Compiled(self.draft.content, has_deal=self.draft.offer is not None, utm=self.draft.utm_campaign)
         except ContentError as error:
             self.add_error(error.field, str(error))
+        self._check_newer()
         return data
 
     def _check_newer(self) -> None:
@@ -186,7 +190,11 @@ class CampaignForm(forms.ModelForm[Campaign]):
         if seen is None or not self.instance.pk:
             return
         now = Campaign.objects.select_related("updated_by").filter(pk=self.instance.pk).first()
-        if now is not None and now.updated_at != seen:
+        if now is None or now.updated_at == seen:
+            return
+        if says_the_same(self.draft, now):
+            self.cleaned_data["seen"] = now.updated_at
+        else:
             self.newer = now
             self.add_error(None, _("Somebody else saved this campaign after you opened it."))
 
@@ -227,15 +235,13 @@ def draft_of(data: dict[str, Any]) -> Draft:
     def text(name: str) -> str:
         return str(data.get(name) or "").replace("\r\n", "\n")
 
-    channel = Channel(data.get("channel") or Channel.EMAIL)
-    is_email = channel == Channel.EMAIL
     return Draft(
         name=text("name"),
-        channel=channel,
-        subject=text("subject") if is_email else "",
-        preheader=text("preheader") if is_email else "",
+        channel=Channel(data.get("channel") or Channel.EMAIL),
+        subject=text("subject"),
+        preheader=text("preheader"),
         body=text("body"),
-        html=text("html") if is_email else "",
+        html=text("html"),
         mode=Mode(data["mode"]) if data.get("mode") else None,
         offer=data.get("offer"),
         segment=None if data.get("tag") else data.get("segment"),
@@ -290,7 +296,7 @@ class ReviewForm(forms.Form):
 
     def clean_typed(self) -> str:
         typed: str = self.cleaned_data["typed"]
-        if typed.replace(",", "").strip() != str(self.size):
+        if NOT_A_DIGIT.sub("", typed) != str(self.size):
             raise forms.ValidationError(f"Type {self.size:,}, the number of people this goes to.")
         return typed
 

@@ -42,6 +42,7 @@ PROBLEM_PAGE = (
 
 
 DARK_ONLY = "@media (prefers-color-scheme:dark)"
+SCHEMES = {"dark": "@media all", "light": "@media not all"}  # whatever the one who looks has chosen for their screen
 FOUND_SHOWN = 8
 # People to try the words on: the usual one, and those a mail is never written for.
 READERS: dict[str, tuple[str | Promise, Person]] = {
@@ -78,7 +79,8 @@ class PreviewPages(PlainAdmin[Campaign]):
         """Return the mail as it is typed now."""
         campaign, content, problem = self._typed(request)
         html = PROBLEM_PAGE.format(escape(problem)) if problem else mail_html(campaign, content, self._reader(request))
-        return _framed(html.replace(DARK_ONLY, "@media all") if request.POST.get("preview_dark") else html)
+        shown = SCHEMES.get(request.POST.get("preview_scheme", ""))
+        return _framed(html.replace(DARK_ONLY, shown) if shown else html)
 
     def typed_facts(self, request: HttpRequest) -> JsonResponse:
         """Return what the page beside the preview shows: subject, plain text, size, checklist."""

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from campaigns.admin.pages import CampaignPages, count_numbers, status_badge
 from campaigns.models import Campaign
 from campaigns.queries import audience_words
-from contacts.admin.base import Bar, bars
+from contacts.admin.base import Bar, bars, thousands
 from contacts.admin.charts import Chart, Period, Preset, Row, chart_file, csv_file, latest, preset
 from contacts.models import Business
 from messaging.queries import Figures, Point, Report, Span, VariantResult, lines_of, progress, report_of
@@ -75,10 +75,10 @@ class ReportPages(CampaignPages):
     def report_csv(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Return one chart of the report as a file; by itself, the lines of the ledger, without a word about guests."""
         campaign = self._campaign(request, pk, view_only=True)
-        report, by = _report(campaign, Period(request.GET))
-        what, name = request.GET.get("what", "redemptions"), f"campaign-{campaign.pk}"
+        period, what, name = Period(request.GET), request.GET.get("what", "redemptions"), f"campaign-{campaign.pk}"
         if what == "redemptions":
-            return csv_file(f"{name}-redemptions", REDEMPTIONS, _lines(campaign, report.span))
+            return csv_file(f"{name}-redemptions", REDEMPTIONS, _lines(campaign, _span(period)))
+        report, by = _report(campaign, period)
         found = [chart for chart in files_of(report, by) if chart.what == what]
         if not found:
             raise Http404
@@ -86,8 +86,13 @@ class ReportPages(CampaignPages):
 
 
 def _report(campaign: Campaign, period: Period) -> tuple[Report, str]:
-    first, last, by = period.chosen
-    return report_of(campaign, Span(Business.load().zone, first, last), by=by), by
+    by = period.chosen[2]
+    return report_of(campaign, _span(period), by=by), by
+
+
+def _span(period: Period) -> Span:
+    first, last, _by = period.chosen
+    return Span(Business.load().zone, first, last)
 
 
 def _presets(campaign: Campaign, period: Period) -> list[Preset]:
@@ -115,21 +120,21 @@ def _ledger_url(request: HttpRequest, campaign: Campaign, span: Span) -> str:
 def tiles(report: Report) -> list[Tile]:
     """Return the numbers on top, what counts most first."""
     of_sent = _("of sent")
-    found = [Tile(_("Redeemed"), f"{report.redeemed:,}", _share(report.redeemed, report.sent, of_sent), "good")]
+    found = [Tile(_("Redeemed"), thousands(report.redeemed), _share(report.redeemed, report.sent, of_sent), "good")]
     for figures in report.money:
         if figures.order_value:
             found.append(Tile(_("Revenue"), money(figures.order_value, figures.currency), _revenue_note(figures)))
     if report.clicks.links:
-        found.append(Tile(_("Clicked"), f"{report.clicked:,}", _share(report.clicked, report.sent, of_sent)))
+        found.append(Tile(_("Clicked"), thousands(report.clicked), _share(report.clicked, report.sent, of_sent)))
     if report.is_reported:
-        found.append(Tile(_("Delivered"), f"{report.delivered:,}", _share(report.delivered, report.sent, of_sent)))
-    found.append(Tile(_("Sent"), f"{report.sent:,}"))
+        found.append(Tile(_("Delivered"), thousands(report.delivered), _share(report.delivered, report.sent, of_sent)))
+    found.append(Tile(_("Sent"), thousands(report.sent)))
     for label, count in (
         (_("Unsubscribed"), report.unsubscribed),
         (_("Bounced"), report.bounced),
         (_("Marked as spam"), report.complained),
     ):
-        found.append(Tile(label, f"{count:,}", _share(count, report.sent, of_sent), "poor" if count else ""))
+        found.append(Tile(label, thousands(count), _share(count, report.sent, of_sent), "poor" if count else ""))
     return found
 
 

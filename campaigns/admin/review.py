@@ -16,7 +16,16 @@ from campaigns.admin.forms import TYPE_ABOVE, ReviewForm
 from campaigns.admin.pages import page_of
 from campaigns.admin.preview import checks_of, preview_words
 from campaigns.models import Campaign
-from campaigns.queries import APPROVE, SAMPLE, approval_needed, audience_size, audience_words, content_of, variant_of
+from campaigns.queries import (
+    APPROVE,
+    SAMPLE,
+    approval_needed,
+    audience_size,
+    audience_words,
+    content_of,
+    left_out,
+    variant_of,
+)
 from campaigns.rendering import ContentError
 from campaigns.services import Blocked, NeedsApproval, NotPossible
 from contacts.admin.base import people
@@ -59,6 +68,7 @@ class ReviewPages(ApprovalPages):
             "is_later": form["when"].value() == "later",
             "audience": audience_words(campaign),
             "size": people(size),
+            "left_out": [(why, f"{count:,}") for why, count in left_out(campaign, size=size, at=timezone.now())],
             "checks": checks,
             "form_url": reverse("admin:campaigns_campaign_change", args=[campaign.pk]),
             "blocked": blocked,
@@ -90,7 +100,7 @@ class ReviewPages(ApprovalPages):
             return False
         self.log_change(request, launched, f"Launched for {people(form.size)}.")
         if form.start:
-            when = formats.date_format(timezone.localtime(form.start), "N j, Y, P")
+            when = formats.date_format(timezone.localtime(form.start), "DATETIME_FORMAT")
             self.message_user(request, f"Scheduled for {when}: it goes to {people(form.size)}.")
         elif undo:
             self.message_user(request, f"It goes to {people(form.size)} in {undo.seconds} seconds, unless you undo it.")

@@ -30,6 +30,7 @@ from campaigns.rendering import ContentError
 from campaigns.services import NotPossible, copy_campaign
 from contacts.admin.base import Number, people
 from contacts.channels import Channel
+from contacts.sentences import said
 from messaging import services
 from messaging.queries import Live, Progress, complaint_of, moment_words, pace_line, progress, retriable, undecided
 
@@ -94,6 +95,7 @@ class SendingPages(CampaignPages):
             "live": live,
             "pace": pace_line(live),
             "alarm": _alarm(campaign, live),
+            "paused_because": said(campaign.pause_reason),
             "complaint": "" if campaign.pause_reason else complaint_of(campaign),
             "left": people(now.counts["queued"]) if now.counts["queued"] else "",
             "can_delete": self.has_delete_permission(request, campaign),
@@ -168,7 +170,7 @@ class SendingPages(CampaignPages):
 
     def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         def resume(campaign: Campaign) -> Campaign:
-            return services.resume(campaign, at=timezone.now())
+            return services.resume(campaign, at=timezone.now(), by=request.user)  # type: ignore[arg-type]
 
         def words(campaign: Campaign) -> str:
             if campaign.begun_at is None and campaign.starts_at and campaign.starts_at > timezone.now():

@@ -21,8 +21,8 @@ class TemplateAdmin(PlainAdmin[Template]):
     fields = ("name", "subject", "preheader")
     search_fields = ("name",)
     actions = None
-    empty_title = gettext_lazy("No templates of your own yet")  # type: ignore[assignment]  # said when it is shown
-    empty_text = gettext_lazy("Write a campaign with blocks, and press “Keep as template” on its page.")  # type: ignore[assignment]
+    empty_title = gettext_lazy("No templates of your own yet")
+    empty_text = gettext_lazy("Write a campaign with blocks, and press “Keep as template” on its page.")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -4,7 +4,7 @@
 mail, leaves out what is not finished, and names it.
 """
 
-from campaigns.blocks.building import Built, Hosted, Look, build
+from campaigns.blocks.building import Built, Hosted, build
 from campaigns.blocks.schema import KINDS, VERSION, Block, BlockError, pictures_in, read, stored
 from campaigns.blocks.starters import STARTERS, Starter, starter
 
@@ -16,7 +16,6 @@ __all__ = [
     "BlockError",
     "Built",
     "Hosted",
-    "Look",
     "Starter",
     "build",
     "pictures_in",

@@ -13,11 +13,12 @@ from mjml import mjml2html
 from campaigns.blocks.schema import Block
 from campaigns.blocks.words import is_empty, styled, text_of_words
 from campaigns.merge import DEAL_FIELDS, FIELDS, MergeError, compile_source
-from campaigns.rendering import BODY_WIDTH_PX, Gap
+from campaigns.rendering import BODY_WIDTH_PX, Gap, Look
 from campaigns.rendering.cleaning import put_aside, put_back
 
 GUTTER_PX = 12  # on the inner side of each of two columns
 FONT = "Helvetica,Arial,sans-serif"
+TEXT, LINE = "#222222", "#c7cdd3"
 BODY = re.compile(r"<body\b[^>]*><div\b[^>]*>(.*)</div></body>", re.DOTALL)
 WEB_LINK = re.compile(r"https?://[^\s/?#\"<>.]+(\.[^\s/?#\"<>.]+)*\.?([/?#:][^\s\"<>]*)?", re.IGNORECASE)
 OTHER_LINK = re.compile(r"(mailto:[^\s\"<>@]+@[^\s\"<>@]+|tel:\+?[0-9 ().-]+)", re.IGNORECASE)
@@ -32,17 +33,6 @@ class Hosted:
     url: str
     width: int
     height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The colours of a mail."""
-
-    accent: str = "#1b5e7b"  # buttons
-    on_accent: str = "#ffffff"
-    heading: str = "#153f52"
-    text: str = "#222222"
-    line: str = "#c7cdd3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +120,11 @@ class _Builder:
                 "warn", block, "text", _("A heading is empty"), _("It is left out. Write it, or remove it.")
             )
         self.texts.append(text)
+        color = self.look.colors["heading"]
         level, size = (1, 26) if block.values["size"] == "large" else (2, 20)
         return (
             f'<mj-text padding="4px 0 12px"><h{level} style="margin:0;font-family:{FONT};font-size:{size}px;'
-            f'line-height:1.25;font-weight:bold;color:{self.look.heading};">{self._plain(text)}</h{level}></mj-text>'
+            f'line-height:1.25;font-weight:bold;color:{color};">{self._plain(text)}</h{level}></mj-text>'
         )
 
     def _text(self, block: Block, _width: int) -> str:
@@ -142,8 +133,8 @@ class _Builder:
             return self._gap("warn", block, "html", _("A text is empty"), _("It is left out. Write it, or remove it."))
         self.texts.append(text_of_words(words))
         return (
-            f'<mj-text font-size="16px" line-height="1.55" color="{self.look.text}">'
-            f"{styled(self._aside(words))}</mj-text>"
+            f'<mj-text font-size="16px" line-height="1.55" color="{TEXT}">'
+            f"{styled(self._aside(words), self.look.link_style)}</mj-text>"
         )
 
     def _image(self, block: Block, width: int) -> str:
@@ -176,10 +167,10 @@ class _Builder:
         if not link:
             return ""
         self.texts.append(f"{label}: {link}")
-        look = self.look
+        accent, on_accent = self.look.colors["accent"], self.look.colors["on_accent"]
         return (
             f'<mj-button css-class="rg-button" padding="4px 0 16px" href="{self._plain(link)}" '
-            f'background-color="{look.accent}" color="{look.on_accent}" font-size="16px" font-weight="bold" '
+            f'background-color="{accent}" color="{on_accent}" font-size="16px" font-weight="bold" '
             f'border-radius="6px" inner-padding="13px 26px">{self._plain(label)}</mj-button>'
         )
 
@@ -193,7 +184,7 @@ class _Builder:
 
     def _divider(self, _block: Block, _width: int) -> str:
         self.texts.append("-" * 20)
-        return f'<mj-divider padding="8px 0 20px" border-width="1px" border-color="{self.look.line}" />'
+        return f'<mj-divider padding="8px 0 20px" border-width="1px" border-color="{LINE}" />'
 
     # --- What they share ---
 

@@ -19,6 +19,8 @@ MOST_LINE = 300
 MOST_LINK = 2_000
 PICTURE_NAME = re.compile(r"[A-Za-z0-9_-]{22}\.(jpg|png)")
 SIDES = ("left", "right")
+# What no text holds: most control characters, halves of characters, and those that are none.
+NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 class BlockError(ValueError):
@@ -137,7 +139,7 @@ def _block(data: object, place: str, *, in_column: bool = False) -> Block:
         if not isinstance(value, str):
             raise BlockError(_("%(block)s cannot be read. Load the page again.") % {"block": number})
         try:
-            values[name] = read_value(value.replace("\x00", ""))
+            values[name] = read_value(NO_TEXT.sub("", value))
         except BlockError as error:
             raise BlockError(f"{number} ({kind.label}): {error}") from error
     columns = _columns(data, place, number) if data["type"] == "columns" else ()

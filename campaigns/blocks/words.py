@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import nh3
 
 from campaigns.merge import LIQUID
-from campaigns.rendering.cleaning import LINK_STYLE, put_aside, put_back
+from campaigns.rendering.cleaning import put_aside, put_back
 
 TAGS = {"a", "b", "br", "em", "i", "li", "ol", "p", "strong", "u", "ul"}
 SCHEMES = {"http", "https", "mailto", "tel"}
@@ -17,7 +17,6 @@ SCHEMES = {"http", "https", "mailto", "tel"}
 HARD_SPACE = re.compile(r"(?<!«)&nbsp;(?![!?:;»%€])")
 MARKUP = re.compile(r"<[^>]*>")
 STYLES = {
-    "a": {"style": LINK_STYLE},
     "p": {"style": "margin:0 0 12px;"},
     "ul": {"style": "margin:0 0 12px;padding-left:24px;"},
     "ol": {"style": "margin:0 0 12px;padding-left:24px;"},
@@ -51,13 +50,13 @@ def is_empty(html: str) -> bool:
     return not unescape(MARKUP.sub("", html)).strip()
 
 
-def styled(marked: str) -> str:
+def styled(marked: str, link_style: str) -> str:
     """Return clean words with the styles mail programs need. Merge fields stand aside."""
     return nh3.clean(
         marked,
         tags=TAGS,
         attributes={"a": {"href"}},
-        set_tag_attribute_values=STYLES,
+        set_tag_attribute_values={**STYLES, "a": {"style": link_style}},
         url_schemes=SCHEMES,
         link_rel=None,
     )

@@ -2,12 +2,16 @@
 
 from campaigns.queries.approval import (
     APPROVE,
+    LATE_APPROVAL,
     approval_needed,
     approval_of,
     fingerprint,
+    has_not_grown,
+    is_approved,
+    lacks_approval,
     waiting_for_approval,
 )
-from campaigns.queries.audience import audience_of, audience_size, audience_words, people_of
+from campaigns.queries.audience import audience_of, audience_size, audience_words, left_out, people_of
 from campaigns.queries.checks import BUSINESS_PAGE, PROVIDER_PAGE, SETUP_PAGE, Check, checklist, sender_checks
 from campaigns.queries.placeholders import placeholder_links
 from campaigns.queries.words import (
@@ -15,6 +19,7 @@ from campaigns.queries.words import (
     built_from,
     content_of,
     deal_of,
+    look_of,
     person_of,
     picture_url,
     preview,
@@ -25,6 +30,7 @@ from campaigns.queries.words import (
 __all__ = [
     "APPROVE",
     "BUSINESS_PAGE",
+    "LATE_APPROVAL",
     "PROVIDER_PAGE",
     "SAMPLE",
     "SETUP_PAGE",
@@ -39,6 +45,11 @@ __all__ = [
     "content_of",
     "deal_of",
     "fingerprint",
+    "has_not_grown",
+    "is_approved",
+    "lacks_approval",
+    "left_out",
+    "look_of",
     "people_of",
     "person_of",
     "picture_url",

@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Count, Q
+from django.utils.translation import gettext as _
+
 from campaigns.models import Campaign
 from contacts.channels import Channel
-from contacts.models import ContactQuerySet, Segment
-from contacts.queries import count_people, names_for, parts_of, reachable
+from contacts.models import ChannelStatus, ContactQuerySet, Segment
+from contacts.queries import audience_contacts, count_people, names_for, parts_of, reachable
+from contacts.queries.counting import merged_joins
 from contacts.segments import Group, Rule, to_json, words
 
 
@@ -41,6 +45,21 @@ def people_of(campaign: Campaign, *, at: datetime) -> ContactQuerySet:
 def audience_size(campaign: Campaign, *, at: datetime) -> int:
     """Count who would get the campaign. One query, or two where rules speak of days."""
     return count_people(people_of(campaign, at=at))
+
+
+def left_out(campaign: Campaign, *, size: int, at: datetime) -> list[tuple[str, int]]:
+    """Return why people whom a campaign asks for get nothing, and how many, the most first. One look at the table.
+
+    `size` is how many get it.
+    """
+    asked = audience_contacts(audience_of(campaign)["include"], at=campaign.starts_at or at)
+    field = f"{Channel(campaign.channel).value}_status"
+    with merged_joins():
+        counts = asked.aggregate(**{status.value: Count("pk", filter=Q(**{field: status})) for status in ChannelStatus})
+    kept_out = counts.pop(ChannelStatus.SUBSCRIBED) - size
+    reasons = [(str(ChannelStatus(status).label), count) for status, count in counts.items()]
+    reasons.append((_("In what you leave out"), kept_out))
+    return sorted((reason for reason in reasons if reason[1] > 0), key=lambda reason: -reason[1])
 
 
 def audience_words(campaign: Campaign) -> str:

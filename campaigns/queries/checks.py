@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from html import escape
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.formats import time_format
 from django.utils.translation import gettext as _
 
 from campaigns import sms
@@ -43,7 +44,7 @@ from redemptions.models import Offer
 
 BUSINESS_PAGE, SETUP_PAGE = "contacts_business_changelist", "messaging_setup"
 PROVIDER_PAGE = "messaging_providersettings_changelist"
-PAGES = {BUSINESS_PAGE: "Open Business", SETUP_PAGE: "Open Sending set-up", PROVIDER_PAGE: "Open Provider settings"}
+PAGES = {BUSINESS_PAGE: "Open Business", SETUP_PAGE: "Open Sending set-up", PROVIDER_PAGE: "Open Providers and rates"}
 
 ANSWERS = re.compile(r"\s*(re|fwd?|aw|wg|rv)\s*(\[\d+\]|\(\d+\))?\s*:", re.IGNORECASE)
 IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
@@ -101,7 +102,8 @@ def checklist(
     if campaign.channel == Channel.EMAIL:
         checks += [_subject_check(content), *sender_checks(business), *_html_checks(content)]
     else:
-        detail = "Between 9 a.m. and 8 p.m. where each person is, and where some states say so, shorter. Others wait."
+        first, last = (time_format(time(hour), "TIME_FORMAT") for hour in (business.texts_from, business.texts_until))
+        detail = f"From {first} to {last} where each person is, and where some states say so, shorter. Others wait."
         checks.append(Check("ok", "Texts keep quiet hours", detail))
     if campaign.offer:
         checks.append(_offer_check(campaign.offer, business, at))
@@ -196,7 +198,10 @@ def _html_checks(content: Content) -> list[Check]:
     """Look at own HTML as it was written, and as it is sent."""
     if content.field != "html":
         return []
-    cleaned = clean_html(content.html)
+    try:
+        cleaned = clean_html(content.html)
+    except ContentError:
+        return []  # said by the check of the words
     checks = []
     if PULLED_UP.search(cleaned):
         detail = "A negative margin could lay something over the unsubscribe link. Take it out of your HTML."

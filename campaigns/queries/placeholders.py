@@ -19,12 +19,16 @@ NOBODYS_HOST = re.compile(
     re.IGNORECASE,
 )
 YOURS = re.compile(r"(?<![\w-])your[-_]?(?:website|site|domain|company|link|url)(?:[-_]?here)?(?![\w-])", re.IGNORECASE)
+# A mail has no page that a link without one of these could start from.
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:|#|\{\{-?\s*coupon_url\b|\{%", re.IGNORECASE)
 TO_DO = re.compile(r"\bTODO\b")  # in capitals: in Spanish it is a word
 
 
 def placeholder_links(content: Content) -> list[str]:
     """Return the links that lead nowhere, each once, as they are written; an empty one as `href=""`."""
-    found = [link or 'href=""' for link in _links_in_html(content.html) if _is_placeholder(link)]
+    found = [
+        link or 'href=""' for link in _links_in_html(content.html) if _is_placeholder(link) or not SCHEME.match(link)
+    ]
     found += [match["url"] for match in WORDS.finditer(content.body) if match["url"] and _is_placeholder(match["url"])]
     return list(dict.fromkeys([*found, *NO_HOST_IN_TEXT.findall(content.body)]))
 

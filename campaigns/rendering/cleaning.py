@@ -9,12 +9,12 @@ from html import escape
 import css_inline
 import inscriptis
 import nh3
+from django.utils.translation import gettext as _
 from inscriptis.model.config import ParserConfig
 
 from campaigns.merge import LIQUID
+from campaigns.rendering.content import ContentError
 from campaigns.rendering.hrefs import plain_url
-
-LINK_STYLE = "color:#1b5e7b;"  # said outright: a dark theme would pick a pale one for the white card
 
 FIELD = r"\{\{(?!-?\s*deal\b)[^{}]*\}\}"  # one that may stand in a link: the deal is a table
 URL = rf"https?://(?:[^\s<>\"{{}}]|{FIELD})+(?:[^\s<>\"{{}}.,;:!?)\]]|{FIELD})"
@@ -25,6 +25,14 @@ STYLE_SHEET = re.compile(r"<style\b", re.IGNORECASE)
 LINKED = re.compile(r"<link\b[^>]*>", re.IGNORECASE)
 INLINER = css_inline.CSSInliner(load_remote_stylesheets=False)
 DEAL_ALONE = re.compile(r"\s*\{\{-?\s*deal\s*-?\}\}\s*")  # a table of its own, which no paragraph may hold
+
+MOST_HTML = 400_000  # characters; four times what may be sent
+# Cleaning takes the square of the depth: at 100,000 it takes minutes.
+DEEPEST = 500
+NESTING = re.compile(
+    r"<(?P<end>/?)(?!(?:area|br|col|colgroup|dd|dt|hr|img|input|li|link|meta|p|tbody|td|tfoot|th|thead|tr|wbr)\b)[a-z]",
+    re.IGNORECASE,
+)
 
 EMAIL_TAGS = {
     "a",
@@ -128,22 +136,24 @@ EMAIL_STYLES = {
 }
 
 
-def html_of_text(source: str) -> str:
+def html_of_text(source: str, link_style: str) -> str:
     """Turn simple text into HTML: paragraphs, line breaks and links. Merge fields come through untouched."""
     paragraphs = re.split(r"\n\s*\n", source.strip())
-    return "\n".join(text if DEAL_ALONE.fullmatch(text) else f"<p>{_line_breaks(text)}</p>" for text in paragraphs)
+    return "\n".join(
+        text if DEAL_ALONE.fullmatch(text) else f"<p>{_line_breaks(text, link_style)}</p>" for text in paragraphs
+    )
 
 
-def _line_breaks(paragraph: str) -> str:
+def _line_breaks(paragraph: str, link_style: str) -> str:
     text, result, position = paragraph.replace("\r\n", "\n"), "", 0
     for match in WORDS.finditer(text):
         result += _broken(text[position : match.start()])
         position = match.end()
         piece = match.group()
         if match["url"]:
-            result += _anchor(piece)
+            result += _anchor(piece, link_style)
         elif re.fullmatch(r"\{\{-?\s*coupon_url\s*-?\}\}", piece):
-            result += f'<a href="{piece}" style="{LINK_STYLE}">{piece}</a>'
+            result += f'<a href="{piece}" style="{link_style}">{piece}</a>'
         else:
             result += piece
     return result + _broken(text[position:])
@@ -153,9 +163,9 @@ def _broken(text: str) -> str:
     return escape(text).replace("\n", "<br>\n")
 
 
-def _anchor(url: str) -> str:
+def _anchor(url: str, link_style: str) -> str:
     shown, fields = put_aside(url)
-    return put_back(f'<a href="{escape(plain_url(shown))}" style="{LINK_STYLE}">{escape(shown)}</a>', fields)
+    return put_back(f'<a href="{escape(plain_url(shown))}" style="{link_style}">{escape(shown)}</a>', fields)
 
 
 def put_aside(source: str, *, start: int = 0) -> tuple[str, list[str]]:
@@ -179,9 +189,18 @@ def put_back(text: str, fields: list[str]) -> str:
 def clean_html(source: str) -> str:
     """Return own HTML without scripts, forms, comments and whatever could hide the footer, its tags balanced.
 
-    Merge fields stand aside meanwhile, so that cleaning cannot bend their quotes.
+    Merge fields stand aside meanwhile, so that cleaning cannot bend their quotes. Raises ContentError where it is too
+    long, or too deep, to be a mail.
     """
+    if len(source) > MOST_HTML:
+        raise ContentError(
+            _("Your HTML has %(length)s characters, and %(most)s fit.")
+            % {"length": f"{len(source):,}", "most": f"{MOST_HTML:,}"},
+            "html",
+        )
     marked, fields = put_aside(source)
+    if _depth(marked) > DEEPEST:
+        raise ContentError(_("Your HTML has too many tags inside each other. Close those that are left open."), "html")
     cleaned = nh3.clean(
         inlined(marked),
         tags=EMAIL_TAGS,
@@ -192,6 +211,15 @@ def clean_html(source: str) -> str:
         link_rel=None,
     )
     return put_back(cleaned, fields)
+
+
+def _depth(html: str) -> int:
+    """Return how many tags are open at once at most; those that close each other do not count."""
+    depth = deepest = 0
+    for match in NESTING.finditer(html):
+        depth = max(0, depth - 1) if match["end"] else depth + 1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def inlined(html: str) -> str:

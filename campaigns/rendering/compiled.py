@@ -12,7 +12,7 @@ from campaigns import sms
 from campaigns.merge import DEAL_FIELDS, FIELDS, MergeError, compile_source, render
 from campaigns.rendering.cleaning import clean_html, html_of_text, text_of_html
 from campaigns.rendering.content import Content, ContentError, Deal, Person, Rendered, Shop
-from campaigns.rendering.layouts import deal_values, layout, shop_values, styles, values
+from campaigns.rendering.layouts import deal_values, layout, look_values, shop_values, styles, values
 from campaigns.rendering.linking import TRAP, Links, Redirects
 from campaigns.rendering.outline import Doubtful, Outline, checked, filling_of
 from contacts.channels import Channel
@@ -32,7 +32,7 @@ def one_line(text: str) -> str:
 def _html_of(content: Content) -> str:
     if content.is_built:
         return content.html
-    return clean_html(content.html) if content.html.strip() else html_of_text(content.body)
+    return clean_html(content.html) if content.html.strip() else html_of_text(content.body, content.look.link_style)
 
 
 class Compiled:
@@ -58,7 +58,7 @@ class Compiled:
         self.preheader = template(content.preheader, "preheader", html=True)
         self.text = template(text_source, "body")
         self.html = template(html_source, content.field, html=True)
-        self.styles = "" if content.field == "html" else styles()
+        self.styles = "" if content.field == "html" else styles(content.look)
         # A mail always carries the typed code; in a text the link alone will do.
         enough = {"deal", "coupon_url"} if content.channel == Channel.SMS else {"deal"}
         self.places_deal_in_text = bool(enough & set(self.text.analyze().variables))
@@ -130,6 +130,7 @@ class Compiled:
                 places_deal=(self.places_deal_in_text, self.places_deal_in_html),
                 has_trap=bool(self._links.fields),
                 styles=self.styles,
+                look=self.content.look,
                 tidy=one_line,
             )
         except (Doubtful, LiquidError):
@@ -146,7 +147,12 @@ class Compiled:
         """Return a mail as Liquid renders it, without the outline. Raises MergeError."""
         targets = self._links.targets(redirects)
         merged = values(shop, person, deal) | targets
-        common = {"shop": shop_values(shop), "deal": deal_values(deal), "unsubscribe_url": unsubscribe_url}
+        common = {
+            "shop": shop_values(shop),
+            "look": look_values(self.content.look),
+            "deal": deal_values(deal),
+            "unsubscribe_url": unsubscribe_url,
+        }
         deal_html = Markup(layout("deal.html").render(**common)) if deal else ""  # noqa: S704 - escaped by the layout
         deal_text = layout("deal.txt").render(**common).strip() if deal else ""
         subject = one_line(render(self.subject, values(shop, person, deal)))

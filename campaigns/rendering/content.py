@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from campaigns.rendering.looks import PLAIN, Look
 from contacts.channels import Channel
 
 
@@ -40,6 +41,7 @@ class Content:
     html: str = ""
     is_built: bool = False
     gaps: tuple[Gap, ...] = ()
+    look: Look = PLAIN
 
     @property
     def field(self) -> str:

@@ -9,6 +9,7 @@ from liquid import Environment, StrictUndefined
 from liquid.template import BoundTemplate
 
 from campaigns.rendering.content import Deal, Person, Shop
+from campaigns.rendering.looks import PLAIN, Look
 
 QR_SIZE_PX = 240
 BODY_WIDTH_PX = 552  # of the words, inside the card of the layout
@@ -32,13 +33,17 @@ def values(shop: Shop, person: Person, deal: Deal | None) -> dict[str, object]:
     return result
 
 
-@lru_cache(maxsize=1)
-def styles() -> str:
+@lru_cache(maxsize=32)
+def styles(look: Look = PLAIN) -> str:
     """Return the style sheet of mails whose HTML is ours: columns side by side where there is room, and dark mode.
 
     Own HTML goes without: who writes it chose colours of their own, for a white card.
     """
-    return f"<style>\n{(LAYOUT_DIR / 'layout.css').read_text().strip()}\n</style>"
+    return f"<style>\n{layout('layout.css').render(look=look_values(look)).strip()}\n</style>"
+
+
+def look_values(look: Look) -> dict[str, object]:
+    return {**look.colors, "logo": look.logo, "logo_width": look.logo_width, "logo_height": look.logo_height}
 
 
 def shop_values(shop: Shop) -> dict[str, str]:

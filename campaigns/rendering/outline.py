@@ -20,7 +20,8 @@ from markupsafe import Markup, escape
 
 from campaigns.merge import MAX_OUTPUT_BYTES
 from campaigns.rendering.content import Deal, Person, Shop
-from campaigns.rendering.layouts import deal_values, layout, shop_values, values
+from campaigns.rendering.layouts import deal_values, layout, look_values, shop_values, values
+from campaigns.rendering.looks import Look
 
 Values = Mapping[str, object]
 Spot = Callable[[Values], str]  # equal spots give equal texts
@@ -199,12 +200,13 @@ class Outline:
         places_deal: tuple[bool, bool],
         has_trap: bool,
         styles: str,
+        look: Look,
         tidy: Callable[[str], str],
     ) -> None:
         fixed: dict[str, object] = {"business_name": shop.name}
         block_text: list[Piece] = []
         block_html: list[Piece] = []
-        common: dict[str, object] = {"shop": shop_values(shop), "deal": {}}
+        common: dict[str, object] = {"shop": shop_values(shop), "look": look_values(look), "deal": {}}
         if deal:
             fixed |= {"deal_name": deal.name, "deal_ends": deal.ends}
             common["deal"] = deal_values(deal) | {name: place(name) for name in PERSONAL}

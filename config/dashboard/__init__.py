@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from django.db.models import Case, IntegerField, When
+
 from campaigns.models import Campaign
 from config.dashboard.alerts import Alert, Person, alerts
 from config.dashboard.cards import Card, Column, columns, contact_cards, deals_card, redeemed_per_day
@@ -78,7 +80,11 @@ def dashboard(user: Person, *, at: datetime) -> Dashboard:
 
 
 def _going(at: datetime) -> list[Going]:
-    campaigns = Campaign.objects.filter(status__in=(Status.SENDING, Status.PAUSED)).order_by("starts_at")[:SHOWN]
+    """Return what moves first: paused campaigns may wait for months."""
+    campaigns = Campaign.objects.filter(status__in=(Status.SENDING, Status.PAUSED)).annotate(
+        moves=Case(When(status=Status.SENDING, then=0), default=1, output_field=IntegerField())
+    )
+    campaigns = campaigns.order_by("moves", "starts_at")[:SHOWN]
     return [Going(campaign, watch(campaign, at=at)) for campaign in campaigns]
 
 

@@ -16,8 +16,10 @@ from django.utils.translation import ngettext
 
 from campaigns.models import Campaign
 from campaigns.queries import APPROVE, waiting_for_approval
+from config.dashboard.cards import thousands
+from contacts.sentences import said
 from messaging.models import Heartbeat
-from messaging.queries import OUTBOX_PERMISSIONS, SETUP_PERMISSION, facts_of, undecided, worker_alive
+from messaging.queries import OUTBOX_PERMISSIONS, SETUP_PERMISSION, facts_of, undecided_counts, worker_alive
 from messaging.queries.inbox import waiting_texts
 from messaging.queries.setup import PROVIDER_NAMES
 from redemptions.models import Redemption
@@ -86,7 +88,7 @@ def _approvals(user: Person) -> Iterable[Alert]:
         yield Alert(
             "warn" if may and not own else "info",
             _("“%(campaign)s” waits for approval") % {"campaign": row.campaign},
-            _("It goes to %(size)s people once somebody else has looked at it.") % {"size": f"{row.size:,}"},
+            _("It goes to %(size)s people once somebody else has looked at it.") % {"size": thousands(row.size)},
             reverse(page, args=[row.campaign_id]),
             _("Look at it") if may and not own else _("Open"),
         )
@@ -97,7 +99,7 @@ def _paused(at: datetime) -> Iterable[Alert]:
         yield Alert(
             "warn",
             _("“%(campaign)s” is paused") % {"campaign": campaign},
-            campaign.pause_reason or _("Somebody pressed Pause. Resume or cancel it."),
+            said(campaign.pause_reason) or _("Somebody pressed Pause. Resume or cancel it."),
             reverse("admin:campaigns_campaign_change", args=[campaign.pk]),
             _("Open"),
         )
@@ -105,8 +107,10 @@ def _paused(at: datetime) -> Iterable[Alert]:
 
 def _unknown(at: datetime) -> Iterable[Alert]:
     """Name messages whose outcome nobody knows, and of which nobody decided, by campaign: there it is decided."""
-    for campaign in Campaign.objects.filter(launched_at__gte=at - timedelta(days=DAYS)):
-        if count := undecided(campaign).count():
+    campaigns = list(Campaign.objects.filter(launched_at__gte=at - timedelta(days=DAYS)))
+    counts = undecided_counts([campaign.pk for campaign in campaigns])
+    for campaign in campaigns:
+        if count := counts.get(campaign.pk):
             title = ngettext(
                 "“%(campaign)s”: %(count)s message with unknown outcome",
                 "“%(campaign)s”: %(count)s messages with unknown outcome",
@@ -114,7 +118,7 @@ def _unknown(at: datetime) -> Iterable[Alert]:
             )
             yield Alert(
                 "warn",
-                title % {"campaign": campaign, "count": f"{count:,}"},
+                title % {"campaign": campaign, "count": thousands(count)},
                 _("The provider did not answer: they may or may not have arrived. They are not sent twice unasked."),
                 reverse("admin:campaigns_campaign_unknown", args=[campaign.pk]),
                 _("Decide"),
@@ -128,12 +132,12 @@ def _texts(at: datetime) -> Iterable[Alert]:
     words = _("People answered in their own words. Whoever wants out is taken off there with a click.")
     if waiting.paused:
         words = _("%(count)s may mean stop: those people get no texts until you decide.") % {
-            "count": f"{waiting.paused:,}"
+            "count": thousands(waiting.paused)
         }
     title = ngettext("%(count)s text to read", "%(count)s texts to read", waiting.texts)
     yield Alert(
         "warn" if waiting.paused else "info",
-        title % {"count": f"{waiting.texts:,}"},
+        title % {"count": thousands(waiting.texts)},
         words,
         f"{reverse('admin:messaging_inboundtext_changelist')}?read=no",
         _("Read"),
@@ -164,7 +168,7 @@ def _locked(at: datetime) -> Iterable[Alert]:
         yield Alert(
             "warn",
             _("The scanner “%(device)s” is locked") % {"device": device},
-            words % {"count": f"{count:,}"},
+            words % {"count": thousands(count)},
             reverse("admin:redemptions_device_change", args=[device.pk]),
             _("Look at it"),
         )
@@ -193,7 +197,7 @@ def _conflicts(at: datetime) -> Iterable[Alert]:
     )
     yield Alert(
         "warn",
-        title % {"count": f"{count:,}"},
+        title % {"count": thousands(count)},
         _("In the last 7 days. They count as given; take back what was a mistake."),
         f"{reverse('admin:redemptions_redemption_changelist')}?kind__exact=conflict",
         _("Look at them"),

@@ -38,7 +38,12 @@ class Card:
 
     @property
     def text(self) -> str:
-        return f"{self.value:,}"
+        return thousands(self.value)
+
+
+def thousands(count: int) -> str:
+    """Return a count as people write it in the language of the page: `2,500`."""
+    return formats.number_format(count, force_grouping=True)
 
 
 class Column(NamedTuple):
@@ -84,7 +89,8 @@ def _change(series: Series, more_is: str) -> tuple[str, str]:
     if not change:
         return _("No change %(since)s") % {"since": since}, ""
     less_is = "poor" if more_is == "good" else "good"
-    return f"{change:+,} {since}".replace("-", MINUS), more_is if change > 0 else less_is
+    sign = "+" if change > 0 else MINUS
+    return f"{sign}{thousands(abs(change))} {since}", more_is if change > 0 else less_is
 
 
 def deals_card(days: Series, zone: ZoneInfo, *, at: datetime) -> Card:

@@ -79,8 +79,8 @@ class AuditEventAdmin(ReadOnlyAdmin[AuditEvent]):
     list_select_related = ("actor",)
     sortable_by = ()
     fields = ("at", "action", "detail", "reason", "actor", "address", "via")
-    empty_title = "Nothing to answer for yet"
-    empty_text = (
+    empty_title = gettext_lazy("Nothing to answer for yet")
+    empty_text = gettext_lazy(
         "Each time someone signs in, sends or stops a campaign, downloads contacts, looks at full addresses, erases "
         "or merges people, ends a block, takes a redemption back or changes the settings, a line is added here for "
         "good. “From where” is a network, never one computer."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -16,19 +17,21 @@ from django.template.loader import render_to_string
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.models import Import, Tag
 from contacts.segments import CHOICES, FIELDS, MATCHES, Group, Rule, SegmentError, parse, parse_rule, to_json
 
-UNREADABLE = "The saved rules cannot be read. Make them anew."
-NOT_SAVED = "Not saved yet: fill in the rule, then save."
-MEND = "Please mend the rules that are marked."
+UNREADABLE = gettext_lazy("The saved rules cannot be read. Make them anew.")
+NOT_SAVED = gettext_lazy("Not saved yet: fill in the rule, then save.")
+MEND = gettext_lazy("Please mend the rules that are marked.")
 LISTS = {"email_state", "sms_state", "source"}
 GROUP_FIELDS = [
-    ("What they did", ("redeemed", "redemptions", "spend", "sent", "clicked")),
-    ("What they agreed to", ("email", "sms", "email_agreed", "sms_agreed")),
-    ("Who they are", ("tag", "birthday", "knows")),
-    ("How they came", ("created", "source", "import")),
+    (gettext_lazy("What they did"), ("redeemed", "redemptions", "spend", "sent", "clicked")),
+    (gettext_lazy("What they agreed to"), ("email", "sms", "email_agreed", "sms_agreed")),
+    (gettext_lazy("Who they are"), ("tag", "birthday", "knows")),
+    (gettext_lazy("How they came"), ("created", "source", "import")),
 ]
 
 
@@ -167,7 +170,10 @@ class RuleBuilder(forms.Widget):
         box = value if isinstance(value, Box) else _box_or_none(value)
         if isinstance(value, Box) and not value.edited:
             box.mark()
-        choices = {**{kind: list(labels.items()) for kind, labels in CHOICES.items()}, **_numbered()}
+        choices: dict[str, list[tuple[Any, str]]] = {
+            kind: [(code, str(label)) for code, label in labels.items()] for kind, labels in CHOICES.items()
+        }
+        choices |= _numbered()
         boxes = [self._box_context(one, choices) for one in box.boxes()]
         blank = [self._row_context(Row("__number__", asked), choices) for asked in FIELDS]
         context = super().get_context(name, None, attrs)
@@ -222,6 +228,11 @@ def _gone(values: list[str], choices: list[tuple[Any, str]] | None) -> str:
     return values[0] if choices is not None and values and values[0] and values[0] not in known else ""
 
 
+def import_name(number: int, at: datetime) -> str:
+    """`Import 3, Nov 20, 2026`."""
+    return _("Import %(number)s, %(day)s") % {"number": number, "day": date_format(localtime(at), "DATE_FORMAT")}
+
+
 def _numbered() -> dict[str, list[tuple[Any, str]]]:
     """Return the tags and the imports that brought people, to choose from. Two queries."""
     states = Import.Status
@@ -229,7 +240,7 @@ def _numbered() -> dict[str, list[tuple[Any, str]]]:
     days = brought.values_list("pk", "created_at")[:200]
     return {
         "tag": list(Tag.objects.values_list("pk", "name")),
-        "import": [(pk, f"Import {pk}, {date_format(localtime(day), 'N j, Y')}") for pk, day in days],
+        "import": [(pk, import_name(pk, day)) for pk, day in days],
     }
 
 

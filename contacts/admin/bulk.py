@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.admin.base import PlainAdmin, people
 from contacts.models import Contact, Job, Tag
@@ -40,9 +42,9 @@ FILTERS = {
 NOT_FILTERS = {"o", "p", "all", "e", "_facets"}  # how the list is shown, not whom it shows
 SALT = "contacts.bulk"
 VALID_FOR_S = 24 * 3600
-TOO_MANY = (
-    f"This search keeps more than {MAX_IDS:,} people, which is too many for one job. "
-    "Filter by tag, state or source alone, or tick fewer people."
+TOO_MANY = gettext_lazy(
+    "This search keeps more than %(most)s people, which is too many for one job. Filter by tag, state or source "
+    "alone, or tick fewer people."
 )
 
 
@@ -56,9 +58,14 @@ def may_start(request: HttpRequest, kind: Job.Kind) -> bool:
 class TagForm(forms.Form):
     """An existing tag, or the name of a new one."""
 
-    tag = forms.ModelChoiceField(Tag.objects.all(), label="Tag", required=False, empty_label="Choose a tag…")
+    tag = forms.ModelChoiceField(
+        Tag.objects.all(), label=gettext_lazy("Tag"), required=False, empty_label=gettext_lazy("Choose a tag…")
+    )
     new_tag = forms.CharField(
-        label="Or a new tag", max_length=100, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
+        label=gettext_lazy("Or a new tag"),
+        max_length=100,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
     def __init__(self, *args: Any, may_add: bool, **kwargs: Any) -> None:
@@ -69,20 +76,24 @@ class TagForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         chosen = [value for value in (self.cleaned_data.get("tag"), self.cleaned_data.get("new_tag")) if value]
         if not chosen and not self.errors:
-            raise forms.ValidationError("Choose a tag." if "new_tag" not in self.fields else "Choose or name a tag.")
+            raise forms.ValidationError(
+                _("Choose a tag.") if "new_tag" not in self.fields else _("Choose or name a tag.")
+            )
         if len(chosen) > 1:
-            raise forms.ValidationError("Choose a tag or name a new one, not both.")
+            raise forms.ValidationError(_("Choose a tag or name a new one, not both."))
         return self.cleaned_data
 
 
 class UntagForm(forms.Form):
-    tag = forms.ModelChoiceField(Tag.objects.all(), label="Tag", empty_label="Choose a tag…")
+    tag = forms.ModelChoiceField(
+        Tag.objects.all(), label=gettext_lazy("Tag"), empty_label=gettext_lazy("Choose a tag…")
+    )
 
 
 class ExportForm(forms.Form):
     format = forms.ChoiceField(
-        label="File",
-        choices=[("csv", "CSV, for every program"), ("xlsx", "Excel (XLSX)")],
+        label=gettext_lazy("File"),
+        choices=[("csv", gettext_lazy("CSV, for every program")), ("xlsx", gettext_lazy("Excel (XLSX)"))],
         initial="csv",
         widget=forms.RadioSelect,
     )
@@ -97,39 +108,49 @@ class EraseForm(forms.Form):
     def __init__(self, *args: Any, size: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.size = size
-        self.fields["typed"].label = f"Type {size} to confirm"
+        self.fields["typed"].label = _("Type %(size)s to confirm") % {"size": size}
 
     def clean(self) -> dict[str, Any]:
         if "expected" in self.cleaned_data and self.cleaned_data["expected"] != self.size:
             raise forms.ValidationError(
-                f"Meanwhile the number of people changed to {self.size:,}. Please look again and type it."
+                _("Meanwhile the number of people changed to %(size)s. Please look again and type it.")
+                % {"size": f"{self.size:,}"}
             )
         return self.cleaned_data
 
     def clean_typed(self) -> str:
         typed: str = self.cleaned_data["typed"]
         if typed.replace(",", "").strip() != str(self.size):
-            raise forms.ValidationError(f"Type {self.size}, the number of people who are erased.")
+            raise forms.ValidationError(_("Type %(size)s, the number of people who are erased.") % {"size": self.size})
         return typed
 
 
 TITLES = {
-    Kind.TAG: "Tag people",
-    Kind.UNTAG: "Take a tag off",
-    Kind.EXPORT: "Export people",
-    Kind.ERASE: "Erase people for good",
+    Kind.TAG: gettext_lazy("Tag people"),
+    Kind.UNTAG: gettext_lazy("Take a tag off"),
+    Kind.EXPORT: gettext_lazy("Export people"),
+    Kind.ERASE: gettext_lazy("Erase people for good"),
 }
-VERBS = {Kind.TAG: "Tag", Kind.UNTAG: "Take it off", Kind.EXPORT: "Export", Kind.ERASE: "Erase"}
+VERBS = {
+    Kind.TAG: gettext_lazy("Tag"),
+    Kind.UNTAG: gettext_lazy("Take it off"),
+    Kind.EXPORT: gettext_lazy("Export"),
+    Kind.ERASE: gettext_lazy("Erase"),
+}
 LEADS = {
-    Kind.TAG: "They keep the tags they have.",
-    Kind.UNTAG: "Their other tags stay.",
+    Kind.TAG: gettext_lazy("They keep the tags they have."),
+    Kind.UNTAG: gettext_lazy("Their other tags stay."),
     Kind.EXPORT: (
-        "The file has their full addresses, names, birthdays, tags and states. It is kept encrypted here, can be "
-        "downloaded by you for 7 days, and that you made it is written down."
+        gettext_lazy(
+            "The file has their full addresses, names, birthdays, tags and states. It is kept encrypted here, can be "
+            "downloaded by you for 7 days, and that you made it is written down."
+        )
     ),
     Kind.ERASE: (
-        "All that is known about them is deleted and cannot be brought back. Their addresses are remembered only as "
-        "fingerprints, so that an import cannot bring them back by mistake. Redemptions stay, without a name."
+        gettext_lazy(
+            "All that is known about them is deleted and cannot be brought back. Their addresses are remembered only "
+            "as fingerprints, so that an import cannot bring them back by mistake. Redemptions stay, without a name."
+        )
     ),
 }
 
@@ -192,7 +213,7 @@ def chosen(request: HttpRequest, queryset: QuerySet[Contact]) -> Selection:
             return filters_selection(filters)
     ids = list(queryset.order_by().values_list("pk", flat=True)[: MAX_IDS + 1])
     if len(ids) > MAX_IDS:
-        raise JobRefused(TOO_MANY)
+        raise JobRefused(TOO_MANY % {"most": f"{MAX_IDS:,}"})
     return ids_selection(ids)
 
 
@@ -232,19 +253,19 @@ class BulkActions(PlainAdmin[Contact]):
     def has_bulk_erase_permission(self, request: HttpRequest) -> bool:
         return may_start(request, Kind.ERASE)
 
-    @admin.action(description="Tag…", permissions=["bulk_tag"])
+    @admin.action(description=gettext_lazy("Tag…"), permissions=["bulk_tag"])
     def tag_people(self, request: HttpRequest, queryset: QuerySet[Contact]) -> HttpResponse | None:
         return self._ask(request, Kind.TAG, queryset)
 
-    @admin.action(description="Take a tag off…", permissions=["bulk_tag"])
+    @admin.action(description=gettext_lazy("Take a tag off…"), permissions=["bulk_tag"])
     def untag_people(self, request: HttpRequest, queryset: QuerySet[Contact]) -> HttpResponse | None:
         return self._ask(request, Kind.UNTAG, queryset)
 
-    @admin.action(description="Export…", permissions=["bulk_export"])
+    @admin.action(description=gettext_lazy("Export…"), permissions=["bulk_export"])
     def export_people(self, request: HttpRequest, queryset: QuerySet[Contact]) -> HttpResponse | None:
         return self._ask(request, Kind.EXPORT, queryset)
 
-    @admin.action(description="Erase for good…", permissions=["bulk_erase"])
+    @admin.action(description=gettext_lazy("Erase for good…"), permissions=["bulk_erase"])
     def erase_people(self, request: HttpRequest, queryset: QuerySet[Contact]) -> HttpResponse | None:
         return self._ask(request, Kind.ERASE, queryset)
 

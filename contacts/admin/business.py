@@ -9,6 +9,8 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.admin.base import PlainAdmin
 from contacts.models import AuditEvent, Business
@@ -20,11 +22,13 @@ def zone_choices(current: str) -> list[tuple[str, list[tuple[str, str]]]]:
     known = {name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix", "right"))}
     american = sorted(name for name in known if name.startswith("US/"))
     others = sorted((known | {"UTC", current}) - set(american))
-    return [("United States", [(name, name) for name in american]), ("All", [(name, name) for name in others])]
+    return [(_("United States"), [(name, name) for name in american]), (_("All"), [(name, name) for name in others])]
 
 
 class BusinessForm(forms.ModelForm[Business]):
-    timezone = forms.ChoiceField(label="Time zone", help_text="All times here are in it. E.g. America/Chicago.")
+    timezone = forms.ChoiceField(
+        label=gettext_lazy("Time zone"), help_text=gettext_lazy("All times here are in it. E.g. America/Chicago.")
+    )
 
     class Meta:
         model = Business
@@ -35,15 +39,17 @@ class BusinessForm(forms.ModelForm[Business]):
         field = self.fields["timezone"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = zone_choices(self.instance.timezone)
+        if "approval_above" in self.fields:
+            self.fields["approval_above"].label = _("A second person approves above")
 
 
 @admin.register(Business)
 class BusinessAdmin(PlainAdmin[Business]):
     form = BusinessForm
     fieldsets = (
-        ("Your business", {"fields": ("name", "postal_address", "timezone")}),
-        ("Sender of your mails", {"fields": ("from_name", "from_email", "reply_to")}),
-        ("Safety", {"fields": ("approval_above",)}),
+        (gettext_lazy("Your business"), {"fields": ("name", "postal_address", "timezone")}),
+        (gettext_lazy("Sender of your mails"), {"fields": ("from_name", "from_email", "reply_to")}),
+        (gettext_lazy("Safety"), {"fields": ("approval_above",)}),
     )
     change_form_template = "admin/contacts/business/change_form.html"
 
@@ -62,5 +68,5 @@ class BusinessAdmin(PlainAdmin[Business]):
             audit(AuditEvent.Action.SETTINGS, detail=f"business: {', '.join(form.changed_data)}")
 
     def response_change(self, request: HttpRequest, obj: Business) -> HttpResponse:
-        self.message_user(request, "Your business details are saved. They are used from the next message on.")
+        self.message_user(request, _("Your business details are saved. They are used from the next message on."))
         return HttpResponseRedirect(request.path)

@@ -13,6 +13,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.admin.base import ReadOnlyAdmin, badge
 from contacts.admin.people.finding import address_of
@@ -31,11 +33,11 @@ ACTION_KINDS = {
 
 
 class LiftedFilter(admin.SimpleListFilter):
-    title = "lifted"
+    title = gettext_lazy("lifted")
     parameter_name = "lifted"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        return [("no", "In force"), ("yes", "Lifted")]
+        return [("no", _("In force")), ("yes", _("Lifted"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() not in {"no", "yes"}:
@@ -49,8 +51,10 @@ class ConsentEventAdmin(ReadOnlyAdmin[ConsentEvent]):
     list_filter = ("channel", "action", "source")
     list_select_related = ("contact",)
     sortable_by = ()
-    empty_title = "No consent recorded yet"
-    empty_text = "Each time someone agrees, asks to confirm or unsubscribes, a line is added here for good."
+    empty_title = gettext_lazy("No consent recorded yet")
+    empty_text = gettext_lazy(
+        "Each time someone agrees, asks to confirm or unsubscribes, a line is added here for good."
+    )
     fields = (
         "who",
         "what",
@@ -94,14 +98,14 @@ class ConsentEventAdmin(ReadOnlyAdmin[ConsentEvent]):
         personal = () if request.user.has_perm("contacts.reveal_contact") else hidden
         return tuple(name for name in self.fields or () if name not in personal)
 
-    @admin.display(description="Contact")
+    @admin.display(description=gettext_lazy("Contact"))
     def who(self, event: ConsentEvent) -> str | SafeString:
         if event.contact_id is None:
-            return "No contact any more"
+            return _("No contact any more")
         url = reverse("admin:contacts_contact_change", args=[event.contact_id])
-        return format_html('<a href="{}">Contact {}</a>', url, event.contact_id)
+        return format_html('<a href="{}">{}</a>', url, _("Contact %(number)s") % {"number": event.contact_id})
 
-    @admin.display(description="What")
+    @admin.display(description=gettext_lazy("What"))
     def what(self, event: ConsentEvent) -> SafeString:
         action = ConsentEvent.Action(event.action)
         return badge(ACTION_KINDS[action], action.label)
@@ -115,21 +119,25 @@ class SuppressionAdmin(PrivateSearch[Suppression], ReadOnlyAdmin[Suppression]):
     fields = ("channel", "reason", "how", "created_at", "lifted_at", "lifted_by", "lifted_because")
     change_list_template = "admin/contacts/suppression/change_list.html"
     change_form_template = "admin/contacts/suppression/change_form.html"
-    search_help_text = "A whole e-mail address or a whole phone number: only their fingerprints are kept here."
-    empty_title = "No address is blocked"
-    empty_text = "Addresses that unsubscribed, bounced or complained are kept here, and are never written to."
+    search_help_text = gettext_lazy(
+        "A whole e-mail address or a whole phone number: only their fingerprints are kept here."
+    )
+    empty_title = gettext_lazy("No address is blocked")
+    empty_text = gettext_lazy(
+        "Addresses that unsubscribed, bounced or complained are kept here, and are never written to."
+    )
 
-    @admin.display(description="Why")
+    @admin.display(description=gettext_lazy("Why"))
     def why(self, suppression: Suppression) -> SafeString:
         return badge("quiet" if suppression.lifted_at else "bad", suppression.get_reason_display())
 
-    @admin.display(description="How", empty_value="—")
+    @admin.display(description=gettext_lazy("How"), empty_value="—")
     def how(self, suppression: Suppression) -> str:
         return source_words(suppression.source)
 
-    @admin.display(description="Lifted", empty_value="No")
+    @admin.display(description=gettext_lazy("Lifted"))
     def lifted(self, suppression: Suppression) -> object:
-        return suppression.lifted_at
+        return suppression.lifted_at or _("No")
 
     def find(self, text: str) -> list[int]:
         channel, index = address_of(text.strip())
@@ -159,14 +167,14 @@ class SuppressionAdmin(PrivateSearch[Suppression], ReadOnlyAdmin[Suppression]):
         needs_their_word = block.reason in Suppression.THEIR_WORD
         form = LiftForm(request.POST or None, needs_their_word=needs_their_word, label_suffix="")
         if block.lifted_at is not None:
-            self.message_user(request, "This block has ended already. Nothing was changed.", level="WARNING")
+            self.message_user(request, _("This block has ended already. Nothing was changed."), level="WARNING")
             return self._after_lifting(request, block)
         if request.method == "POST" and form.is_valid():
             return self._lift(request, block, form.cleaned_data["reason"])
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "End this block",
+            "title": _("End this block"),
             "suppression": block,  # "block" is Django's own word in a template
             "needs_their_word": needs_their_word,
             "contact": self._contact_of(request, block),
@@ -177,11 +185,13 @@ class SuppressionAdmin(PrivateSearch[Suppression], ReadOnlyAdmin[Suppression]):
     def _lift(self, request: HttpRequest, block: Suppression, reason: str) -> HttpResponse:
         actor: Any = request.user
         if lift(block, actor=actor, reason=reason, at=timezone.now()):
-            consent = " Their consent is recorded." if block.reason in Suppression.THEIR_WORD else ""
+            consent = f" {_('Their consent is recorded.')}" if block.reason in Suppression.THEIR_WORD else ""
             self.log_change(request, block, "Ended the block.")
-            self.message_user(request, f"The block has ended for 1 address.{consent}{_still_blocked(block)}")
+            self.message_user(request, f"{_('The block has ended for 1 address.')}{consent}{_still_blocked(block)}")
         else:
-            self.message_user(request, "Somebody else ended this block just now. Nothing was changed.", level="WARNING")
+            self.message_user(
+                request, _("Somebody else ended this block just now. Nothing was changed."), level="WARNING"
+            )
         return self._after_lifting(request, block)
 
     def _after_lifting(self, request: HttpRequest, block: Suppression) -> HttpResponse:
@@ -202,7 +212,10 @@ def _still_blocked(ended: Suppression) -> str:
     """Say what else keeps the address from being written to, if anything."""
     index = bytes(ended.address_index)
     blocks = live_suppressions(Channel(ended.channel), [index]).get(index, [])
-    return f" It is still not written to: {blocks[0].get_reason_display().lower()}." if blocks else ""
+    if not blocks:
+        return ""
+    why = blocks[0].get_reason_display()
+    return " " + _("It is still not written to: %(why)s.") % {"why": why[:1].lower() + why[1:]}
 
 
 def may_lift(request: HttpRequest) -> bool:

@@ -13,6 +13,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 
 from contacts import qr
 from contacts.admin.base import Number, PlainAdmin, badge
@@ -21,7 +23,7 @@ from contacts.models import Business, SignupForm
 from contacts.queries import links_stay_here
 from contacts.services.signup import save_form
 
-PAPERS = {"letter": "Letter", "a4": "A4", "a5": "A5"}
+PAPERS = {"letter": gettext_lazy("Letter"), "a4": "A4", "a5": "A5"}
 
 
 @admin.register(SignupForm)
@@ -34,29 +36,31 @@ class SignupFormAdmin(PlainAdmin[SignupForm]):
     autocomplete_fields = ()
     change_form_template = "admin/contacts/signupform/change_form.html"
     readonly_fields = ("link", "state", "asked", "confirmed")
-    empty_title = "No sign-up forms yet"
-    empty_text = "A form of your own, with a QR code for the table: guests join by themselves and prove their address."
+    empty_title = gettext_lazy("No sign-up forms yet")
+    empty_text = gettext_lazy(
+        "A form of your own, with a QR code for the table: guests join by themselves and prove their address."
+    )
     fieldsets = (
-        ("Form", {"fields": ("name", "slug", "title", "intro", "thanks", "tag", "is_open")}),
+        (gettext_lazy("Form"), {"fields": ("name", "slug", "title", "intro", "thanks", "tag", "is_open")}),
         (
-            "What it asks for",
+            gettext_lazy("What it asks for"),
             {
                 "fields": (
                     ("asks_email", "asks_phone"),
                     ("asks_first_name", "asks_last_name"),
                     ("asks_birthday", "asks_postal_code"),
                 ),
-                "description": "The less you ask, the more people join.",
+                "description": gettext_lazy("The less you ask, the more people join."),
             },
         ),
         (
-            "What people agree to",
+            gettext_lazy("What people agree to"),
             {
                 "fields": ("email_wording", "sms_wording"),
-                "description": "Shown beside an empty box. Each consent keeps the words it was given to.",
+                "description": gettext_lazy("Shown beside an empty box. Each consent keeps the words it was given to."),
             },
         ),
-        ("By text message", {"fields": ("keyword",)}),
+        (gettext_lazy("By text message"), {"fields": ("keyword",)}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SignupForm]:
@@ -80,20 +84,24 @@ class SignupFormAdmin(PlainAdmin[SignupForm]):
             return db_field.formfield(**kwargs)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
-    @admin.display(description="Link")
+    @admin.display(description=gettext_lazy("Link"))
     def link(self, form: SignupForm) -> SafeString:
         url = join_url(form.slug)
         return format_html('<a href="{}">{}</a>', url, url.partition("://")[2])
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def state(self, form: SignupForm) -> SafeString:
-        return badge("ok", "Open") if form.is_open else badge("quiet", "Closed")
+        return (
+            badge("ok", pgettext("sign-up form", "Open"))
+            if form.is_open
+            else badge("quiet", pgettext("sign-up form", "Closed"))
+        )
 
-    @admin.display(description="Asked to join")
+    @admin.display(description=gettext_lazy("Asked to join"))
     def asked(self, form: SignupForm) -> str:
         return f"{getattr(form, 'asked_count', 0):,}"
 
-    @admin.display(description="Confirmed")
+    @admin.display(description=gettext_lazy("Confirmed"))
     def confirmed(self, form: SignupForm) -> str:
         return f"{getattr(form, 'confirmed_count', 0):,}"
 
@@ -103,13 +111,14 @@ class SignupFormAdmin(PlainAdmin[SignupForm]):
     def response_change(self, request: HttpRequest, obj: SignupForm) -> HttpResponse:
         if "_continue" in request.POST or "_addanother" in request.POST or "_popup" in request.POST:
             return super().response_change(request, obj)
-        self.message_user(request, f"The form is saved. People who join from now on agree to version {obj.version}.")
+        words = _("The form is saved. People who join from now on agree to version %(version)s.")
+        self.message_user(request, words % {"version": obj.version})
         return self._to_page(obj)
 
     def response_add(self, request: HttpRequest, obj: SignupForm, post_url_continue: str | None = None) -> HttpResponse:
         if "_addanother" in request.POST or "_popup" in request.POST:
             return super().response_add(request, obj, post_url_continue)
-        self.message_user(request, "The form is saved. Print its poster, or put its link on your site.")
+        self.message_user(request, _("The form is saved. Print its poster, or put its link on your site."))
         return self._to_page(obj)
 
     @staticmethod
@@ -125,8 +134,8 @@ class SignupFormAdmin(PlainAdmin[SignupForm]):
             context = {
                 "join_url": join_url(form.slug),
                 "numbers": [
-                    Number("Asked to join", getattr(form, "asked_count", 0)),
-                    Number("Confirmed", getattr(form, "confirmed_count", 0), "good"),
+                    Number(_("Asked to join"), getattr(form, "asked_count", 0)),
+                    Number(_("Confirmed"), getattr(form, "confirmed_count", 0), "good"),
                 ],
                 "papers": PAPERS,
                 "stays_here": links_stay_here(),

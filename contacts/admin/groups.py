@@ -15,6 +15,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from contacts.admin.base import Number, PlainAdmin, badge
@@ -23,9 +25,13 @@ from contacts.models import Contact, ContactTag, Segment, Tag
 from contacts.queries import audience_sizes, examples, names_for, segments_asking
 from contacts.segments import FIELDS, Group, SegmentError, gone, includes_never, parse, rules_of, to_json, words
 
-GONE = "being tagged with it will be true of nobody, and not being tagged of everybody"
+GONE = gettext_lazy(
+    "Segment “%(segment)s” asks for it: being tagged with it will be true of nobody, and not being tagged of everybody."
+)
 LIVE = "admin/contacts/segment/live.html"
-NO_RULES = "Add a rule. For everybody, choose “Everyone who is subscribed” in the campaign instead of a segment."
+NO_RULES = gettext_lazy(
+    "Add a rule. For everybody, choose “Everyone who is subscribed” in the campaign instead of a segment."
+)
 VISITS = {"redeemed", "redemptions", "spend"}
 
 
@@ -51,13 +57,15 @@ class TagAdmin(PlainAdmin[Tag]):
     sortable_by = ("name",)
     fields = ("name",)
     actions = None
-    empty_title = "No tags yet"
-    empty_text = "A tag is a label on people, such as “Birthday club” or “Lunch”. Campaigns can go to one tag only."
+    empty_title = gettext_lazy("No tags yet")
+    empty_text = gettext_lazy(
+        "A tag is a label on people, such as “Birthday club” or “Lunch”. Campaigns can go to one tag only."
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tag]:
         return super().get_queryset(request).annotate(people_count=Count("contacttag"))
 
-    @admin.display(description="People")
+    @admin.display(description=gettext_lazy("People"))
     def people(self, tag: Tag) -> SafeString:
         url = reverse("admin:contacts_contact_changelist")
         count: int = getattr(tag, "people_count", 0)
@@ -68,15 +76,21 @@ class TagAdmin(PlainAdmin[Tag]):
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """Say how many people lose the tag; naming each of a hundred thousand would not help anyone."""
         tagged = ContactTag.objects.filter(tag__in=[tag.pk for tag in objs]).count()
-        lines = [f"Tag: {tag}" for tag in objs] + [f"It is taken off {tagged:,} contacts; the contacts stay."]
+        off = ngettext(
+            "It is taken off %(count)s contact; the contact stays.",
+            "It is taken off %(count)s contacts; the contacts stay.",
+            tagged,
+        )
+        lines = [_("Tag: %(tag)s") % {"tag": tag} for tag in objs] + [off % {"count": f"{tagged:,}"}]
         for tag in objs:
-            lines += [f"Segment “{segment}” asks for it: {GONE}." for segment in segments_asking("tag", tag.pk)]
-        protected = [f"{tag} is used by {keeper}" for tag in objs for keeper in keepers(tag)]
+            lines += [GONE % {"segment": segment} for segment in segments_asking("tag", tag.pk)]
+        used = _("%(tag)s is used by %(keeper)s")
+        protected = [used % {"tag": tag, "keeper": keeper} for tag in objs for keeper in keepers(tag)]
         return lines, {"tags": len(objs)}, set(), protected
 
 
 class SegmentForm(forms.ModelForm[Segment]):
-    rules = RulesField(label="Who is in it", required=False)
+    rules = RulesField(label=gettext_lazy("Who is in it"), required=False)
 
     class Meta:
         model = Segment
@@ -129,8 +143,8 @@ class SegmentAdmin(PlainAdmin[Segment]):
     sortable_by = ("name",)
     actions = None
     change_form_template = "admin/contacts/segment/change_form.html"
-    empty_title = "No segments yet"
-    empty_text = "A segment is a saved question, such as everybody who redeemed three deals or more."
+    empty_title = gettext_lazy("No segments yet")
+    empty_text = gettext_lazy("A segment is a saved question, such as everybody who redeemed three deals or more.")
 
     readonly_fields = ("asks",)
 
@@ -143,12 +157,12 @@ class SegmentAdmin(PlainAdmin[Segment]):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SegmentList
 
-    @admin.display(description="Who is in it")
+    @admin.display(description=gettext_lazy("Who is in it"))
     def asks(self, segment: Segment) -> str | SafeString:
         if (line := getattr(segment, "in_words", None)) is None:
             question = _question(segment)
-            return words(question, names_for(question)) if question else UNREADABLE
-        return format_html("{} {}", line, badge("warn", "Asks for what was deleted")) if segment.gone else str(line)  # type: ignore[attr-defined]
+            return words(question, names_for(question)) if question else str(UNREADABLE)
+        return format_html("{} {}", line, badge("warn", _("Asks for what was deleted"))) if segment.gone else str(line)  # type: ignore[attr-defined]
 
     def get_urls(self) -> list[URLPattern]:
         live = self.admin_site.admin_view(require_POST(self.live_view))
@@ -192,9 +206,9 @@ def findings(request: HttpRequest, rules: dict[str, Any]) -> dict[str, Any]:
     may_see = request.user.has_perm("contacts.view_contact")
     return {
         "numbers": [
-            Number("People in this segment", sizes.people),
-            Number("Can get e-mail", sizes.email),
-            Number("Can get SMS", sizes.sms),
+            Number(_("People in this segment"), sizes.people),
+            Number(_("Can get e-mail"), sizes.email),
+            Number(_("Can get SMS"), sizes.sms),
         ],
         "in_words": words(question, names),
         "gone": gone(question, names),

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -13,12 +14,16 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from contacts.admin.base import ReadOnlyAdmin, badge, people
 from contacts.admin.bulk import PERMISSIONS, ask, form_for, may_start, unsign
 from contacts.models import AuditEvent, Job, Tag
+from contacts.sentences import said
 from contacts.services import audit, find_or_make_tag, read_file
 from contacts.services.jobs import EXPORT_KEPT, JobRefused, begin, selected, start_job, stop_job
 
@@ -42,41 +47,61 @@ def headline(job: Job) -> str:
     """Say what the job does, and to whom: `Tag “Lunch” on 2,500 people`."""
     whom = people(job.total or 0)
     if job.kind == Kind.TAG:
-        return f"Tag “{_tag_name(job)}” on {whom}"
+        return _("Tag “%(tag)s” on %(people)s") % {"tag": _tag_name(job), "people": whom}
     if job.kind == Kind.UNTAG:
-        return f"Take the tag “{_tag_name(job)}” off {whom}"
+        return _("Take the tag “%(tag)s” off %(people)s") % {"tag": _tag_name(job), "people": whom}
     if job.kind == Kind.EXPORT:
-        return f"Export {whom} as {str(job.options.get('format', 'csv')).upper()}"
-    return f"Erase {whom} for good"
+        file_format = str(job.options.get("format", "csv")).upper()
+        return _("Export %(people)s as %(format)s") % {"people": whom, "format": file_format}
+    return _("Erase %(people)s for good") % {"people": whom}
 
 
 def _tag_name(job: Job) -> str:
-    tag = Tag.objects.filter(pk=job.options.get("tag")).first()
-    return tag.name if tag else "a deleted tag"
+    if (name := getattr(job, "tag_name", None)) is None:
+        name = Tag.objects.filter(pk=job.options.get("tag")).values_list("name", flat=True).first()
+    return name or _("a deleted tag")
+
+
+class JobList(ChangeList):
+    """A page of jobs with the names of their tags: one query for all of them."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        page: list[Any] = list(self.result_list)
+        names = dict(Tag.objects.filter(pk__in={job.options.get("tag") for job in page}).values_list("pk", "name"))
+        for job in page:
+            job.tag_name = names.get(job.options.get("tag"), "")
+        self.result_list = page
 
 
 def outcome(job: Job) -> str:
     """Say what came of the job so far: how many changed, and how many were left alone."""
     changed, done, total = int(job.options.get("changed", 0)), job.position, job.total or 0
-    words = {Kind.TAG: "tagged", Kind.UNTAG: "lost the tag", Kind.EXPORT: "exported", Kind.ERASE: "erased"}
-    parts = [f"{people(changed)} {words[Kind(job.kind)]}"]
+    words = {
+        Kind.TAG: ngettext("%(count)s person tagged", "%(count)s people tagged", changed),
+        Kind.UNTAG: ngettext("%(count)s person lost the tag", "%(count)s people lost the tag", changed),
+        Kind.EXPORT: ngettext("%(count)s person exported", "%(count)s people exported", changed),
+        Kind.ERASE: ngettext("%(count)s person erased", "%(count)s people erased", changed),
+    }
+    parts = [words[Kind(job.kind)] % {"count": f"{changed:,}"}]
     if job.kind in {Kind.TAG, Kind.UNTAG} and done > changed:
-        parts.append(
-            f"{done - changed:,} had it already" if job.kind == Kind.TAG else f"{done - changed:,} did not have it"
-        )
+        had_it = _("%(count)s had it already")
+        had_not = _("%(count)s did not have it")
+        parts.append((had_it if job.kind == Kind.TAG else had_not) % {"count": f"{done - changed:,}"})
+    rest = {"count": f"{total - done:,}"}
     if job.status == Status.DONE and total > done:
-        parts.append(f"{total - done:,} left out, because they changed or went away meanwhile")
+        parts.append(_("%(count)s left out, because they changed or went away meanwhile") % rest)
     if job.status in {Status.CANCELLED, Status.FAILED} and total > done:
-        parts.append(f"{total - done:,} not reached")
+        parts.append(_("%(count)s not reached") % rest)
     return "; ".join(parts) + "."
 
 
 def progress_line(job: Job) -> str:
     if job.status == Status.QUEUED:
-        return "Waiting for the background worker"
+        return _("Waiting for the background worker")
     if job.status in FINAL:
         return outcome(job)
-    return f"{job.position:,} of {job.total or 0:,} done"
+    return _("%(done)s of %(total)s done") % {"done": f"{job.position:,}", "total": f"{job.total or 0:,}"}
 
 
 @admin.register(Job)
@@ -87,8 +112,10 @@ class JobAdmin(ReadOnlyAdmin[Job]):
     list_select_related = ("created_by",)
     sortable_by = ()
     fields = ("what", "status_badge", "result_text", "who", "created_at", "finished_at")
-    empty_title = "No jobs yet"
-    empty_text = "Tick people in the list of contacts and choose what to do with them: it is kept here with its result."
+    empty_title = gettext_lazy("No jobs yet")
+    empty_text = gettext_lazy(
+        "Tick people in the list of contacts and choose what to do with them: it is kept here with its result."
+    )
 
     # --- Who may see what ---
 
@@ -100,34 +127,37 @@ class JobAdmin(ReadOnlyAdmin[Job]):
             return any(may_start(request, kind) for kind in Kind)
         return obj.created_by_id is not None and obj.created_by_id == request.user.pk
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return JobList
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         jobs = super().get_queryset(request)
         return jobs if request.user.has_perm("contacts.view_job") else jobs.filter(created_by=request.user.pk)
 
     # --- The list ---
 
-    @admin.display(description="Job")
+    @admin.display(description=gettext_lazy("Job"))
     def what(self, job: Job) -> str:
         return headline(job)
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def status_badge(self, job: Job) -> SafeString:
         status = Status(job.status)
         return badge(STATUS_KINDS[status], status.label)
 
-    @admin.display(description="Done")
+    @admin.display(description=gettext_lazy("Done"))
     def progress(self, job: Job) -> str:
-        return f"{job.position:,} of {job.total or 0:,}"
+        return _("%(done)s of %(total)s") % {"done": f"{job.position:,}", "total": f"{job.total or 0:,}"}
 
-    @admin.display(description="Result", empty_value="—")
+    @admin.display(description=gettext_lazy("Result"), empty_value="—")
     def result_text(self, job: Job) -> str:
-        return " ".join(filter(None, [job.failure, outcome(job)])) if job.status in FINAL else ""
+        return " ".join(filter(None, [said(job.failure), outcome(job)])) if job.status in FINAL else ""
 
-    @admin.display(description="Started by")
+    @admin.display(description=gettext_lazy("Started by"))
     def who(self, job: Job) -> str:
         if job.created_by:
             return str(job.created_by)
-        return "a command" if job.options.get("command") else "somebody who is gone"
+        return _("a command") if job.options.get("command") else _("somebody who is gone")
 
     # --- The pages ---
 
@@ -151,7 +181,7 @@ class JobAdmin(ReadOnlyAdmin[Job]):
         try:
             selection = unsign(request.POST.get("selection", ""))
         except signing.BadSignature:
-            self.message_user(request, "That page was too old. Please choose the people again.", messages.WARNING)
+            self.message_user(request, _("That page was too old. Please choose the people again."), messages.WARNING)
             return HttpResponseRedirect(reverse("admin:contacts_contact_changelist"))
         at = timezone.now()
         form = form_for(wanted, request.POST, request=request, size=selected(selection, at=at).count())
@@ -191,6 +221,7 @@ class JobAdmin(ReadOnlyAdmin[Job]):
             "opts": self.opts,
             "title": headline(job),
             "job": job,
+            "failure": said(job.failure),
             "status": self.status_badge(job),
             "who": self.who(job),
             "line": progress_line(job),
@@ -224,10 +255,10 @@ class JobAdmin(ReadOnlyAdmin[Job]):
             job.refresh_from_db()
             self.log_change(request, job, "Stopped.")
             at_once = job.status == Status.CANCELLED
-            words = f"Stopped. {outcome(job)}" if at_once else "It stops after the people it is at right now."
+            words = f"{_('Stopped.')} {outcome(job)}" if at_once else _("It stops after the people it is at right now.")
             self.message_user(request, words)
         else:
-            self.message_user(request, "It was over already: nothing was stopped.", messages.WARNING)
+            self.message_user(request, _("It was over already: nothing was stopped."), messages.WARNING)
         return page_of(job)
 
     def download_view(self, request: HttpRequest, pk: int) -> Any:
@@ -275,13 +306,13 @@ def file_line(job: Job) -> str:
     if job.kind != Kind.EXPORT or job.status != Status.DONE or job.finished_at is None:
         return ""
     if job.options.get("command"):
-        return "A command wrote the file; none is kept here."
+        return _("A command wrote the file; none is kept here.")
     until = timezone.localtime(job.finished_at + EXPORT_KEPT)
     if job.result_id is not None:
-        return f"The file is deleted here by itself on {until:%B} {until.day}, {until.year}."
+        return _("The file is deleted here by itself on %(day)s.") % {"day": date_format(until, "DATE_FORMAT")}
     if until <= timezone.now():
-        return "The file was deleted after 7 days. Export again for a new one."
-    return "The file was deleted, because somebody in it was erased since. Export again for a new one."
+        return _("The file was deleted after 7 days. Export again for a new one.")
+    return _("The file was deleted, because somebody in it was erased since. Export again for a new one.")
 
 
 def _options(kind: Job.Kind, form: forms.Form) -> dict[str, Any]:

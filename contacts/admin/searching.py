@@ -7,22 +7,26 @@ Where nothing was found, what was typed is kept beside it, encrypted, so that th
 from __future__ import annotations
 
 import secrets
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, TypeVar
 
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from contacts.admin.base import PlainAdmin
 from contacts.fields import DecryptionError, decrypt, encrypt
 
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+
 FOUND = "found"
 SEARCHES_KEPT = 5
 LONGEST = 200
-TOO_OLD = "That search is not kept any more. Search again."
+TOO_OLD = gettext_lazy("That search is not kept any more. Search again.")
 
 M = TypeVar("M", bound=Model)
 
@@ -74,7 +78,7 @@ class PrivateSearch(PlainAdmin[M]):
     """The mixin of an admin whose rows are searched for by what may not be written down."""
 
     search_label = ""
-    search_help_text = ""
+    search_help_text: ClassVar[_StrOrPromise | None] = ""
 
     def find(self, text: str) -> list[int]:
         """Return the keys of the rows the text finds. Raises SearchRefused."""

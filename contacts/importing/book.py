@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from contacts.channels import Channel
 from contacts.days import birthday_text
@@ -14,7 +15,7 @@ from contacts.models import Contact, Import, ImportEntry
 from contacts.names import words_of
 
 DETAILS = ("first_name", "last_name", "birthday", "postal_code", "region", "time_zone", "notes")
-ANOTHER_NAME = "This phone number is known under another name."
+ANOTHER_NAME = gettext_noop("This phone number is known under another name.")
 FILLABLE = ("email", "phone", *DETAILS)
 
 
@@ -94,7 +95,9 @@ class Book:
         same_phone = self.by_phone.get(candidate.phone_index) if candidate.phone_index else None
         if same_phone is None or same_phone is same_email:
             if same_email and not self._may_take_phone(same_email, candidate):
-                _leave_phone_out(candidate, problems, "This contact has another phone number, which was kept.")
+                _leave_phone_out(
+                    candidate, problems, gettext_noop("This contact has another phone number, which was kept.")
+                )
             return same_email
         if same_email is None and (candidate.email_index is None or same_phone.contact.email_index is None):
             if not _has_another_name(same_phone.contact, candidate):
@@ -105,7 +108,9 @@ class Book:
             _leave_phone_out(candidate, problems, ANOTHER_NAME)
             return None
         _leave_phone_out(
-            candidate, problems, "This phone number belongs to another contact with another e-mail address."
+            candidate,
+            problems,
+            gettext_noop("This phone number belongs to another contact with another e-mail address."),
         )
         return same_email
 

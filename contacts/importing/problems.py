@@ -12,6 +12,7 @@ from contacts.importing.reading.columns import FROM_IMPORT, IMPORTED, LINE, STAT
 from contacts.importing.reading.sniff import TablePlan
 from contacts.importing.staging import plans_of
 from contacts.models import Import, ImportProblem
+from contacts.sentences import said
 from contacts.sheets import guard
 
 # What being in one of the tables of a Mailchimp export says: in one file, each row has to say it.
@@ -48,7 +49,7 @@ def _row(record: Import, plans: list[TablePlan], columns: list[str], problems: l
     cells = json.loads(first.cells)
     if not cells:
         return []
-    reasons = "; ".join(f"{p.column}: {p.reason}" if p.column else p.reason for p in problems)
+    reasons = "; ".join(f"{p.column}: {said(p.reason)}" if p.column else said(p.reason) for p in problems)
     imported = "no" if first.kind == Kind.PROBLEM else "yes"
     about = [str(first.line), reasons, imported]
     if first.table >= len(plans):  # the headers were forgotten with somebody they named

@@ -17,6 +17,7 @@ from itertools import islice
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_noop
 
 from contacts.importing.counts import Counts, Tally
 from contacts.importing.reading.files import ImportFileError
@@ -25,6 +26,7 @@ from contacts.importing.staging import discard_upload, forget_check, pieces_of, 
 from contacts.importing.undo import take_grants_back, undo_chunk
 from contacts.importing.writing import do_chunk
 from contacts.models import UNDO_FOR, AuditEvent, Import, ImportEntry, ImportProblem
+from contacts.sentences import kept
 from contacts.services import audit, delete_private_files, wake
 from contacts.services.leases import LEASE, give_back, take
 from contacts.stopping import asked_to_stop
@@ -39,6 +41,11 @@ DUE = (Status.CHECKING, Status.QUEUED, Status.RUNNING, Status.UNDOING)
 STARTABLE = (Status.UPLOADED, Status.CHECKED, Status.FAILED)
 Clock = Callable[[], datetime]
 Progress = Callable[[int], None]
+NOT_WAITING = kept("Import %(number)s is not waiting to be checked.")
+NOT_STARTED = kept("Import %(number)s is running, done or cancelled already.")
+WORKED_ON = kept("Import %(number)s is worked on by another process.")
+NO_UNDO = gettext_noop("This import cannot be undone: it never ran, was undone already, or is older than 30 days.")
+WENT_WRONG = kept("Something went wrong here (%(name)s).")
 
 
 class ImportBusy(Exception):
@@ -63,7 +70,7 @@ def ask_check(record: Import) -> None:
             status=Status.CHECKING, position=0, counts={}, samples=None, failure="", stop_asked=False
         )
         if not changed:
-            raise ImportBusy(f"Import {record.pk} is not waiting to be checked.")
+            raise ImportBusy(NOT_WAITING % {"number": record.pk})
         forget_check(record)
     record.refresh_from_db()
     wake()
@@ -81,7 +88,7 @@ def ask_run(record: Import, *, at: datetime) -> None:
         )
         status = waiting.filter(status__in=STARTABLE).values_list("status", flat=True).first()
         if status is None:
-            raise ImportBusy(f"Import {record.pk} is running, done or cancelled already.")
+            raise ImportBusy(NOT_STARTED % {"number": record.pk})
         fresh = {"position": 0, "counts": {}, "started_at": at} if status != Status.FAILED else {}
         waiting.update(status=Status.QUEUED, failure="", stop_asked=False, **fresh)
         if fresh:
@@ -96,7 +103,7 @@ def ask_undo(record: Import, *, at: datetime, actor: object = None) -> None:
     Raises ImportBusy where there is nothing to undo, and after 30 days.
     """
     if not can_undo(record, at=at):
-        raise ImportBusy("This import cannot be undone: it never ran, was undone already, or is older than 30 days.")
+        raise ImportBusy(NO_UNDO)
     with transaction.atomic():
         changed = Import.objects.filter(pk=record.pk, status__in=(Status.DONE, Status.CANCELLED, Status.FAILED)).update(
             status=Status.UNDOING,
@@ -107,7 +114,7 @@ def ask_undo(record: Import, *, at: datetime, actor: object = None) -> None:
             stop_asked=False,
         )
         if not changed:
-            raise ImportBusy("This import is being undone already.")
+            raise ImportBusy(gettext_noop("This import is being undone already."))
         audit(AuditEvent.Action.UNDONE, detail=f"import {record.pk}", actor=actor)  # type: ignore[arg-type]
     record.refresh_from_db()
     wake()
@@ -172,7 +179,7 @@ def finish_here(record: Import, *, clock: Clock, progress: Progress = lambda row
     """
     taken = take(Import.objects.filter(pk=record.pk, status__in=DUE), at=clock())
     if taken is None:
-        raise ImportBusy(f"Import {record.pk} is worked on by another process.")
+        raise ImportBusy(WORKED_ON % {"number": record.pk})
     try:
         _advance(taken, clock, None, progress)
     except BaseException as error:
@@ -204,7 +211,7 @@ def _guarded(record: Import, clock: Clock, deadline: float) -> None:
 
 
 def _fail(record: Import, error: BaseException) -> None:
-    words = str(error) if isinstance(error, ImportFileError) else f"Something went wrong here ({type(error).__name__})."
+    words = str(error) if isinstance(error, ImportFileError) else WENT_WRONG % {"name": type(error).__name__}
     back = {Status.CHECKING: Status.UPLOADED}.get(Status(record.status), Status.FAILED)
     mine = Import.objects.filter(pk=record.pk, lease=record.lease, status__in=DUE)
     mine.update(status=back, failure=words[:300])

@@ -10,17 +10,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from contacts.importing.reading.columns import FIELDS, FROM_IMPORT, MULTIPLE, STATE
 from contacts.importing.reading.files import ImportFileError, unpack
 from contacts.importing.reading.sniff import Row, TablePlan, detect, rows_of, sample_rows
 from contacts.models import ColumnMemory, Import, ImportEntry, ImportProblem, StoredFile, Tag
+from contacts.sentences import kept
 from contacts.services import append_pieces, delete_file, read_file
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 READ_BYTES = 1024 * 1024
+NO_FIELD = kept("'%(name)s' is not a field. Choose one from the list.")
+SAME_MEANING = kept("Two columns were given the same meaning: %(names)s. Choose one of them.")
 FIRST = ("cleaned", "unsubscribed")  # tables that take people off are read before those that bring them
 
 
@@ -60,7 +64,9 @@ def stage(
             _detect(upload, table, *append_pieces(upload, pieces), reading) for table, pieces in unpack(file, name)
         ]
         if not plans:
-            raise ImportFileError("There is no table in this file. Export your contacts as CSV, and try again.")
+            raise ImportFileError(
+                gettext_noop("There is no table in this file. Export your contacts as CSV, and try again.")
+            )
         parent = _parent_of(upload, plans)
         if parent is not None:
             _read_as(parent, plans[0])
@@ -68,7 +74,7 @@ def stage(
             tag, consent_at = tag or parent.tag, consent_at or parent.consent_at
         total = sum(1 for plan in plans for _ in rows_of(_pieces(upload, plan)(), plan))
         if not total:
-            raise ImportFileError("There are headers in this file, but no rows below them.")
+            raise ImportFileError(gettext_noop("There are headers in this file, but no rows below them."))
         return Import.objects.create(
             file_name=name[:255],
             file_sha256=_sha256(file),
@@ -154,11 +160,11 @@ def match_columns(record: Import, number: int, mapping: dict[int, str], *, meani
     plans = plans_of(_waiting(record))
     taken = [field for field in mapping.values() if field]
     if unknown := set(taken) - FIELDS.keys():
-        raise ImportFileError(f"'{min(unknown)}' is not a field. Choose one from the list.")
+        raise ImportFileError(NO_FIELD % {"name": min(unknown)})
     doubled = {field for field in taken if field not in MULTIPLE and taken.count(field) > 1}
     if doubled:
         names = ", ".join(sorted(FIELDS[field] for field in doubled))
-        raise ImportFileError(f"Two columns were given the same meaning: {names}. Choose one of them.")
+        raise ImportFileError(SAME_MEANING % {"names": names})
     plan = plans[number]
     plan.mapping = {position: field for position, field in mapping.items() if field}
     if meaning is not None:
@@ -176,7 +182,7 @@ def state_consent(
     waiting = Import.objects.filter(pk=record.pk, status__in=(Import.Status.UPLOADED, Import.Status.CHECKED))
     said = {"consent_email": email, "consent_sms": sms, "consent_at": since, "conflicts": conflicts, "tag": tag}
     if not waiting.update(**said, status=Import.Status.UPLOADED):
-        raise NotWaiting("This file is not waiting to be imported any more.")
+        raise NotWaiting(gettext_noop("This file is not waiting to be imported any more."))
     record.refresh_from_db()
 
 
@@ -218,7 +224,7 @@ def _pieces(upload: StoredFile, plan: TablePlan) -> Callable[[], Iterator[bytes]
 def _waiting(record: Import) -> Import:
     fresh = Import.objects.get(pk=record.pk)
     if fresh.status not in {Import.Status.UPLOADED, Import.Status.CHECKED} or fresh.upload_file is None:
-        raise NotWaiting("This file is not waiting to be imported any more.")
+        raise NotWaiting(gettext_noop("This file is not waiting to be imported any more."))
     return fresh
 
 
@@ -232,7 +238,7 @@ def _keep_plans(record: Import, plans: list[TablePlan]) -> None:
             plan=record.plan, total=record.total, status=Import.Status.UPLOADED, position=0, counts={}, samples=None
         )
         if not changed:
-            raise NotWaiting("This file is not waiting to be imported any more.")
+            raise NotWaiting(gettext_noop("This file is not waiting to be imported any more."))
         forget_check(record)
     record.refresh_from_db()
 

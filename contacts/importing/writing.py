@@ -6,6 +6,8 @@ import json
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from contacts.fields import keyed_hash
 from contacts.importing.book import FILLABLE, Book, Person, shown
 from contacts.importing.consent import Consents
@@ -20,7 +22,7 @@ UPDATED = (*FILLABLE, "email_index", "phone_index", "birthday_index", "email_sta
 ENTRY_COLUMNS = ("run", "contact", "kind", "email_index", "phone_index", "states", "left", "before", "tags_added")
 ENTRY_ATTRIBUTES = ("run_id", "contact_id", *ENTRY_COLUMNS[2:])
 LATER_FIELDS = ("region", "time_zone")  # where they are blank, the digest is what it was before there were any
-WAS_ERASED = "This person asked to be erased. Whoever wants to come back joins by their own act."
+WAS_ERASED = gettext_noop("This person asked to be erased. Whoever wants to come back joins by their own act.")
 Kind = ImportEntry.Kind
 
 

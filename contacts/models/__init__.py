@@ -4,6 +4,7 @@ from contacts.models.consent import ConsentEvent, Suppression
 from contacts.models.files import FilePart, StoredFile
 from contacts.models.forms import Confirmation, SignupForm
 from contacts.models.imports import UNDO_FOR, ColumnMemory, Import, ImportEntry, ImportProblem
+from contacts.models.look import Look
 from contacts.models.people import (
     KEPT_AWAY,
     Activity,
@@ -45,6 +46,7 @@ __all__ = [
     "ImportEntry",
     "ImportProblem",
     "Job",
+    "Look",
     "NameIndex",
     "RecoveryCodes",
     "Role",

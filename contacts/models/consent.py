@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from contacts.channels import Channel
 from contacts.fields import DigestField, EncryptedCharField, EncryptedTextField, key_id
@@ -20,19 +22,19 @@ class ConsentEvent(models.Model):
     """
 
     class Action(models.TextChoices):
-        GRANTED = "granted", "Agreed"
-        REVOKED = "revoked", "Withdrew"
-        REQUESTED = "requested", "Asked to confirm"
+        GRANTED = "granted", _("Agreed")
+        REVOKED = "revoked", _("Withdrew")
+        REQUESTED = "requested", _("Asked to confirm")
 
     class Source(models.TextChoices):
-        IMPORT = "import", "Import"
-        FORM = "form", "Sign-up form"
-        UNSUBSCRIBE_PAGE = "unsubscribe_page", "Unsubscribe page"
-        ONE_CLICK = "one_click", "One-click unsubscribe"
-        KEYWORD = "keyword", "Text message"
-        PROVIDER = "provider", "Provider"
-        ADMIN = "admin", "Admin"
-        DEMO = "demo", "Demo"
+        IMPORT = "import", _("Import")
+        FORM = "form", _("Sign-up form")
+        UNSUBSCRIBE_PAGE = "unsubscribe_page", _("Unsubscribe page")
+        ONE_CLICK = "one_click", _("One-click unsubscribe")
+        KEYWORD = "keyword", _("Text message")
+        PROVIDER = "provider", _("Provider")
+        ADMIN = "admin", _("Admin")
+        DEMO = "demo", _("Demo")
 
     contact = models.ForeignKey(Contact, null=True, on_delete=models.SET_NULL, related_name="consent_events")
     channel = models.CharField(max_length=5, choices=Channel)
@@ -40,12 +42,14 @@ class ConsentEvent(models.Model):
     index_key_id = models.CharField(max_length=8, default=key_id)
     action = models.CharField(max_length=9, choices=Action)
     source = models.CharField(max_length=16, choices=Source)
-    at = models.DateTimeField(help_text="When the person did it.")
+    at = models.DateTimeField(help_text=_("When the person did it."))
     recorded_at = models.DateTimeField(db_default=Now())
     wording = models.TextField(blank=True)
-    version = models.CharField(max_length=40, blank=True, help_text="Which wording: 'form table version 3'.")
+    version = models.CharField(max_length=40, blank=True, help_text=_("Which wording: 'form table version 3'."))
     evidence = EncryptedTextField(null=True, blank=True)
-    reference = models.CharField(max_length=80, blank=True, help_text="Where from: 'import 3 line 12', 'message 55'.")
+    reference = models.CharField(
+        max_length=80, blank=True, help_text=_("Where from: 'import 3 line 12', 'message 55'.")
+    )
     import_run = models.ForeignKey(Import, null=True, blank=True, on_delete=models.PROTECT, related_name="events")
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     ip_address = EncryptedCharField(max_length=45, null=True, blank=True)
@@ -59,7 +63,7 @@ class ConsentEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Consent event {self.pk}"
+        return gettext("Consent event %(number)s") % {"number": self.pk}
 
 
 class Suppression(models.Model):
@@ -70,14 +74,14 @@ class Suppression(models.Model):
     """
 
     class Reason(models.TextChoices):
-        UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
-        STOPPED = "stopped", "Texted STOP"
-        BOUNCED = "bounced", "Bounced"
-        COMPLAINED = "complained", "Complained of spam"
-        PAUSED = "paused", "Waits until somebody has read their text"
-        INVALID = "invalid", "Not a working address"
-        MANUAL = "manual", "Blocked by the shop"
-        ERASED = "erased", "Erased"
+        UNSUBSCRIBED = "unsubscribed", _("Unsubscribed")
+        STOPPED = "stopped", _("Texted STOP")
+        BOUNCED = "bounced", _("Bounced")
+        COMPLAINED = "complained", _("Complained of spam")
+        PAUSED = "paused", _("Waits until somebody has read their text")
+        INVALID = "invalid", _("Not a working address")
+        MANUAL = "manual", _("Blocked by the shop")
+        ERASED = "erased", _("Erased")
 
     OPT_OUTS = (Reason.UNSUBSCRIBED, Reason.STOPPED)
     # What a fresh word of the person ends. A bounce, a complaint or the shop's own block stays.
@@ -114,7 +118,7 @@ class Suppression(models.Model):
         permissions = [("lift_suppression", "Can lift a suppression")]
 
     def __str__(self) -> str:
-        return f"Suppression {self.pk}"
+        return gettext("Suppression %(number)s") % {"number": self.pk}
 
     @property
     def strength(self) -> int:

@@ -6,6 +6,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from contacts.channels import Channel
 from contacts.fields import DigestField, EncryptedCharField, EncryptedTextField, key_id
@@ -25,35 +27,37 @@ RESERVED_SLUGS = frozenset({"confirm"})  # /join/confirm/… is the way back fro
 class SignupForm(models.Model):
     """A public page at /join/<slug>. `version` counts the wordings: each consent names the one that was shown."""
 
-    name = models.CharField(max_length=80, help_text="For you only.")
-    slug = models.SlugField("address", max_length=40, unique=True, help_text="The end of its link: /join/table")
+    name = models.CharField(max_length=80, help_text=_("For you only."))
+    slug = models.SlugField(_("address"), max_length=40, unique=True, help_text=_("The end of its link: /join/table"))
     title = models.CharField(max_length=80, default="Join our regulars")
-    intro = models.CharField(max_length=300, blank=True, help_text="One or two sentences: what is in it for them.")
-    asks_email = models.BooleanField("e-mail", default=True)
-    asks_phone = models.BooleanField("mobile number", default=False)
-    asks_first_name = models.BooleanField("first name", default=True)
-    asks_last_name = models.BooleanField("last name", default=False)
-    asks_birthday = models.BooleanField("birthday", default=False)
-    asks_postal_code = models.BooleanField("postal code", default=False)
-    email_wording = models.TextField("what they agree to by e-mail", default=EMAIL_WORDING)
-    sms_wording = models.TextField("what they agree to by text", default=SMS_WORDING)
+    intro = models.CharField(max_length=300, blank=True, help_text=_("One or two sentences: what is in it for them."))
+    asks_email = models.BooleanField(_("e-mail"), default=True)
+    asks_phone = models.BooleanField(_("mobile number"), default=False)
+    asks_first_name = models.BooleanField(_("first name"), default=True)
+    asks_last_name = models.BooleanField(_("last name"), default=False)
+    asks_birthday = models.BooleanField(_("birthday"), default=False)
+    asks_postal_code = models.BooleanField(_("postal code"), default=False)
+    email_wording = models.TextField(_("what they agree to by e-mail"), default=EMAIL_WORDING)
+    sms_wording = models.TextField(_("what they agree to by text"), default=SMS_WORDING)
     version = models.PositiveIntegerField(default=1, editable=False)
     keyword = models.CharField(
-        max_length=12, blank=True, help_text="A word people may text instead, such as JOIN. Empty: none."
+        max_length=12, blank=True, help_text=_("A word people may text instead, such as JOIN. Empty: none.")
     )
-    tag = models.ForeignKey(Tag, null=True, blank=True, on_delete=models.SET_NULL, help_text="Given to all who join.")
-    thanks = models.CharField(max_length=300, blank=True, help_text="Shown after they confirmed.")
-    is_open = models.BooleanField("open", default=True)
+    tag = models.ForeignKey(
+        Tag, null=True, blank=True, on_delete=models.SET_NULL, help_text=_("Given to all who join.")
+    )
+    thanks = models.CharField(max_length=300, blank=True, help_text=_("Shown after they confirmed."))
+    is_open = models.BooleanField(pgettext_lazy("sign-up form", "open"), default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         ordering = ["name"]
-        verbose_name = "sign-up form"
+        verbose_name = _("sign-up form")
         constraints = [
             models.CheckConstraint(
                 condition=Q(asks_email=True) | Q(asks_phone=True),
                 name="form_asks_for_an_address",
-                violation_error_message="Ask for an e-mail address, a mobile number, or both.",
+                violation_error_message=_("Ask for an e-mail address, a mobile number, or both."),
             ),
             models.UniqueConstraint(fields=["keyword"], condition=~Q(keyword=""), name="form_keyword_once"),
         ]
@@ -66,11 +70,11 @@ class SignupForm(models.Model):
         self.slug = self.slug.lower()
         self.keyword = "".join(self.keyword.split()).lower()
         if self.slug in RESERVED_SLUGS:
-            raise ValidationError({"slug": "This address is taken; choose another."})
+            raise ValidationError({"slug": _("This address is taken; choose another.")})
         if self.keyword in RESERVED:
-            raise ValidationError({"keyword": "This word means something else in texts already; choose another."})
+            raise ValidationError({"keyword": _("This word means something else in texts already; choose another.")})
         if not (self.keyword.isalnum() or self.keyword == ""):
-            raise ValidationError({"keyword": "One word of letters and digits, such as JOIN."})
+            raise ValidationError({"keyword": _("One word of letters and digits, such as JOIN.")})
 
     @property
     def wording_version(self) -> str:

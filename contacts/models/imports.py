@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from contacts.fields import DigestField, EncryptedCharField, EncryptedTextField
 from contacts.models.files import StoredFile
@@ -25,20 +27,20 @@ class Import(BackgroundWork):
     """
 
     class Status(models.TextChoices):
-        UPLOADED = "uploaded", "Not checked yet"
-        CHECKING = "checking", "Being checked"
-        CHECKED = "checked", "Not imported yet"
-        QUEUED = "queued", "Waiting"
-        RUNNING = "running", "Running"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
-        UNDOING = "undoing", "Being undone"
-        UNDONE = "undone", "Undone"
+        UPLOADED = "uploaded", _("Not checked yet")
+        CHECKING = "checking", _("Being checked")
+        CHECKED = "checked", _("Not imported yet")
+        QUEUED = "queued", _("Waiting")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
+        UNDOING = "undoing", _("Being undone")
+        UNDONE = "undone", _("Undone")
 
     class Conflicts(models.TextChoices):
-        KEEP = "keep", "Keep what is known"
-        OVERWRITE = "overwrite", "Take the file's word"
+        KEEP = "keep", _("Keep what is known")
+        OVERWRITE = "overwrite", _("Take the file's word")
 
     status = models.CharField(max_length=10, choices=Status, default=Status.UPLOADED)
     file_name = EncryptedCharField(max_length=255)
@@ -57,13 +59,13 @@ class Import(BackgroundWork):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     undone_at = models.DateTimeField(null=True, blank=True)
-    forgotten_at = models.DateTimeField(null=True, editable=False, help_text="When its trail was deleted.")
+    forgotten_at = models.DateTimeField(null=True, editable=False, help_text=_("When its trail was deleted."))
 
     class Meta:
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"Import {self.pk}"
+        return gettext("Import %(number)s") % {"number": self.pk}
 
 
 class ImportEntry(models.Model):
@@ -76,9 +78,9 @@ class ImportEntry(models.Model):
     """
 
     class Kind(models.TextChoices):
-        CREATED = "created", "New"
-        UPDATED = "updated", "Updated"
-        UNCHANGED = "unchanged", "Unchanged"
+        CREATED = "created", _("New")
+        UPDATED = "updated", _("Updated")
+        UNCHANGED = "unchanged", _("Unchanged")
 
     run = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="entries")
     contact = models.ForeignKey(Contact, null=True, on_delete=models.CASCADE, related_name="import_entries")
@@ -116,8 +118,8 @@ class ImportProblem(models.Model):
     """
 
     class Kind(models.TextChoices):
-        PROBLEM = "problem", "Left out"
-        REVIEW = "review", "Needs a look"
+        PROBLEM = "problem", _("Left out")
+        REVIEW = "review", _("Needs a look")
 
     run = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="problems")
     kind = models.CharField(max_length=7, choices=Kind)
@@ -143,7 +145,7 @@ class ColumnMemory(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        verbose_name_plural = "column memories"
+        verbose_name_plural = _("column memories")
 
     def __str__(self) -> str:
         return f"Columns {self.fingerprint[:8]}"

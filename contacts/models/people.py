@@ -9,6 +9,8 @@ from django.core.validators import MaxLengthValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from contacts.channels import AddressError, Channel, clean_email, mask_email, mask_phone, normalise
 from contacts.fields import (
@@ -27,7 +29,7 @@ from contacts.places import STATES
 
 def validate_region(code: str) -> None:
     if code not in STATES:
-        raise ValidationError("Choose a state or territory of the United States by its two letters, such as TX.")
+        raise ValidationError(_("Choose a state or territory of the United States by its two letters, such as TX."))
 
 
 class Tag(models.Model):
@@ -44,12 +46,12 @@ class Tag(models.Model):
 class ChannelStatus(models.TextChoices):
     """What a contact's consent and suppressions add up to, for one channel."""
 
-    ABSENT = "absent", "No address"
-    NONE = "none", "Never agreed"
-    PENDING = "pending", "Not confirmed yet"
-    SUBSCRIBED = "subscribed", "Subscribed"
-    UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
-    SUPPRESSED = "suppressed", "Cannot be reached"
+    ABSENT = "absent", _("No address")
+    NONE = "none", _("Never agreed")
+    PENDING = "pending", _("Not confirmed yet")
+    SUBSCRIBED = "subscribed", _("Subscribed")
+    UNSUBSCRIBED = "unsubscribed", _("Unsubscribed")
+    SUPPRESSED = "suppressed", _("Cannot be reached")
 
 
 KEPT_AWAY = frozenset({ChannelStatus.UNSUBSCRIBED, ChannelStatus.SUPPRESSED})
@@ -90,7 +92,7 @@ class Contact(models.Model):
     # Encrypted, and shown on the contact's own page alone: lists leave them unread.
     DETAIL_FIELDS = ("birthday", "postal_code", "region", "time_zone", "notes")
 
-    email = EncryptedCharField("e-mail", max_length=254, null=True, blank=True, validators=[MaxLengthValidator(254)])
+    email = EncryptedCharField(_("e-mail"), max_length=254, null=True, blank=True, validators=[MaxLengthValidator(254)])
     email_index = BlindIndexField(source="email", domain="email")
     phone = EncryptedCharField(max_length=32, null=True, blank=True)
     phone_index = BlindIndexField(source="phone", domain="sms")
@@ -101,30 +103,30 @@ class Contact(models.Model):
     birthday = EncryptedDateField(null=True, blank=True)
     birthday_index = BlindIndexField(source="birthday", domain="birthday")  # of month and day
     postal_code = EncryptedCharField(max_length=12, null=True, blank=True)
-    region = EncryptedCharField("state", max_length=2, null=True, blank=True, validators=[validate_region])
+    region = EncryptedCharField(_("state"), max_length=2, null=True, blank=True, validators=[validate_region])
     time_zone = EncryptedCharField(max_length=64, null=True, blank=True, validators=[validate_timezone])
     notes = EncryptedTextField(null=True, blank=True)
 
     email_status = models.CharField(
-        "e-mail", max_length=12, choices=ChannelStatus, default=ChannelStatus.ABSENT, editable=False
+        _("e-mail"), max_length=12, choices=ChannelStatus, default=ChannelStatus.ABSENT, editable=False
     )
     sms_status = models.CharField(
-        "SMS", max_length=12, choices=ChannelStatus, default=ChannelStatus.ABSENT, editable=False
+        _("SMS"), max_length=12, choices=ChannelStatus, default=ChannelStatus.ABSENT, editable=False
     )
     tags: models.ManyToManyField[Tag, ContactTag] = models.ManyToManyField(Tag, through="ContactTag", blank=True)
     source = models.CharField(
         max_length=10,
         choices=[
-            ("import", "Import"),
-            ("admin", "Typed in"),
-            ("form", "Sign-up form"),
-            ("keyword", "Text message"),
-            ("demo", "Demo"),
+            ("import", _("Import")),
+            ("admin", _("Typed in")),
+            ("form", _("Sign-up form")),
+            ("keyword", _("Text message")),
+            ("demo", _("Demo")),
         ],
         default="admin",
         editable=False,
     )
-    fewer_messages = models.BooleanField(default=False, help_text="Asked for at most one message a month.")
+    fewer_messages = models.BooleanField(default=False, help_text=_("Asked for at most one message a month."))
     is_demo = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, editable=False)
@@ -137,7 +139,7 @@ class Contact(models.Model):
             models.CheckConstraint(
                 condition=Q(email__isnull=False) | Q(phone__isnull=False),
                 name="contact_has_email_or_phone",
-                violation_error_message="Give an e-mail address or a phone number.",
+                violation_error_message=_("Give an e-mail address or a phone number."),
             ),
             models.CheckConstraint(
                 condition=Q(email__isnull=True, email_index__isnull=True)
@@ -152,12 +154,12 @@ class Contact(models.Model):
             models.UniqueConstraint(
                 fields=["email_index"],
                 name="contact_email_once",
-                violation_error_message="Another contact has this e-mail address already.",
+                violation_error_message=_("Another contact has this e-mail address already."),
             ),
             models.UniqueConstraint(
                 fields=["phone_index"],
                 name="contact_phone_once",
-                violation_error_message="Another contact has this phone number already.",
+                violation_error_message=_("Another contact has this phone number already."),
             ),
         ]
         indexes = [
@@ -178,7 +180,7 @@ class Contact(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Contact {self.pk}"
+        return gettext("Contact %(number)s") % {"number": self.pk}
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; a value named in `update_fields` takes its blind index along."""
@@ -199,7 +201,7 @@ class Contact(models.Model):
             try:
                 value, index = stored_address(channel, text) if text else (None, None)
             except AddressError as error:
-                errors[field] = f"This {error}."
+                errors[field] = error.sentence
                 continue
             setattr(self, field, value)
             setattr(self, self.INDEX_FIELDS[channel], index)

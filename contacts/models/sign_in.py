@@ -12,6 +12,7 @@ import time
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
@@ -19,19 +20,22 @@ from contacts.fields import EncryptedCharField, keyed_hash
 
 KEY_BYTES = 20  # RFC 4226 asks for 160 bits
 EARLIER_OR_LATER = 1  # steps of 30 seconds a clock may be off
+LONGEST_WAIT_AFTER = 11  # wrong codes, and 2^10 seconds: 17 minutes, and 85 guesses a day at a million codes
 
 
 class Role(models.TextChoices):
     """What somebody does here. Each is a group of that name; what it may is said in `config.roles`."""
 
-    OWNER = "Owner", "Owner: everything, with people and settings"
-    MARKETER = "Marketer", "Marketer: writes campaigns and tests them"
-    BOOKKEEPER = "Bookkeeper", "Bookkeeper: reports and redemptions, no contacts"
-    STAFF = "Staff", "Staff: does not sign in here"
+    OWNER = "Owner", _("Owner: everything, with people and settings")
+    MARKETER = "Marketer", _("Marketer: writes campaigns and tests them")
+    BOOKKEEPER = "Bookkeeper", _("Bookkeeper: reports and redemptions, no contacts")
+    STAFF = "Staff", _("Staff: does not sign in here")
 
 
 class SecondFactor(ThrottlingMixin, Device):  # type: ignore[misc]  # the library carries no types
     """What both have in common: a wrong code makes the next one wait, twice as long each time."""
+
+    throttling_failure_count: int
 
     class Meta:
         abstract = True
@@ -42,9 +46,14 @@ class SecondFactor(ThrottlingMixin, Device):  # type: ignore[misc]  # the librar
     def get_throttle_factor(self) -> int:
         return 1
 
+    def throttle_increment(self, commit: bool = True) -> None:
+        """Count a wrong code, up to a wait that ends: whoever knows the password alone shuts nobody out for days."""
+        self.throttling_failure_count = min(self.throttling_failure_count, LONGEST_WAIT_AFTER - 1)
+        super().throttle_increment(commit=commit)
+
     def verify_token(self, token: str) -> bool:
         """Say whether a code is right, and use it up. The caller holds the row's lock."""
-        allowed, _ = self.verify_is_allowed()
+        allowed, _why = self.verify_is_allowed()
         if not allowed:
             return False
         if self.use(token):

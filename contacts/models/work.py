@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from contacts.models.files import StoredFile
 
@@ -16,8 +18,8 @@ class BackgroundWork(models.Model):
     what was done.
     """
 
-    position = models.PositiveIntegerField(default=0, editable=False, help_text="Rows done.")
-    total = models.PositiveIntegerField(null=True, editable=False, help_text="Rows to do, once known.")
+    position = models.PositiveIntegerField(default=0, editable=False, help_text=_("Rows done."))
+    total = models.PositiveIntegerField(null=True, editable=False, help_text=_("Rows to do, once known."))
     lease = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     stop_asked = models.BooleanField(default=False, editable=False)
@@ -39,17 +41,17 @@ class Job(BackgroundWork):
     """
 
     class Kind(models.TextChoices):
-        TAG = "tag", "Tag"
-        UNTAG = "untag", "Take a tag off"
-        EXPORT = "export", "Export"
-        ERASE = "erase", "Erase"
+        TAG = "tag", _("Tag")
+        UNTAG = "untag", _("Take a tag off")
+        EXPORT = "export", _("Export")
+        ERASE = "erase", _("Erase")
 
     class Status(models.TextChoices):
-        QUEUED = "queued", "Waiting"
-        RUNNING = "running", "Running"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
+        QUEUED = "queued", _("Waiting")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
 
     kind = models.CharField(max_length=6, choices=Kind)
     status = models.CharField(max_length=9, choices=Status, default=Status.QUEUED)
@@ -65,4 +67,4 @@ class Job(BackgroundWork):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"Job {self.pk}"
+        return gettext("Job %(number)s") % {"number": self.pk}

@@ -28,6 +28,7 @@ from contacts.queries.shop import (
     has_example_address,
     has_example_sender,
     links_stay_here,
+    look_at,
     sender_domain,
 )
 from contacts.queries.states import (
@@ -66,6 +67,7 @@ __all__ = [
     "has_withdrawn",
     "links_stay_here",
     "live_suppressions",
+    "look_at",
     "name_digest",
     "name_digests",
     "names_for",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Q
+from django.utils.translation import gettext as _
 
 from contacts.channels import Channel
 from contacts.models import Business, ChannelStatus, Contact, ContactQuerySet, Import, Segment, Tag
@@ -66,7 +67,7 @@ def names_for(*groups: Group) -> Names:
     known = Import.objects.filter(pk__in=imports).values_list("pk", flat=True) if imports else ()
     return Names(
         tags=dict(Tag.objects.filter(pk__in=tags).values_list("pk", "name")) if tags else {},
-        imports={number: f"import {number}" for number in known},
+        imports={number: _("import %(number)s") % {"number": number} for number in known},
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.channels import Channel
 from contacts.days import birthday_text
@@ -13,6 +15,7 @@ from contacts.models import Activity, Address, Confirmation, ConsentEvent, Conta
 from contacts.queries.addresses import addresses_of, at_addresses
 from contacts.queries.states import channel_state
 from contacts.records import TimelineEntry, all_records
+from contacts.sentences import said
 
 EVENT_KINDS = {
     ConsentEvent.Action.GRANTED: "ok",
@@ -20,9 +23,9 @@ EVENT_KINDS = {
     ConsentEvent.Action.REQUESTED: "warn",
 }
 IMPORTED = {
-    ImportEntry.Kind.CREATED: "Added by an import",
-    ImportEntry.Kind.UPDATED: "Updated by an import",
-    ImportEntry.Kind.UNCHANGED: "In an import, nothing new",
+    ImportEntry.Kind.CREATED: gettext_lazy("Added by an import"),
+    ImportEntry.Kind.UPDATED: gettext_lazy("Updated by an import"),
+    ImportEntry.Kind.UNCHANGED: gettext_lazy("In an import, nothing new"),
 }
 EXPORT_VERSION = 1
 
@@ -63,9 +66,7 @@ def _consent_entries(contact: Contact, addresses: Collection[Address], limit: in
             kind=EVENT_KINDS[ConsentEvent.Action(event.action)],
             what=event.get_action_display(),
             channel=event.get_channel_display(),
-            how=_joined(
-                event.get_source_display(), event.version, event.reference, f"by {event.actor}" if event.actor else ""
-            ),
+            how=_joined(event.get_source_display(), event.version, event.reference, _by(event.actor)),
             detail=event.wording,
         )
         for event in events[:limit]
@@ -80,12 +81,12 @@ def _suppression_entries(contact: Contact, addresses: Collection[Address], limit
         channel = block.get_channel_display()
         kind = "quiet" if block.lifted_at else "bad"
         is_former = contact.address_index(Channel(block.channel)) != bytes(block.address_index)
-        how = _joined(source_words(block.source), "a former address" if is_former else "")
-        entries.append(TimelineEntry(block.created_at, kind, f"Not written to any more: {name}", channel, how))
+        how = _joined(source_words(block.source), _("a former address") if is_former else "")
+        blocked = _("Not written to any more: %(why)s") % {"why": name}
+        entries.append(TimelineEntry(block.created_at, kind, blocked, channel, how))
         if block.lifted_at:
-            by = f"by {block.lifted_by}" if block.lifted_by else ""
-            said = block.lifted_because
-            entries.append(TimelineEntry(block.lifted_at, "info", f"Block ended: {name}", channel, by, said))
+            ended, why = _("Block ended: %(why)s") % {"why": name}, said(block.lifted_because)
+            entries.append(TimelineEntry(block.lifted_at, "info", ended, channel, _by(block.lifted_by), why))
     return entries
 
 
@@ -97,8 +98,8 @@ def _import_entries(contact: Contact, limit: int) -> list[TimelineEntry]:
         TimelineEntry(
             at=entry.run.started_at or entry.run.created_at,
             kind="quiet",
-            what=IMPORTED[ImportEntry.Kind(entry.kind)],
-            how=f"Import {entry.run_id}",
+            what=str(IMPORTED[ImportEntry.Kind(entry.kind)]),
+            how=_("Import %(number)s") % {"number": entry.run_id},
         )
         for entry in entries.order_by("-pk")[:limit]
     ]
@@ -111,10 +112,10 @@ def _confirmation_entries(contact: Contact, addresses: Collection[Address], limi
         TimelineEntry(
             at=confirmation.created_at,
             kind="quiet" if confirmation.confirmed_at else "warn",
-            what="Signed up, and confirmed it" if confirmation.confirmed_at else "Signed up, not confirmed",
+            what=_("Signed up, and confirmed it") if confirmation.confirmed_at else _("Signed up, not confirmed"),
             channel=confirmation.get_channel_display(),
             how=_joined(
-                f"Form “{confirmation.form.name}”" if confirmation.form else "",
+                _("Form “%(name)s”") % {"name": confirmation.form.name} if confirmation.form else "",
                 _how_asked(confirmation),
             ),
         )
@@ -124,8 +125,12 @@ def _confirmation_entries(contact: Contact, addresses: Collection[Address], limi
 
 def _how_asked(confirmation: Confirmation) -> str:
     if confirmation.is_muted:
-        return "not asked to confirm: on the list already, asked lately, or not to be written to"
-    return "" if confirmation.sent_at else "the confirmation was not sent yet"
+        return _("not asked to confirm: on the list already, asked lately, or not to be written to")
+    return "" if confirmation.sent_at else _("the confirmation was not sent yet")
+
+
+def _by(actor: Model | None) -> str:
+    return _("by %(who)s") % {"who": actor} if actor else ""
 
 
 def _joined(*parts: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from contacts.models import Business
+from contacts.models import Business, Look
 
 EXAMPLE_ADDRESS = "12 Main Street, Springfield, IL 62701"  # what a new installation starts with
 EXAMPLE_ENDINGS = (".example", ".invalid", ".test", ".localhost", ".example.com", ".example.org", ".example.net")
@@ -38,3 +39,9 @@ def links_stay_here() -> bool:
     """Whether links and QR codes lead to this computer only."""
     host = urlsplit(settings.PUBLIC_BASE_URL).hostname or ""
     return host in {"localhost", "127.0.0.1", "::1", "0.0.0.0"} or host.endswith(".localhost")  # noqa: S104
+
+
+def look_at(at: datetime | None) -> Look | None:
+    """Return how mails looked at a time; `None`: now. None where nothing was chosen by then. One query."""
+    looks = Look.objects.all() if at is None else Look.objects.filter(since__lte=at)
+    return looks.first()

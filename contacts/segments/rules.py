@@ -26,7 +26,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
 MAX_RULES = 20
 MAX_NUMBER = 1_000_000
@@ -43,13 +49,13 @@ class SegmentError(ValueError):
 class Operator:
     """One way to ask: what it is called beside its field, and the kind of value it takes (empty: none)."""
 
-    label: str
+    label: _StrPromise
     kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    label: str
+    label: _StrPromise
     operators: Mapping[str, Operator]
 
 
@@ -71,68 +77,85 @@ class Group:
 
 
 STATES = {
-    "subscribed": "Subscribed",
-    "unsubscribed": "Unsubscribed",
-    "none": "Never agreed",
-    "pending": "Not confirmed yet",
-    "suppressed": "Cannot be reached",
-    "absent": "No address",
+    "subscribed": gettext_lazy("Subscribed"),
+    "unsubscribed": gettext_lazy("Unsubscribed"),
+    "none": gettext_lazy("Never agreed"),
+    "pending": gettext_lazy("Not confirmed yet"),
+    "suppressed": gettext_lazy("Cannot be reached"),
+    "absent": gettext_lazy("No address"),
 }
 SOURCES = {
-    "import": "Import",
-    "admin": "Typed in",
-    "form": "Sign-up form",
-    "keyword": "Text message",
-    "demo": "Demo",
+    "import": gettext_lazy("Import"),
+    "admin": gettext_lazy("Typed in"),
+    "form": gettext_lazy("Sign-up form"),
+    "keyword": gettext_lazy("Text message"),
+    "demo": gettext_lazy("Demo"),
 }
-DETAILS = {"email": "e-mail address", "phone": "phone number", "birthday": "birthday"}
+DETAILS = {
+    "email": gettext_lazy("e-mail address"),
+    "phone": gettext_lazy("phone number"),
+    "birthday": gettext_lazy("birthday"),
+}
 CHOICES = {"email_state": STATES, "sms_state": STATES, "source": SOURCES, "detail": DETAILS}
-MATCHES = {"all": "all of these", "any": "any of these"}
+MATCHES = {"all": gettext_lazy("all of these"), "any": gettext_lazy("any of these")}
 
 _HAPPENED = {
-    "within": Operator("in the last", "days"),
-    "not_within": Operator("not in the last", "days"),
-    "never": Operator("never"),
-    "ever": Operator("at some time"),
+    "within": Operator(gettext_lazy("in the last"), "days"),
+    "not_within": Operator(gettext_lazy("not in the last"), "days"),
+    "never": Operator(gettext_lazy("never")),
+    "ever": Operator(gettext_lazy("at some time")),
 }
-_STATE = {"is": "is", "is_not": "is not"}
+_STATE = {"is": gettext_lazy("is"), "is_not": gettext_lazy("is not")}
 
 FIELDS: dict[str, Field] = {
-    "tag": Field("Tag", {"has": Operator("is", "tag"), "has_not": Operator("is not", "tag")}),
-    "email": Field("E-mail", {op: Operator(label, "email_state") for op, label in _STATE.items()}),
-    "sms": Field("SMS", {op: Operator(label, "sms_state") for op, label in _STATE.items()}),
-    "email_agreed": Field("Agreed to e-mail", _HAPPENED),
-    "sms_agreed": Field("Agreed to SMS", _HAPPENED),
-    "redeemed": Field("Last visit with a deal", _HAPPENED),
+    "tag": Field(
+        gettext_lazy("Tag"),
+        {"has": Operator(gettext_lazy("is"), "tag"), "has_not": Operator(gettext_lazy("is not"), "tag")},
+    ),
+    "email": Field(gettext_lazy("E-mail"), {op: Operator(label, "email_state") for op, label in _STATE.items()}),
+    "sms": Field(gettext_lazy("SMS"), {op: Operator(label, "sms_state") for op, label in _STATE.items()}),
+    "email_agreed": Field(gettext_lazy("Agreed to e-mail"), _HAPPENED),
+    "sms_agreed": Field(gettext_lazy("Agreed to SMS"), _HAPPENED),
+    "redeemed": Field(gettext_lazy("Last visit with a deal"), _HAPPENED),
     "redemptions": Field(
-        "Visits with a deal",
+        gettext_lazy("Visits with a deal"),
         {
-            "at_least": Operator("at least", "count"),
-            "at_most": Operator("at most", "count"),
-            "exactly": Operator("exactly", "count"),
+            "at_least": Operator(gettext_lazy("at least"), "count"),
+            "at_most": Operator(gettext_lazy("at most"), "count"),
+            "exactly": Operator(gettext_lazy("exactly"), "count"),
         },
     ),
     "spend": Field(
-        "Spent with deals", {"at_least": Operator("at least", "money"), "at_most": Operator("at most", "money")}
-    ),
-    "sent": Field("Last sent a message", _HAPPENED),
-    "clicked": Field("Last clicked a link", _HAPPENED),
-    "birthday": Field("Birthday", {"within": Operator("in the next", "next_days")}),
-    "created": Field(
-        "Added",
+        gettext_lazy("Spent with deals"),
         {
-            "within": Operator("in the last", "days"),
-            "not_within": Operator("not in the last", "days"),
-            "this_month": Operator("this month"),
-            "since": Operator("on or after", "date"),
-            "before": Operator("before", "date"),
+            "at_least": Operator(gettext_lazy("at least"), "money"),
+            "at_most": Operator(gettext_lazy("at most"), "money"),
         },
     ),
-    "source": Field("Came by", {op: Operator(label, "source") for op, label in _STATE.items()}),
-    "import": Field("Import", {"in": Operator("was in", "import"), "not_in": Operator("was not in", "import")}),
+    "sent": Field(gettext_lazy("Last sent a message"), _HAPPENED),
+    "clicked": Field(gettext_lazy("Last clicked a link"), _HAPPENED),
+    "birthday": Field(gettext_lazy("Birthday"), {"within": Operator(gettext_lazy("in the next"), "next_days")}),
+    "created": Field(
+        gettext_lazy("Added"),
+        {
+            "within": Operator(gettext_lazy("in the last"), "days"),
+            "not_within": Operator(gettext_lazy("not in the last"), "days"),
+            "this_month": Operator(gettext_lazy("this month")),
+            "since": Operator(gettext_lazy("on or after"), "date"),
+            "before": Operator(gettext_lazy("before"), "date"),
+        },
+    ),
+    "source": Field(gettext_lazy("Came by"), {op: Operator(label, "source") for op, label in _STATE.items()}),
+    "import": Field(
+        gettext_lazy("Import"),
+        {"in": Operator(gettext_lazy("was in"), "import"), "not_in": Operator(gettext_lazy("was not in"), "import")},
+    ),
     "knows": Field(
-        "What we know",
-        {"known": Operator("includes the", "detail"), "unknown": Operator("does not include the", "detail")},
+        gettext_lazy("What we know"),
+        {
+            "known": Operator(gettext_lazy("includes the"), "detail"),
+            "unknown": Operator(gettext_lazy("does not include the"), "detail"),
+        },
     ),
 }
 
@@ -151,7 +174,7 @@ def parse(data: Any) -> Group:
         return Group()
     question = _group(data, nested=False)
     if len(list(rules_of(question))) > MAX_RULES:
-        raise SegmentError(f"These are too many rules: {MAX_RULES} at most.")
+        raise SegmentError(_("These are too many rules: %(most)s at most.") % {"most": MAX_RULES})
     return question
 
 
@@ -160,24 +183,24 @@ def from_tags(data: Any) -> dict[str, Any]:
     try:
         tags = [int(rule["tag"]) for rule in data["all"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise SegmentError("This question cannot be read.") from error
+        raise SegmentError(_("This question cannot be read.")) from error
     return {"match": "all", "rules": [{"field": "tag", "op": "has", "value": tag} for tag in tags]} if tags else {}
 
 
 def _group(data: Any, *, nested: bool) -> Group:
     if not isinstance(data, dict) or data.keys() != {"match", "rules"} or not isinstance(data["rules"], list):
-        raise SegmentError("This question cannot be read.")
+        raise SegmentError(_("This question cannot be read."))
     if _text(data["match"]) not in MATCHES:
-        raise SegmentError("Choose whether all of the rules must hold, or any.")
+        raise SegmentError(_("Choose whether all of the rules must hold, or any."))
     if nested and not data["rules"]:
-        raise SegmentError("This group has no rules.")
+        raise SegmentError(_("This group has no rules."))
     return Group(data["match"], tuple(_item(item, nested=nested) for item in data["rules"]))
 
 
 def _item(data: Any, *, nested: bool) -> Rule | Group:
     if isinstance(data, dict) and "rules" in data:
         if nested:
-            raise SegmentError("A group cannot hold another group.")
+            raise SegmentError(_("A group cannot hold another group."))
         return _group(data, nested=True)
     return parse_rule(data)
 
@@ -185,16 +208,16 @@ def _item(data: Any, *, nested: bool) -> Rule | Group:
 def parse_rule(data: Any) -> Rule:
     """Return one rule. Raises SegmentError."""
     if not isinstance(data, dict) or not data.keys() <= {"field", "op", "value"}:
-        raise SegmentError("This rule cannot be read.")
+        raise SegmentError(_("This rule cannot be read."))
     asked = FIELDS.get(_text(data.get("field")))
     if asked is None:
-        raise SegmentError("Choose what the rule asks.")
+        raise SegmentError(_("Choose what the rule asks."))
     operator = asked.operators.get(_text(data.get("op")))
     if operator is None:
-        raise SegmentError("Choose how the rule asks.")
+        raise SegmentError(_("Choose how the rule asks."))
     if not operator.kind:
         if data.get("value") is not None:
-            raise SegmentError("This rule takes no value.")
+            raise SegmentError(_("This rule takes no value."))
         return Rule(data["field"], data["op"])
     return Rule(data["field"], data["op"], _READERS[operator.kind](data.get("value")))
 
@@ -203,32 +226,32 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _whole(low: int, high: int, missing: str) -> Callable[[Any], int]:
+def _whole(low: int, high: int, missing: _StrPromise) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
             value = int(value.strip()[:12])
         if not isinstance(value, int) or isinstance(value, bool):
-            raise SegmentError(missing)
+            raise SegmentError(str(missing))
         if not low <= value <= high:
-            raise SegmentError(f"Give a number between {low} and {high:,}.")
+            raise SegmentError(_("Give a number between %(least)s and %(most)s.") % {"least": low, "most": f"{high:,}"})
         return value
 
     return read
 
 
-def _some_of(codes: Mapping[str, str]) -> Callable[[Any], list[str]]:
+def _some_of(codes: Mapping[str, _StrPromise]) -> Callable[[Any], list[str]]:
     def read(value: Any) -> list[str]:
         if not isinstance(value, list) or not value or not {*map(_text, value)} <= codes.keys():
-            raise SegmentError("Choose at least one.")
+            raise SegmentError(_("Choose at least one."))
         return [code for code in codes if code in value]
 
     return read
 
 
-def _one_of(codes: Mapping[str, str]) -> Callable[[Any], str]:
+def _one_of(codes: Mapping[str, _StrPromise]) -> Callable[[Any], str]:
     def read(value: Any) -> str:
         if _text(value) not in codes:
-            raise SegmentError("Choose one.")
+            raise SegmentError(_("Choose one."))
         return str(value)
 
     return read
@@ -238,9 +261,9 @@ def _money(value: Any) -> Decimal:
     try:
         amount = Decimal(_text(value).strip().removeprefix("$").replace(",", ""))
     except InvalidOperation as error:
-        raise SegmentError("Give an amount, such as 25.00.") from error
+        raise SegmentError(_("Give an amount, such as 25.00.")) from error
     if not amount.is_finite() or not 0 <= amount <= MAX_MONEY:
-        raise SegmentError(f"Give an amount between 0 and {MAX_MONEY:,}.")
+        raise SegmentError(_("Give an amount between 0 and %(most)s.") % {"most": f"{MAX_MONEY:,}"})
     return amount.quantize(Decimal("0.01"))
 
 
@@ -248,22 +271,22 @@ def _day(value: Any) -> date:
     try:
         day = date.fromisoformat(_text(value).strip())
     except ValueError as error:
-        raise SegmentError("Choose a day.") from error
+        raise SegmentError(_("Choose a day.")) from error
     if not 1900 <= day.year <= 2200:
-        raise SegmentError("Choose a day of this time.")
+        raise SegmentError(_("Choose a day of this time."))
     return day
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "tag": _whole(1, 2**53, "Choose a tag."),
-    "import": _whole(1, 2**53, "Choose an import."),
+    "tag": _whole(1, 2**53, gettext_lazy("Choose a tag.")),
+    "import": _whole(1, 2**53, gettext_lazy("Choose an import.")),
     "email_state": _some_of(STATES),
     "sms_state": _some_of(STATES),
     "source": _some_of(SOURCES),
     "detail": _one_of(DETAILS),
-    "days": _whole(0, MAX_DAYS, "Say how many days."),
-    "next_days": _whole(0, YEAR_DAYS, "Say how many days."),
-    "count": _whole(0, MAX_NUMBER, "Give a number."),
+    "days": _whole(0, MAX_DAYS, gettext_lazy("Say how many days.")),
+    "next_days": _whole(0, YEAR_DAYS, gettext_lazy("Say how many days.")),
+    "count": _whole(0, MAX_NUMBER, gettext_lazy("Give a number.")),
     "money": _money,
     "date": _day,
 }

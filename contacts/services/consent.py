@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import override
 
 from contacts.channels import Channel
 from contacts.fields import key_id
 from contacts.models import Confirmation, ConsentEvent, Contact, Suppression
 from contacts.queries import has_withdrawn
+from contacts.sentences import kept
 from contacts.services.inserting import insert_rows
 from contacts.services.people import lock_contact, refresh_statuses
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+BY_THE_PERSON = kept("by the person: %(how)s")
+
+
+def by_the_person(source: ConsentEvent.Source) -> str:
+    """Say why a block ended by somebody's own word, as it is kept."""
+    with override(None):
+        return BY_THE_PERSON % {"how": source.label}
 
 
 def record_consent(
@@ -155,7 +165,7 @@ def resubscribe(
     with transaction.atomic():
         lock_contact(channel, address_index)
         opt_outs = _live(channel, address_index).filter(reason__in=Suppression.OPT_OUTS)
-        lifted = opt_outs.update(lifted_at=at, lifted_because=f"by the person: {source.label}")
+        lifted = opt_outs.update(lifted_at=at, lifted_because=by_the_person(source))
         if lifted:
             record_consent(
                 channel=channel,

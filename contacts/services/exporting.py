@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import override
 
 from contacts.days import UNKNOWN_YEAR, birthday_text
 from contacts.models import AuditEvent, Contact, ContactQuerySet, ContactTag, Job
@@ -66,7 +67,8 @@ def export_rows(contacts: ContactQuerySet, zone: ZoneInfo) -> list[tuple[Cell, .
         names[pk].append(name)
     for contact in found:
         contact.tag_names = names[contact.pk]
-    return [tuple(value(contact, zone) for value in COLUMNS.values()) for contact in found]
+    with override(None):  # the file is read by programs, this one among them, whoever asked for it
+        return [tuple(value(contact, zone) for value in COLUMNS.values()) for contact in found]
 
 
 def export_pages(contacts: ContactQuerySet, zone: ZoneInfo) -> Iterator[list[tuple[Cell, ...]]]:

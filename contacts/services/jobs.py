@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import OperationalError, transaction
 from django.db.models import Max, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from contacts.models import Business, Contact, ContactQuerySet, ContactTag, ImportEntry, Job, StoredFile, Tag
 from contacts.queries import audience_contacts
@@ -41,7 +43,7 @@ WAIT_S = 5
 EXPORT_KEPT = timedelta(days=7)
 MAX_IDS = 5000  # named one by one in a selection
 FILTERS = ("email_status", "sms_status", "source")
-WENT_WRONG = "Something went wrong on the way. What was done until then stays."
+WENT_WRONG = gettext_noop("Something went wrong on the way. What was done until then stays.")
 
 
 class JobRefused(ValueError):
@@ -58,7 +60,7 @@ class _CannotGoOn(Exception):
 def ids_selection(ids: Sequence[int]) -> Selection:
     """Return the selection of these people, at most 5,000."""
     if len(ids) > MAX_IDS:
-        raise JobRefused(f"At most {MAX_IDS:,} people can be chosen this way.")
+        raise JobRefused(_("At most %(most)s people can be chosen this way.") % {"most": f"{MAX_IDS:,}"})
     return {"ids": sorted(ids)}
 
 
@@ -119,10 +121,11 @@ def start_job(
     """
     total = selected(selection, at=at).count()
     if not total:
-        raise JobRefused("Nobody is chosen.")
+        raise JobRefused(_("Nobody is chosen."))
     options = options or {}
     if options.get("format") == "xlsx" and total >= XLSX_ROWS:
-        raise JobRefused(f"An Excel sheet holds {XLSX_ROWS - 1:,} people at most. Choose CSV.")
+        words = _("An Excel sheet holds %(most)s people at most. Choose CSV.")
+        raise JobRefused(words % {"most": f"{XLSX_ROWS - 1:,}"})
     return Job.objects.create(
         kind=kind, selection=selection, options=options, total=total, created_by=actor, created_at=at
     )
@@ -260,7 +263,7 @@ def _count(job: Job, changed: int) -> None:
 def _tag(job: Job, ids: list[int], at: datetime) -> None:
     tag = Tag.objects.filter(pk=job.options["tag"]).first()
     if tag is None:
-        raise _CannotGoOn("The tag was deleted meanwhile.")
+        raise _CannotGoOn(gettext_noop("The tag was deleted meanwhile."))
     # Locked, so that nobody is erased between the look and the write.
     there = Contact.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
     tagged = set(ContactTag.objects.filter(tag=tag, contact__in=ids).values_list("contact_id", flat=True))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from contacts.channels import Channel
 from contacts.models import AuditEvent, ConsentEvent, Suppression
@@ -81,5 +82,5 @@ def block(*, channel: Channel, address_index: bytes, reason: str, at: datetime) 
 def _written(reason: str) -> str:
     words = " ".join(reason.split())
     if len(words) < SHORTEST_REASON:
-        raise ReasonTooShort(f"Write at least {SHORTEST_REASON} characters.")
+        raise ReasonTooShort(_("Write at least %(least)s characters.") % {"least": SHORTEST_REASON})
     return words

@@ -43,16 +43,18 @@ def current_origin() -> Origin | None:
 
 
 def address_of(request: HttpRequest) -> str | None:
-    """Return the visitor's address. Where https is spoken by a proxy in front, it wrote the last one of the list.
+    """Return the visitor's address. Each proxy in front adds whom it was called by to the end of a list.
 
-    What stands before the last one was sent by the visitor, who may write anything.
+    As many of the last ones are believed as there are proxies; what stands before was sent by the visitor, who may
+    write anything.
     """
-    told = request.headers.get("X-Forwarded-For", "") if settings.SECURE_PROXY_SSL_HEADER else ""
-    for text in (told.rpartition(",")[2].strip(), request.META.get("REMOTE_ADDR") or ""):
+    told = request.headers.get("X-Forwarded-For", "").split(",") if settings.PROXY_COUNT else []
+    for text in (*told[-settings.PROXY_COUNT :][:1], request.META.get("REMOTE_ADDR") or ""):
         try:
-            return str(ipaddress.ip_address(text))
+            address = ipaddress.ip_address(text.strip())
         except ValueError:
             continue
+        return str(getattr(address, "ipv4_mapped", None) or address)
     return None
 
 

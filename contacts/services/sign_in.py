@@ -7,6 +7,7 @@ of the name that was typed: that may be an e-mail address, or a password in the 
 from __future__ import annotations
 
 import base64
+import ipaddress
 import secrets
 import time
 from collections.abc import Iterable
@@ -18,10 +19,15 @@ from urllib.parse import quote
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.tokens import default_token_generator
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Sum
+from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_otp import verify_token
 
 from contacts.fields import keyed_hash
@@ -32,12 +38,14 @@ from contacts.services.origin import address_of, current_origin
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+    from django.utils.functional import _StrPromise
 
 RECOVERY_CODES = 10
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that look alike
 APP_DIGITS = 6
 SIGNED_IN_AT, SEEN_AT = "signed_in_at", "seen_at"  # in a session, in seconds
 HOW = {"AuthenticatorApp": "with the app", "RecoveryCodes": "with a recovery code"}
+NO_WRONG_CODES: dict[str, Any] = {"throttling_failure_count": 0, "throttling_failure_timestamp": None}
 Action = AuditEvent.Action
 
 
@@ -49,17 +57,17 @@ class Extra:
     """A permission that is given to a person by name, beyond their role."""
 
     permission: str
-    label: str
+    label: _StrPromise
 
 
 EXTRAS = (
-    Extra("campaigns.send_campaign", "Send campaigns, pause and cancel them"),
-    Extra("campaigns.approve_campaign", "Approve campaigns of others, and send big ones alone"),
-    Extra("contacts.export_contact", "Download contacts"),
-    Extra("contacts.reveal_contact", "See full addresses and numbers"),
-    Extra("contacts.erase_contact", "Erase contacts for good"),
-    Extra("contacts.lift_suppression", "End a block of an address"),
-    Extra("redemptions.void_redemption", "Take redemptions back"),
+    Extra("campaigns.send_campaign", gettext_lazy("Send campaigns, pause and cancel them")),
+    Extra("campaigns.approve_campaign", gettext_lazy("Approve campaigns of others, and send big ones alone")),
+    Extra("contacts.export_contact", gettext_lazy("Download contacts")),
+    Extra("contacts.reveal_contact", gettext_lazy("See full addresses and numbers")),
+    Extra("contacts.erase_contact", gettext_lazy("Erase contacts for good")),
+    Extra("contacts.lift_suppression", gettext_lazy("End a block of an address")),
+    Extra("redemptions.void_redemption", gettext_lazy("Take redemptions back")),
 )
 
 
@@ -78,7 +86,8 @@ def extras_of(user: User) -> list[str]:
 @transaction.atomic
 def save_person(user: User, *, role: Role | None, extras: Iterable[str]) -> User:
     """Save somebody with a role and permissions beyond it. Groups that are not ours stay as they are."""
-    before = (role_of(user), extras_of(user), User.objects.get(pk=user.pk).is_active) if user.pk else None
+    kept = User.objects.get(pk=user.pk) if user.pk else None
+    before = (role_of(kept), extras_of(kept), kept.is_active) if kept else None
     user.is_staff = user.is_superuser or (role is not None and role != Role.STAFF)
     if not user.pk:
         user.set_unusable_password()
@@ -90,7 +99,26 @@ def save_person(user: User, *, role: Role | None, extras: Iterable[str]) -> User
     after = (role_of(User.objects.get(pk=user.pk)), extras_of(user), user.is_active)
     if before != after:
         audit(Action.PERSON, detail=f"user {user.pk}: {_words(*after)}")
+    if kept is not None:
+        note_new_name(user, before=kept.username)
     return user
+
+
+def sign_in_link(user: User) -> str:
+    """Return a link with which somebody chooses a password, good once and for three days, and write it down.
+
+    It leads to the address the shop is known by, whatever address the one who asks has typed.
+    """
+    number, token = urlsafe_base64_encode(force_bytes(user.pk)), default_token_generator.make_token(user)
+    audit(Action.INVITED, detail=f"user {user.pk}")
+    return f"{settings.PUBLIC_BASE_URL}{reverse('admin:invite', args=[number, token])}"
+
+
+def note_new_name(user: User, *, before: str) -> None:
+    """Write down that somebody signs in by another name: the log shows everybody's name of today."""
+    if user.username != before:
+        old = "by another name" if "@" in before else f"as {before}"
+        audit(Action.PERSON, detail=f"user {user.pk}: signed in {old} until now")
 
 
 def _set_extras(user: User, wanted: set[str]) -> None:
@@ -128,9 +156,12 @@ def recovery_codes_left(user: User) -> int:
 
 
 def start_enrolment(user: User) -> None:
-    """Make a new key, which counts when a code of it was typed; the app used so far stays good until then."""
-    AuthenticatorApp.objects.filter(user=user, confirmed=False).delete()
-    AuthenticatorApp.objects.create(user=user, name="app", confirmed=False, key=AuthenticatorApp.new_key())
+    """Make a new key, which counts when a code of it was typed; the app used so far stays good until then.
+
+    One statement, so that a double click makes one.
+    """
+    fresh = {"key": AuthenticatorApp.new_key(), "last_step": -1, **NO_WRONG_CODES}
+    AuthenticatorApp.objects.update_or_create(user=user, confirmed=False, defaults={"name": "app", **fresh})
 
 
 def stop_enrolment(user: User) -> None:
@@ -173,9 +204,7 @@ def make_recovery_codes(user: User) -> list[str]:
 def _write_codes(user: User) -> list[str]:
     codes = [f"{_letters()}-{_letters()}" for number in range(RECOVERY_CODES)]
     hashes = [RecoveryCodes.hash_of(code) for code in codes]
-    RecoveryCodes.objects.update_or_create(
-        user=user, defaults={"name": "codes", "hashes": hashes, "throttling_failure_count": 0}
-    )
+    RecoveryCodes.objects.update_or_create(user=user, defaults={"name": "codes", "hashes": hashes, **NO_WRONG_CODES})
     return codes
 
 
@@ -265,8 +294,14 @@ def _hashed(name: str) -> str:
 
 
 def visitor_address(request: HttpRequest) -> str | None:
-    """Return where a sign-in comes from, as everywhere else in the product. Called by django-axes."""
-    return address_of(request)
+    """Return what wrong passwords are counted by: the address, or the network of 64 bits that one line of IPv6 gets.
+
+    Whoever has such a line could try a password from each of its addresses. Called by django-axes.
+    """
+    address = address_of(request)
+    if address is None or ipaddress.ip_address(address).version == 4:
+        return address
+    return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False).network_address)
 
 
 def nameless(*args: Any, **kwargs: Any) -> str:
@@ -283,9 +318,20 @@ def locked_places(user: User, *, at: datetime) -> int:
     return int(totals.filter(failures__gte=settings.SIGN_IN_TRIES).count())
 
 
+def too_many_from(request: HttpRequest, *, at: datetime) -> bool:
+    """Say whether so much was tried from one address, whatever the names, that it has to wait as well."""
+    since = at - timedelta(minutes=settings.SIGN_IN_WAIT_MINUTES)
+    recent = AccessAttempt.objects.filter(ip_address=visitor_address(request), attempt_time__gt=since)
+    failures = recent.aggregate(failures=Sum("failures_since_start"))["failures"] or 0
+    return bool(failures >= settings.SIGN_IN_TRIES_OF_ALL_NAMES)
+
+
+@transaction.atomic
 def unlock(user: User) -> None:
-    """Forget the wrong passwords that were typed for somebody, wherever that was."""
+    """Forget the wrong passwords and codes that were typed for somebody, wherever that was."""
     AccessAttempt.objects.filter(username=_hashed(user.get_username())).delete()
+    for kind in (AuthenticatorApp, RecoveryCodes):
+        kind.objects.filter(user=user).update(**NO_WRONG_CODES)
     audit(Action.UNLOCKED, detail=f"user {user.pk}")
 
 

@@ -28,7 +28,7 @@ from contacts.models import (
 )
 from contacts.queries import ChannelState, derive_states
 from contacts.records import Welcome, all_records
-from contacts.services.consent import drop_pending, end_by_their_word, pending, record_consent
+from contacts.services.consent import by_the_person, drop_pending, end_by_their_word, pending, record_consent
 from contacts.services.merging import merge
 from contacts.services.people import index_names, lock_contacts, save_contact
 
@@ -287,7 +287,7 @@ def _take_on_the_list(
     state = derive_states(channel, [index])[index]
     if not (state.may_rejoin or state.state == ChannelStatus.SUBSCRIBED):
         raise NotConfirmed(NotConfirmed.Reason.BLOCKED, row.form)
-    end_by_their_word(channel=channel, address_index=index, at=at, because=f"by the person: {source.label}")
+    end_by_their_word(channel=channel, address_index=index, at=at, because=by_the_person(source))
     record_consent(
         channel=channel,
         address_index=index,

@@ -11,6 +11,8 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -24,8 +26,8 @@ OLDEST = date(1900, 1, 1)
 TRAP = "website"  # people do not see this field; programs that fill in everything do
 ADDRESS_FIELDS = {Channel.EMAIL: "email", Channel.SMS: "phone"}
 AGREE_FIELDS = {Channel.EMAIL: "agree_email", Channel.SMS: "agree_sms"}
-TICK = "Tick the box below it if you want to hear from us this way; if not, leave this empty."
-FILL = "You ticked the box below it, so we need to know where to reach you."
+TICK = gettext_lazy("Tick the box below it if you want to hear from us this way; if not, leave this empty.")
+FILL = gettext_lazy("You ticked the box below it, so we need to know where to reach you.")
 
 
 class JoinForm(forms.Form):
@@ -44,11 +46,11 @@ class JoinForm(forms.Form):
             self.fields[AGREE_FIELDS[channel]] = forms.BooleanField(
                 label=signup_form.wording(channel),
                 required=self._is_alone,
-                error_messages={"required": "Tick this box if you want to hear from us."},
+                error_messages={"required": _("Tick this box if you want to hear from us.")},
             )
         self.fields.update(self._detail_fields())
         self.fields[TRAP] = forms.CharField(
-            label="Leave this empty",
+            label=_("Leave this empty"),
             required=False,
             widget=forms.TextInput(attrs={"tabindex": "-1", "autocomplete": "off"}),
         )
@@ -61,43 +63,43 @@ class JoinForm(forms.Form):
         if channel == Channel.EMAIL:
             attributes = {"type": "email", "autocomplete": "email", "inputmode": "email"}
             return forms.CharField(
-                label="E-mail", max_length=254, required=self._is_alone, widget=forms.TextInput(attrs=attributes)
+                label=_("E-mail"), max_length=254, required=self._is_alone, widget=forms.TextInput(attrs=attributes)
             )
         attributes = {"type": "tel", "autocomplete": "tel", "inputmode": "tel"}
         return forms.CharField(
-            label="Mobile number", max_length=32, required=self._is_alone, widget=forms.TextInput(attrs=attributes)
+            label=_("Mobile number"), max_length=32, required=self._is_alone, widget=forms.TextInput(attrs=attributes)
         )
 
     def _detail_fields(self) -> dict[str, forms.Field]:
         asks, fields = self.signup_form, dict[str, forms.Field]()
         for name, label, hint in (
-            ("first_name", "First name", "given-name"),
-            ("last_name", "Last name", "family-name"),
+            ("first_name", _("First name"), "given-name"),
+            ("last_name", _("Last name"), "family-name"),
         ):
             if getattr(asks, f"asks_{name}"):
                 widget = forms.TextInput(attrs={"autocomplete": hint})
                 fields[name] = forms.CharField(label=label, max_length=40, required=False, widget=widget)
         if asks.asks_birthday:
             widget = forms.DateInput(attrs={"type": "date", "autocomplete": "bday"})
-            fields["birthday"] = forms.DateField(label="Birthday", required=False, widget=widget)
+            fields["birthday"] = forms.DateField(label=_("Birthday"), required=False, widget=widget)
         if asks.asks_postal_code:
             widget = forms.TextInput(attrs={"autocomplete": "postal-code"})
             fields["postal_code"] = forms.RegexField(
-                r"^[A-Za-z0-9 -]*$", label="Postal code", max_length=12, required=False, widget=widget
+                r"^[A-Za-z0-9 -]*$", label=_("Postal code"), max_length=12, required=False, widget=widget
             )
         return fields
 
     def clean_birthday(self) -> date | None:
         birthday: date | None = self.cleaned_data["birthday"]
         if birthday and not OLDEST <= birthday <= timezone.now().date():
-            raise forms.ValidationError("Check the year, please.")
+            raise forms.ValidationError(_("Check the year, please."))
         return birthday
 
     def clean(self) -> dict[str, Any]:
         for channel in self.channels:
             self._clean_channel(channel)
         if not self.errors and not self.addresses:
-            self.add_error(None, "Give at least one way to reach you, and tick the box below it.")
+            self.add_error(None, _("Give at least one way to reach you, and tick the box below it."))
         return self.cleaned_data
 
     def _clean_channel(self, channel: Channel) -> None:
@@ -107,7 +109,7 @@ class JoinForm(forms.Form):
             try:
                 normalise(channel, address)
             except AddressError as error:
-                self.add_error(name, f"This {error}.")
+                self.add_error(name, error.sentence)
                 return
         if bool(address) != bool(agreed) and not self._is_alone:
             self.add_error(name, TICK if address else FILL)

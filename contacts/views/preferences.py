@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -16,15 +17,14 @@ from contacts.models import ChannelStatus, ConsentEvent, Contact
 from contacts.queries import derive_states
 from contacts.views.visitors import page, visitor_of
 
-UNDO_WORDING = "Undo on the unsubscribe page: I want to hear from you again."
-NAMES = {Channel.EMAIL: "e-mail", Channel.SMS: "text message"}
+UNDO_WORDING = gettext_lazy("Undo on the unsubscribe page: I want to hear from you again.")
 
 
 @dataclass(frozen=True, slots=True)
 class Other:
     """The person's other channel, as the page shows it."""
 
-    name: str
+    is_email: bool
     masked: str
     subscribed: bool
     can_undo: bool
@@ -125,7 +125,7 @@ def _resubscribe(request: HttpRequest, channel: Channel, index: bytes) -> None:
         address_index=index,
         source=ConsentEvent.Source.UNSUBSCRIBE_PAGE,
         at=timezone.now(),
-        wording=UNDO_WORDING,
+        wording=str(UNDO_WORDING),  # in the language of the page it was read on
         ip_address=visitor.ip_address,
         user_agent=visitor.user_agent,
     )
@@ -153,7 +153,7 @@ def _other(contact: Contact | None, link: Unsubscribe) -> Other | None:
     subscribed = derive_states(channel, [index])[index].state == ChannelStatus.SUBSCRIBED
     can_undo = not subscribed and services.may_undo_on_page(channel, index)
     masked = mask_email(address) if channel == Channel.EMAIL else mask_phone(address)
-    return Other(NAMES[channel], masked, subscribed, can_undo) if subscribed or can_undo else None
+    return Other(channel == Channel.EMAIL, masked, subscribed, can_undo) if subscribed or can_undo else None
 
 
 def _page(request: HttpRequest, token: str, link: Unsubscribe, *, done: str = "") -> HttpResponse:
@@ -162,7 +162,7 @@ def _page(request: HttpRequest, token: str, link: Unsubscribe, *, done: str = ""
     contact = _contact(link)
     context = {
         "token": token,
-        "channel": NAMES[link.channel],
+        "is_email": link.channel == Channel.EMAIL,
         "subscribed": state == ChannelStatus.SUBSCRIBED,
         "can_undo": state == ChannelStatus.UNSUBSCRIBED,
         "done": done,

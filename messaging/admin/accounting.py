@@ -15,6 +15,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from campaigns.models import Campaign
 from contacts.models import AuditEvent, Business
@@ -27,21 +29,35 @@ from redemptions.models import Device, Location, Offer
 from redemptions.rendering import money
 
 LIMITS = {"csv": 500_000, "xlsx": 20_000}  # lines; longer files take longer than a web server waits
-TOO_MANY = "These are too many lines. Choose fewer days."
+TOO_MANY = gettext_lazy("These are too many lines. Choose fewer days.")
 ROWS_SHOWN = 400
-BY = {"day": "Day", "hour": "Hour", "week": "Week", "month": "Month"} | {
-    "location": "Location",
-    "deal": "Deal",
-    "device": "Device",
-    "staff": "Staff",
+BY = {
+    "day": gettext_lazy("Day"),
+    "hour": gettext_lazy("Hour"),
+    "week": gettext_lazy("Week"),
+    "month": gettext_lazy("Month"),
+    "location": gettext_lazy("Location"),
+    "deal": gettext_lazy("Deal"),
+    "device": gettext_lazy("Device"),
+    "staff": gettext_lazy("Staff"),
 }
 LABELS = {"csv": "CSV", "xlsx": "Excel"}
 TYPES = {"csv": "text/csv; charset=utf-8", "xlsx": XLSX_TYPE}
+SENT_WORDS = gettext_lazy("The report of %(month)s was sent on %(day)s.")
 NOT_SENT_WORDS = {
-    "open": "is being sent, or was cut off on the way: look into the bookkeeper's inbox before you send it by hand",
-    "again": "was not accepted by the mail provider; it is tried again every half hour",
-    "unknown": "had no answer: look into the bookkeeper's inbox before you send it by hand",
-    "refused": "was refused by the mail provider: the bookkeeper's address is not taken",
+    "open": gettext_lazy(
+        "The report of %(month)s is being sent, or was cut off on the way: look into the bookkeeper's inbox before you "
+        "send it by hand."
+    ),
+    "again": gettext_lazy(
+        "The report of %(month)s was not accepted by the mail provider; it is tried again every half hour."
+    ),
+    "unknown": gettext_lazy(
+        "The report of %(month)s had no answer: look into the bookkeeper's inbox before you send it by hand."
+    ),
+    "refused": gettext_lazy(
+        "The report of %(month)s was refused by the mail provider: the bookkeeper's address is not taken."
+    ),
 }
 
 
@@ -57,13 +73,17 @@ class NamedChoice(forms.ModelChoiceField[Any]):
 class Filters(forms.Form):
     """What the report is about, read from the address of the page."""
 
-    first = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    last = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    campaign = NamedChoice(Campaign.objects.exclude(offer=None).order_by("-pk"), required=False, empty_label="All")
-    deal = NamedChoice(Offer.objects.order_by("name", "pk"), required=False, empty_label="All")
-    location = forms.ModelChoiceField(Location.objects.all(), required=False, empty_label="All")
-    device = NamedChoice(Device.objects.order_by("name", "location__name", "pk"), required=False, empty_label="All")
-    by = forms.ChoiceField(label="A line for each", choices=list(BY.items()), required=False)
+    first = forms.DateField(label=gettext_lazy("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    last = forms.DateField(label=gettext_lazy("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    campaign = NamedChoice(
+        Campaign.objects.exclude(offer=None).order_by("-pk"), required=False, empty_label=gettext_lazy("All")
+    )
+    deal = NamedChoice(Offer.objects.order_by("name", "pk"), required=False, empty_label=gettext_lazy("All"))
+    location = forms.ModelChoiceField(Location.objects.all(), required=False, empty_label=gettext_lazy("All"))
+    device = NamedChoice(
+        Device.objects.order_by("name", "location__name", "pk"), required=False, empty_label=gettext_lazy("All")
+    )
+    by = forms.ChoiceField(label=gettext_lazy("A line for each"), choices=list(BY.items()), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,7 +95,7 @@ class Filters(forms.Form):
         cleaned = super().clean() or {}
         first, last = cleaned.get("first"), cleaned.get("last")
         if first and last and first > last:
-            self.add_error("last", "The last day is before the first.")
+            self.add_error("last", _("The last day is before the first."))
         return cleaned
 
     def question(self) -> Question:
@@ -116,7 +136,7 @@ def report_view(model_admin: RedemptionAdmin, request: HttpRequest) -> HttpRespo
     context: dict[str, Any] = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
-        "title": "Redemptions report",
+        "title": _("Redemptions report"),
         "form": filters,
         "zone": zone.key,
         "mail": _mail_note(),
@@ -167,15 +187,18 @@ def _shown(figures: Figures) -> dict[str, Any]:
 def _mail_note() -> dict[str, str]:
     """Return how the monthly mail stands, in a sentence, and the address of its file."""
     if not bookkeeper():
-        return {"words": "Nobody gets this by mail. With BOOKKEEPER_EMAIL set, the month before goes out on the 2nd."}
+        return {
+            "words": _("Nobody gets this by mail. With BOOKKEEPER_EMAIL set, the month before goes out on the 2nd.")
+        }
     last = Fact.objects.filter(name__startswith="report.").order_by("-name").first()
     if last is None:
-        return {"words": f"The month before goes to {bookkeeper()} on the 2nd."}
+        return {"words": _("The month before goes to %(address)s on the 2nd.") % {"address": bookkeeper()}}
     name = last.name.removeprefix("report.")
     state = last.detail.get("state", "")
-    words = NOT_SENT_WORDS.get(state, f"was sent on {date_format(timezone.localtime(last.at), 'F j')}")
+    month = date_format(date.fromisoformat(f"{name}-01"), "YEAR_MONTH_FORMAT")
+    day = date_format(timezone.localtime(last.at), "MONTH_DAY_FORMAT")
     return {
-        "words": f"The report of {date_format(date.fromisoformat(f'{name}-01'), 'F Y')} {words}.",
+        "words": NOT_SENT_WORDS.get(state, SENT_WORDS) % {"month": month, "day": day},
         "file": reverse("admin:redemptions_report_mailed", args=[name]),
     }
 
@@ -189,7 +212,7 @@ def report_file(
     zone = Business.load().zone
     filters = _filters(request, zone)
     if file_format not in TYPES or not filters.is_valid():
-        return HttpResponse("This cannot be written to a file.", status=400, content_type="text/plain")
+        return HttpResponse(_("This cannot be written to a file."), status=400, content_type="text/plain")
     lines = filters.question().lines(zone)
     number = lines.count()
     if number > LIMITS[file_format]:
@@ -221,4 +244,4 @@ def _name(filters: Filters) -> str:
     return "-".join(["redemptions", *(day.isoformat() for day in days)])
 
 
-assert BY.keys() == PERIODS.keys() | PLACES.keys()
+assert BY.keys() == {*PERIODS, *PLACES}

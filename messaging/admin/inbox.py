@@ -14,6 +14,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from contacts.admin.base import ReadOnlyAdmin, badge
 from contacts.channels import Channel, mask_phone
@@ -33,23 +35,23 @@ MEANING_KINDS = {
     Meaning.REVIEW: "warn",
 }
 UNDERSTOOD = {
-    Meaning.STOP: "They want no more texts. Done at once.",
-    Meaning.START: "They want texts again.",
-    Meaning.JOIN: "They want to join the list.",
-    Meaning.HELP: "They asked who you are. Answered at once.",
-    Meaning.DOUBT: "Perhaps they want no more texts. They get none until you decide.",
-    Meaning.REVIEW: "Nothing: these are their own words.",
+    Meaning.STOP: gettext_lazy("They want no more texts. Done at once."),
+    Meaning.START: gettext_lazy("They want texts again."),
+    Meaning.JOIN: gettext_lazy("They want to join the list."),
+    Meaning.HELP: gettext_lazy("They asked who you are. Answered at once."),
+    Meaning.DOUBT: gettext_lazy("Perhaps they want no more texts. They get none until you decide."),
+    Meaning.REVIEW: gettext_lazy("Nothing: these are their own words."),
 }
 SHOWN = 80  # characters of a text in the list
 OTHERS = 5  # texts of the same number
 
 
 class WaitingFilter(admin.SimpleListFilter):
-    title = "waiting"
+    title = gettext_lazy("waiting")
     parameter_name = "read"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        return [("no", "Waiting"), ("yes", "Read")]
+        return [("no", _("Waiting")), ("yes", _("Read"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() not in {"no", "yes"}:
@@ -65,8 +67,8 @@ class InboundTextAdmin(ReadOnlyAdmin[InboundText]):
     fields = ("from_number", "who", "understood", "answer_label", "received_at", "state")
     actions = ("mark_as_read",)
     change_form_template = "admin/messaging/inboundtext/change_form.html"
-    empty_title = "No texts came in yet"
-    empty_text = (
+    empty_title = gettext_lazy("No texts came in yet")
+    empty_text = gettext_lazy(
         "What people answer to your texts appears here. A clear “stop” is obeyed at once; what may be one waits for "
         "you, and they get no texts meanwhile. Connect the inbound webhook first."
     )
@@ -76,40 +78,40 @@ class InboundTextAdmin(ReadOnlyAdmin[InboundText]):
 
     # --- The list ---
 
-    @admin.display(description="Text")
+    @admin.display(description=gettext_lazy("Text"))
     def short(self, text: InboundText) -> str:
-        return Truncator(" ".join(text.body.split())).chars(SHOWN) or "(empty)"
+        return Truncator(" ".join(text.body.split())).chars(SHOWN) or _("(empty)")
 
-    @admin.display(description="From")
+    @admin.display(description=pgettext_lazy("sender", "From"))
     def from_number(self, text: InboundText) -> SafeString:
         return format_html('<span class="nowrap">{}</span>', mask_phone(text.sender))
 
-    @admin.display(description="Meaning")
+    @admin.display(description=gettext_lazy("Meaning"))
     def meaning_label(self, text: InboundText) -> SafeString:
         meaning = Meaning(text.meaning)
-        return badge("quiet" if text.handled_at else MEANING_KINDS[meaning], meaning.label)
+        return badge("quiet" if text.handled_at else MEANING_KINDS[meaning], str(meaning.label))
 
-    @admin.display(description="Read")
+    @admin.display(description=gettext_lazy("Read"))
     def state(self, text: InboundText) -> object:
-        return text.handled_at or badge("warn", "Waiting")
+        return text.handled_at or badge("warn", _("Waiting"))
 
     # --- The page of a text ---
 
-    @admin.display(description="Contact")
+    @admin.display(description=gettext_lazy("Contact"))
     def who(self, text: InboundText) -> str | SafeString:
         contact = Contact.objects.with_address(Channel.SMS, bytes(text.sender_index)).only("email", "phone").first()
         if contact is None:
-            return "Nobody you know has this number."
+            return _("Nobody you know has this number.")
         url = reverse("admin:contacts_contact_change", args=[contact.pk])
         return format_html('<a href="{}">{}</a>', url, contact.masked)
 
-    @admin.display(description="Understood")
+    @admin.display(description=gettext_lazy("Understood"))
     def understood(self, text: InboundText) -> str:
-        return UNDERSTOOD[Meaning(text.meaning)]
+        return str(UNDERSTOOD[Meaning(text.meaning)])
 
-    @admin.display(description="Answered")
+    @admin.display(description=gettext_lazy("Answered"))
     def answer_label(self, text: InboundText) -> str:
-        return text.answer or "No"
+        return text.answer or _("No")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -136,25 +138,29 @@ class InboundTextAdmin(ReadOnlyAdmin[InboundText]):
         """Ask, and take the number off."""
         text = self._text(request, pk)
         if request.method != "POST":
-            return self._ask(request, text, "no_more", "They want no more texts")
+            return self._ask(request, text, "no_more", _("They want no more texts"))
         actor: Any = request.user
         newly = want_no_more(text, actor=actor, at=timezone.now())
         self.log_change(request, text, "Understood as: no more texts.")
-        done = "They get no more texts." if newly else "They had been taken off before. Nothing more was to be done."
-        self.message_user(request, f"1 text read. {done}")
+        done = (
+            _("They get no more texts.") if newly else _("They had been taken off before. Nothing more was to be done.")
+        )
+        self.message_user(request, " ".join((_("1 text read."), done)))
         return self._back_to_what_waits()
 
     def carry_on_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask, and let the texts go on as far as they may."""
         text = self._text(request, pk)
         if request.method != "POST":
-            return self._ask(request, text, "carry_on", "Carry on")
+            return self._ask(request, text, "carry_on", _("Carry on"))
         actor: Any = request.user
         if carry_on(text, actor=actor, at=timezone.now()):
             self.log_change(request, text, "Understood as: carry on.")
-            self.message_user(request, f"1 text read. {_what_follows(text)}")
+            self.message_user(request, " ".join((_("1 text read."), _what_follows(text))))
         else:
-            self.message_user(request, "Somebody else read this text just now. Nothing was changed.", level="WARNING")
+            self.message_user(
+                request, _("Somebody else read this text just now. Nothing was changed."), level="WARNING"
+            )
         return self._back_to_what_waits()
 
     def _text(self, request: HttpRequest, pk: int) -> InboundText:
@@ -180,18 +186,26 @@ class InboundTextAdmin(ReadOnlyAdmin[InboundText]):
     def _back_to_what_waits(self) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse('admin:messaging_inboundtext_changelist')}?read=no")
 
-    @admin.action(description="Mark as read", permissions=["handle"])
+    @admin.action(description=gettext_lazy("Mark as read"), permissions=["handle"])
     def mark_as_read(self, request: HttpRequest, queryset: QuerySet[InboundText]) -> None:
         """Mark several as read, but for those that keep somebody from being texted: they need a decision each."""
         doubtful = queryset.filter(handled_at=None, meaning=Meaning.DOUBT).count()
         waiting = queryset.filter(handled_at=None).exclude(meaning=Meaning.DOUBT)
         count = waiting.update(handled_at=timezone.now())
         before = queryset.count() - count - doubtful
-        lines = [f"{count} text{'s' * (count != 1)} marked as read."]
+        lines = [
+            ngettext("%(count)s text marked as read.", "%(count)s texts marked as read.", count) % {"count": count}
+        ]
         if before:
-            lines.append(f"{before} had been read before.")
+            words = ngettext("%(count)s had been read before.", "%(count)s had been read before.", before)
+            lines.append(words % {"count": before})
         if doubtful:
-            lines.append(f"{doubtful} may mean stop: open {'it' if doubtful == 1 else 'each'} and decide.")
+            words = ngettext(
+                "%(count)s may mean stop: open it and decide.",
+                "%(count)s may mean stop: open each and decide.",
+                doubtful,
+            )
+            lines.append(words % {"count": doubtful})
         self.message_user(request, " ".join(lines), level="WARNING" if doubtful else "SUCCESS")
 
 
@@ -200,5 +214,5 @@ def _what_follows(text: InboundText) -> str:
     index = bytes(text.sender_index)
     state = derive_states(Channel.SMS, [index])[index].state
     if state == ChannelStatus.SUBSCRIBED:
-        return "They get your texts."
-    return f"They get no texts: {state.label.lower()}."
+        return _("They get your texts.")
+    return _("They get no texts: %(state)s.") % {"state": state.label.lower()}

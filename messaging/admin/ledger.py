@@ -15,6 +15,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.admin.base import ChoicesInUse, ReadOnlyAdmin, badge, framed
 from contacts.models import Contact
@@ -49,7 +51,7 @@ def local_date(header: str) -> str:
     at = parsedate_to_datetime(header)
     if at.tzinfo is None:  # "-0000" says UTC, and nothing of where it was written
         at = at.replace(tzinfo=UTC)
-    return formats.date_format(timezone.localtime(at), "N j, Y, P")
+    return formats.date_format(timezone.localtime(at), "DATETIME_FORMAT")
 
 
 @admin.register(Message)
@@ -72,25 +74,25 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
         "reference",
         "created_at",
     )
-    empty_title = "No messages yet"
-    empty_text = "When a campaign is sent, each person's message has a line here."
+    empty_title = gettext_lazy("No messages yet")
+    empty_text = gettext_lazy("When a campaign is sent, each person's message has a line here.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         # Of the contact, only the addresses are shown, masked; nothing else is decrypted.
         hidden = [f"contact__{name}" for name in ("first_name", "last_name", *Contact.DETAIL_FIELDS)]
         return super().get_queryset(request).defer(*hidden)
 
-    @admin.display(description="Contact")
+    @admin.display(description=gettext_lazy("Contact"))
     def who(self, message: Message) -> str | SafeString:
         if message.contact is None:
-            return "No contact any more"
+            return _("No contact any more")
         url = reverse("admin:contacts_contact_change", args=[message.contact_id])
         return format_html('<a href="{}">{}</a>', url, message.contact.masked)
 
-    @admin.display(description="Status")
+    @admin.display(description=gettext_lazy("Status"))
     def status_label(self, message: Message) -> SafeString:
         status = Status(message.status)
-        return badge(STATUS_KINDS[status], status.label)
+        return badge(STATUS_KINDS[status], str(status.label))
 
     # --- The outbox ---
 
@@ -106,12 +108,12 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
     def outbox_view(self, request: HttpRequest) -> HttpResponse:
         """List the newest messages that were written to files instead of sent."""
         self._need_view(request)
-        return self._page(request, "outbox", {"title": "Outbox", "items": outbox()})
+        return self._page(request, "outbox", {"title": _("Outbox"), "items": outbox()})
 
     def outbox_item_view(self, request: HttpRequest, name: str) -> HttpResponse:
         mail = self._mail(request, name)
         headers = dict(mail.headers)
-        title = headers.get("Subject") or f"Text to {headers.get('To', '')}"
+        title = headers.get("Subject") or _("Text to %(number)s") % {"number": headers.get("To", "")}
         if date := headers.get("Date"):
             headers["Date"] = local_date(date)
         return self._page(request, "outbox_item", {"title": title, "mail": mail, "name": name, "headers": headers})
@@ -156,13 +158,13 @@ class ProviderEventAdmin(ReadOnlyAdmin[ProviderEvent]):
         "received_at",
         "applied_at",
     )
-    empty_title = "No provider events yet"
-    empty_text = "Deliveries, bounces and complaints reported by your providers appear here."
+    empty_title = gettext_lazy("No provider events yet")
+    empty_text = gettext_lazy("Deliveries, bounces and complaints reported by your providers appear here.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderEvent]:
         return super().get_queryset(request).defer("payload")
 
-    @admin.display(description="Whose fault")
+    @admin.display(description=gettext_lazy("Whose fault"))
     def whose_fault(self, event: ProviderEvent) -> str | SafeString:
         verdict = Verdict(event.verdict)
-        return badge(VERDICT_KINDS[verdict], verdict.label) if verdict else "—"
+        return badge(VERDICT_KINDS[verdict], str(verdict.label)) if verdict else "—"

@@ -10,6 +10,8 @@ from django.contrib.admin.widgets import AdminIntegerFieldWidget
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.admin.base import PlainAdmin
 from contacts.channels import Channel
@@ -20,7 +22,7 @@ from messaging.models import ProviderSettings
 from messaging.queries.setup import PROVIDER_NAMES
 from messaging.services.pacing import provider_name, settings_of
 
-NAMES = {"outbox": "None: files on this machine", **PROVIDER_NAMES}
+NAMES = {"outbox": gettext_lazy("None: files on this machine"), **PROVIDER_NAMES}
 MOST_TEXTS_A_DAY = 3  # in 24 hours, by the law of some states
 
 
@@ -31,17 +33,17 @@ def speed(rate: str) -> str:
 
 def most(caps: ProviderSettings) -> str:
     """`1 in 24 hours, 6 in 30 days`."""
-    parts = ((caps.per_person_day, "in 24 hours"), (caps.per_person_month, "in 30 days"))
-    return ", ".join(f"{count} {words}" for count, words in parts if count)
+    parts = ((caps.per_person_day, _("%(count)s in 24 hours")), (caps.per_person_month, _("%(count)s in 30 days")))
+    return ", ".join(words % {"count": count} for count, words in parts if count) or _("no limit")
 
 
 class ProviderSettingsForm(forms.ModelForm[ProviderSettings]):
     rate = forms.CharField(
-        label="How fast",
+        label=gettext_lazy("How fast"),
         required=False,
         max_length=100,
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "spellcheck": "false"}),
-        help_text=(
+        help_text=gettext_lazy(
             "As many as your provider allows you: a number, a slash, and s, m, h or d for second, minute, hour or day; "
             "several with commas. “14/s” is 14 a second. “14/s,50000/d” is 14 a second and 50,000 a day. "
             "Of a text each part counts. "
@@ -53,13 +55,13 @@ class ProviderSettingsForm(forms.ModelForm[ProviderSettings]):
         model = ProviderSettings
         fields = ["rate", "per_person_day", "per_person_month", "uses_batches"]
         labels = {
-            "per_person_day": "Most to one person in 24 hours",
-            "per_person_month": "Most to one person in 30 days",
-            "uses_batches": "Send to many people with one request",
+            "per_person_day": gettext_lazy("Most to one person in 24 hours"),
+            "per_person_month": gettext_lazy("Most to one person in 30 days"),
+            "uses_batches": gettext_lazy("Send to many people with one request"),
         }
         help_texts = {
-            "per_person_day": "Whoever had as many is left out. 0: no limit.",
-            "per_person_month": "Whoever had as many is left out. 0: no limit.",
+            "per_person_day": gettext_lazy("Whoever had as many is left out. 0: no limit."),
+            "per_person_month": gettext_lazy("Whoever had as many is left out. 0: no limit."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -67,17 +69,18 @@ class ProviderSettingsForm(forms.ModelForm[ProviderSettings]):
         channel = Channel(self.instance.channel)
         if channel == Channel.SMS and "per_person_day" in self.fields:
             self.fields["per_person_day"] = forms.IntegerField(
-                label="Most to one person in 24 hours",
+                label=_("Most to one person in 24 hours"),
                 min_value=1,
                 max_value=MOST_TEXTS_A_DAY,
                 widget=AdminIntegerFieldWidget,
-                help_text=f"1 to {MOST_TEXTS_A_DAY}. The law of some states allows no more, so it cannot be raised.",
+                help_text=_("1 to %(most)s. The law of some states allows no more, so it cannot be raised.")
+                % {"most": MOST_TEXTS_A_DAY},
             )
         if "uses_batches" in self.fields:
-            self.fields["uses_batches"].help_text = (
-                "Much faster, and used for audiences above 100,000 only. If the connection breaks, up to "
-                f"{transports.batch_limit(channel):,} people are unknown at once instead of 1."
-            )
+            self.fields["uses_batches"].help_text = _(
+                "Much faster, and used for audiences above 100,000 only. If the connection breaks, up to %(count)s "
+                "people are unknown at once instead of 1."
+            ) % {"count": f"{transports.batch_limit(channel):,}"}
 
     def clean_rate(self) -> str:
         try:
@@ -111,16 +114,16 @@ class ProviderSettingsAdmin(PlainAdmin[ProviderSettings]):
         return super().changelist_view(request, extra_context)
 
     def get_fieldsets(self, request: HttpRequest, obj: ProviderSettings | None = None) -> Any:
-        batches = [("Big audiences", {"fields": ("uses_batches",)})] if self._has_batches(obj) else []
+        batches = [(_("Big audiences"), {"fields": ("uses_batches",)})] if self._has_batches(obj) else []
         return [
             (
-                "Speed",
+                _("Speed"),
                 {
                     "fields": ("now_label", "rate"),
-                    "description": "All campaigns together stay within it; confirmations and tests go first.",
+                    "description": _("All campaigns together stay within it; confirmations and tests go first."),
                 },
             ),
-            ("One person", {"fields": ("per_person_day", "per_person_month")}),
+            (_("One person"), {"fields": ("per_person_day", "per_person_month")}),
             *batches,
         ]
 
@@ -128,25 +131,25 @@ class ProviderSettingsAdmin(PlainAdmin[ProviderSettings]):
     def _has_batches(settings: ProviderSettings | None) -> bool:
         return settings is not None and transports.batch_limit(Channel(settings.channel)) > 0
 
-    @admin.display(description="Provider")
+    @admin.display(description=gettext_lazy("Provider"))
     def provider_label(self, settings: ProviderSettings) -> str:
-        return NAMES.get(settings.provider, settings.provider)
+        return str(NAMES.get(settings.provider, settings.provider))
 
-    @admin.display(description="How fast")
+    @admin.display(description=gettext_lazy("How fast"))
     def how_fast(self, settings: ProviderSettings) -> str:
         return speed(settings.rate)
 
-    @admin.display(description="Now")
+    @admin.display(description=gettext_lazy("Now"))
     def now_label(self, settings: ProviderSettings) -> str:
         return speed(settings.rate)
 
-    @admin.display(description="Most to one person")
+    @admin.display(description=gettext_lazy("Most to one person"))
     def per_person(self, settings: ProviderSettings) -> str:
         return most(settings)
 
-    @admin.display(description="Many with one request")
+    @admin.display(description=gettext_lazy("Many with one request"))
     def batches(self, settings: ProviderSettings) -> str:
-        return "Above 100,000 people" if settings.uses_batches and self._has_batches(settings) else ""
+        return _("Above 100,000 people") if settings.uses_batches and self._has_batches(settings) else ""
 
     def save_model(self, request: HttpRequest, obj: ProviderSettings, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -154,5 +157,6 @@ class ProviderSettingsAdmin(PlainAdmin[ProviderSettings]):
             audit(AuditEvent.Action.SETTINGS, detail=f"{obj.channel} provider: {', '.join(form.changed_data)}")
 
     def response_change(self, request: HttpRequest, obj: ProviderSettings) -> HttpResponse:
-        self.message_user(request, f"{obj.get_channel_display()} is saved: {speed(obj.rate)}, within a minute.")
+        words = _("%(channel)s is saved: %(speed)s, within a minute.")
+        self.message_user(request, words % {"channel": obj.get_channel_display(), "speed": speed(obj.rate)})
         return self.response_post_save_change(request, obj)

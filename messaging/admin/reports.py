@@ -12,9 +12,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_safe
 
 from campaigns.models import Campaign
+from contacts.admin.base import thousands
 from contacts.admin.charts import Chart, Period, Preset, Row, chart_file, csv_file, latest, preset
 from contacts.models import Business
 from messaging.queries import CampaignResult, Span, begun_in, results_of
@@ -111,13 +113,14 @@ def _tiles(results: Sequence[CampaignResult]) -> list[dict[str, str]]:
         (_("Unsubscribed"), sum(result.unsubscribed for result in results), ""),
     )
     tiles = [
-        {"label": label, "text": f"{count:,}", "note": _of(count, sent), "kind": kind} for label, count, kind in counts
+        {"label": label, "text": thousands(count), "note": _of(count, sent), "kind": kind}
+        for label, count, kind in counts
     ]
     orders = [
         {"label": _("Revenue"), "text": money(value, currency), "note": _("orders typed at the till")}
         for currency, value in _orders(results).items()
     ]
-    whole = [{"label": _("Sent"), "text": f"{sent:,}"}, {"label": _("Campaigns"), "text": f"{len(results):,}"}]
+    whole = [{"label": _("Sent"), "text": thousands(sent)}, {"label": _("Campaigns"), "text": thousands(len(results))}]
     return [tiles[0], *orders, *tiles[1:], *whole]
 
 
@@ -141,7 +144,8 @@ def _charts(request: HttpRequest, results: Sequence[CampaignResult], span: Span)
     """Return the deals redeemed by day, of all campaigns and none, and the campaigns beside each other."""
     found = []
     if span.first and span.last and request.user.has_perm(LEDGER_PERMISSION):
-        rows = [Row(formats.date_format(day, "D, N j"), day.isoformat(), (count,)) for day, count in given_by_day(span)]
+        shown = pgettext("date", "D, N j")
+        rows = [Row(formats.date_format(day, shown), day.isoformat(), (count,)) for day, count in given_by_day(span)]
         title = _("Deals redeemed in these days, also of older campaigns")
         found.append(Chart("redeemed", title, "bar", _("Day"), (_("Redeemed"),), rows, ("--chart-4",)))
     newest = [Row(result.campaign.name, result.campaign.name, (result.redeemed,)) for result in results[:12]]
@@ -218,7 +222,7 @@ def _side_by_side(results: Sequence[CampaignResult]) -> list[tuple[str, list[tup
 
     def counted(name: str) -> list[tuple[str, str]]:
         return [
-            (f"{getattr(one, name):,}", f"{_percent(getattr(one, name), one.sent)} %" if one.sent else "")
+            (thousands(getattr(one, name)), f"{_percent(getattr(one, name), one.sent)} %" if one.sent else "")
             for one in results
         ]
 
@@ -236,10 +240,10 @@ def _side_by_side(results: Sequence[CampaignResult]) -> list[tuple[str, list[tup
     ]
     lines = [(label, counted(name)) for label, name in shares]
     lines.insert(1, (_("Revenue"), [(text or "—", note) for text, note in orders]))
-    lines.append((_("Sent"), [(f"{one.sent:,}", "") for one in results]))
+    lines.append((_("Sent"), [(thousands(one.sent), "") for one in results]))
     lines.append((_("Began"), [(_day(one.campaign), "") for one in results]))
     return lines
 
 
 def _day(campaign: Campaign) -> str:
-    return formats.date_format(timezone.localtime(campaign.begun_at), "N j, Y") if campaign.begun_at else "—"
+    return formats.date_format(timezone.localtime(campaign.begun_at), "DATE_FORMAT") if campaign.begun_at else "—"

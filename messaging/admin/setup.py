@@ -12,11 +12,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from contacts.channels import AddressError, Channel, mask_email, mask_phone
-from contacts.models import Business
+from contacts.models import AuditEvent, Business
 from contacts.queries import sender_domain
+from contacts.services import audit
 from messaging import warming
 from messaging.models import WarmUp
 from messaging.queries import SETUP_PERMISSION, set_up, warm_up_of, warmth
@@ -65,8 +67,9 @@ def setup_view(request: HttpRequest, site: AdminSite) -> HttpResponse:
     warm_up = warm_up_of(business)
     context = {
         **site.each_context(request),
-        "title": "Sending set-up",
+        "title": _("Sending set-up"),
         "set_up": set_up(at=at),
+        "business": business,
         "to": getattr(request.user, "email", ""),
         "warm_up": warm_up,
         "warmth": warmth(business, at=at),
@@ -91,26 +94,26 @@ def dns_view(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
         return _back("dns")
     if not findings:
-        messages.error(request, "There is no sender address yet. Set it under Business.")
+        messages.error(request, _("There is no sender address yet. Set it under Business."))
     else:
-        _tell(request, [finding.is_good for finding in findings], "record")
+        _tell(request, [finding.is_good for finding in findings], _("Looked at %(count)s records: %(found)s."))
     return _back("dns")
 
 
 def number_view(request: HttpRequest) -> HttpResponse:
     findings = setup.check_number(at=timezone.now())
     if not findings:
-        messages.error(request, "There is no provider for texts to ask.")
+        messages.error(request, _("There is no provider for texts to ask."))
     else:
-        _tell(request, [finding.is_good for finding in findings], "answer")
+        _tell(request, [finding.is_good for finding in findings], _("Looked at %(count)s answers: %(found)s."))
     return _back("sms")
 
 
-def _tell(request: HttpRequest, results: list[bool | None], what: str) -> None:
-    counts = ((True, "fine"), (False, "to mend"), (None, "not known"))
-    parts = [f"{results.count(key)} {words}" for key, words in counts if results.count(key)]
+def _tell(request: HttpRequest, results: list[bool | None], words: str) -> None:
+    counts = ((True, _("fine")), (False, _("to mend")), (None, _("not known")))
+    parts = [f"{results.count(key)} {name}" for key, name in counts if results.count(key)]
     level = messages.SUCCESS if all(results) else messages.WARNING
-    messages.add_message(request, level, f"Looked at {len(results)} {what}s: {', '.join(parts)}.")
+    messages.add_message(request, level, words % {"count": len(results), "found": ", ".join(parts)})
 
 
 def test_view(request: HttpRequest) -> HttpResponse:
@@ -121,13 +124,13 @@ def test_view(request: HttpRequest) -> HttpResponse:
     try:
         setup.send_test(channel, to=to, at=timezone.now())
     except AddressError as error:
-        messages.error(request, f"No test was sent. What you typed {error}.")
+        messages.error(request, _("No test was sent. What you typed %(why)s.") % {"why": error})
     except TestRefused as error:
-        messages.error(request, f"No test was sent. {error}")
+        messages.error(request, _("No test was sent. %(why)s") % {"why": error})
     except TransportError as error:
-        messages.error(request, f"No test was sent: the provider answered “{error.code}”.")
+        messages.error(request, _("No test was sent: the provider answered “%(code)s”.") % {"code": error.code})
     else:
-        messages.success(request, f"1 test is on its way to {shown}.")
+        messages.success(request, _("1 test is on its way to %(address)s.") % {"address": shown})
     return _back(place)
 
 
@@ -157,19 +160,20 @@ def _ramp(request: HttpRequest) -> str:
 
 def _start(request: HttpRequest) -> tuple[WarmUp, int, str]:
     warm_up = warm_ups.start(ramp=_ramp(request))
-    return warm_up, ADDITION, f"{warm_up.domain} warms up from its next mail on."
+    return warm_up, ADDITION, _("%(domain)s warms up from its next mail on.") % {"domain": warm_up.domain}
 
 
 def _change(request: HttpRequest, domain: str) -> tuple[WarmUp, int, str]:
     warm_up = warm_ups.change(domain, ramp=_ramp(request))
-    return warm_up, CHANGE, f"The numbers of the warm-up are {warm_up.ramp.replace(',', ', ')}."
+    return warm_up, CHANGE, _("The numbers of the warm-up are %(ramp)s.") % {"ramp": warm_up.ramp.replace(",", ", ")}
 
 
 def _end(request: HttpRequest, domain: str) -> tuple[WarmUp, int, str]:
     warm_up = warm_ups.end(domain, reason=request.POST.get("reason", ""), at=timezone.now())
-    return warm_up, CHANGE, f"The warm-up has ended: {warm_up.ended_because}"
+    return warm_up, CHANGE, _("The warm-up has ended: %(why)s") % {"why": warm_up.ended_because}
 
 
 def _log(request: HttpRequest, warm_up: WarmUp, flag: int, words: str) -> None:
     assert request.user.pk is not None
     LogEntry.objects.log_actions(request.user.pk, [warm_up], flag, words, single_object=True)
+    audit(AuditEvent.Action.SETTINGS, detail=f"warm-up: {'started' if flag == ADDITION else 'changed'}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Link
 from contacts.fields import DigestField, EncryptedCharField, EncryptedTextField, key_id
@@ -20,11 +22,11 @@ class ProviderEvent(models.Model):
     """
 
     class Verdict(models.TextChoices):
-        NONE = "", "No failure"
-        HARD = "hard", "Cannot be reached"  # this address, ever: suppressed at once
-        SOFT = "soft", "Not this time"  # counted; several in a row suppress
-        SENDER = "sender", "The sender's fault"  # policy, reputation, content, account: the campaign's alarm
-        EXPIRED = "expired", "Ran out of time"  # a text that did not go before the quiet hours: it may go again
+        NONE = "", _("No failure")
+        HARD = "hard", _("Cannot be reached")  # this address, ever: suppressed at once
+        SOFT = "soft", _("Not this time")  # counted; several in a row suppress
+        SENDER = "sender", _("The sender's fault")  # policy, reputation, content, account: the campaign's alarm
+        EXPIRED = "expired", _("Ran out of time")  # a text that did not go before the quiet hours: it may go again
 
     provider = models.CharField(max_length=12)
     event_key = models.CharField(max_length=128)
@@ -56,19 +58,19 @@ class ProviderEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Provider event {self.pk}"
+        return gettext("Provider event %(number)s") % {"number": self.pk}
 
 
 class InboundText(models.Model):
     """A text a person sent to the shop's number, and what was made of it."""
 
     class Meaning(models.TextChoices):
-        STOP = "stop", "Stop"
-        START = "start", "Start"
-        JOIN = "join", "Wants to join"
-        HELP = "help", "Help"
-        DOUBT = "doubt", "Perhaps stop"  # nothing is texted to them until somebody has read it
-        REVIEW = "review", "Someone should read it"
+        STOP = "stop", pgettext_lazy("text", "Stop")
+        START = "start", _("Start")
+        JOIN = "join", _("Wants to join")
+        HELP = "help", _("Help")
+        DOUBT = "doubt", _("Perhaps stop")  # nothing is texted to them until somebody has read it
+        REVIEW = "review", _("Someone should read it")
 
     provider = models.CharField(max_length=12)
     provider_id = models.CharField(max_length=64)
@@ -89,19 +91,19 @@ class InboundText(models.Model):
         indexes = [models.Index(fields=["sender_index"], name="inbound_text_by_sender")]
 
     def __str__(self) -> str:
-        return f"Inbound text {self.pk}"
+        return gettext("Inbound text %(number)s") % {"number": self.pk}
 
 
 class Click(models.Model):
     """Somebody, or something, followed a link of a message. `machine` says what betrays a scanner; empty: a person."""
 
     class Machine(models.TextChoices):
-        NONE = "", "A person"
-        HEAD = "head", "asked for headers only"
-        AGENT = "agent", "says it is a scanner"
-        TRAP = "trap", "followed a link nobody can see"
-        FAST = "fast", "came within seconds of the mail"
-        MANY = "many", "followed several links at once"
+        NONE = "", _("A person")
+        HEAD = "head", _("asked for headers only")
+        AGENT = "agent", _("says it is a scanner")
+        TRAP = "trap", _("followed a link nobody can see")
+        FAST = "fast", _("came within seconds of the mail")
+        MANY = "many", _("followed several links at once")
 
     message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="clicks")
     link = models.ForeignKey(Link, null=True, on_delete=models.PROTECT, related_name="clicks")

@@ -7,6 +7,8 @@ import uuid
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign, Variant
 from contacts.channels import Channel
@@ -24,37 +26,37 @@ class Message(models.Model):
     """
 
     class Status(models.TextChoices):
-        QUEUED = "queued", "Waiting"
-        SENDING = "sending", "On its way"
-        ACCEPTED = "accepted", "Sent"
-        DELIVERED = "delivered", "Delivered"
-        BOUNCED = "bounced", "Bounced"
-        COMPLAINED = "complained", "Marked as spam"
-        FAILED = "failed", "Failed"
-        SKIPPED = "skipped", "Left out"
-        UNKNOWN = "unknown", "Not known"
-        CANCELLED = "cancelled", "Cancelled"
+        QUEUED = "queued", _("Waiting")
+        SENDING = "sending", _("On its way")
+        ACCEPTED = "accepted", _("Sent")
+        DELIVERED = "delivered", _("Delivered")
+        BOUNCED = "bounced", _("Bounced")
+        COMPLAINED = "complained", _("Marked as spam")
+        FAILED = "failed", _("Failed")
+        SKIPPED = "skipped", pgettext_lazy("message", "Left out")
+        UNKNOWN = "unknown", _("Not known")
+        CANCELLED = "cancelled", pgettext_lazy("message", "Cancelled")
 
     class Reason(models.TextChoices):
-        UNSUBSCRIBED = "unsubscribed", "unsubscribed before it was sent"
-        SUPPRESSED = "suppressed", "cannot be reached any more"
-        ERASED = "erased", "was erased"
-        FEWER = "fewer", "asked for at most one message a month, and had one"
-        TOO_OFTEN = "too_often", "had as many messages lately as one person may get"
-        TOO_LATE = "too_late", "the deal ends before texts may be sent again"
-        NO_HOURS = "no_hours", "the places this person may be share no hour for texts"
-        OFFER_OVER = "offer_over", "the deal was over"
-        RENDER = "render", "a merge field could not be filled"
-        TOO_LONG = "too_long", "the text became too long"
-        REFUSED = "refused", "the provider refused this address"
-        GAVE_UP = "gave_up", "the provider could not be reached"
-        ERROR = "error", "something went wrong here; the log says what"
-        OUTCOME_UNKNOWN = "outcome_unknown", "the provider did not answer"
-        WORKER_DIED = "worker_died", "the worker stopped while sending"
-        LEFT = "left", "nobody knows whether it arrived; left so"
-        NO_SUCH_ADDRESS = "no_such_address", "the address does not work"
-        NOT_THIS_TIME = "not_this_time", "could not be delivered this time"
-        SENDERS_FAULT = "senders_fault", "was refused because of the sender or the content"
+        UNSUBSCRIBED = "unsubscribed", _("unsubscribed before it was sent")
+        SUPPRESSED = "suppressed", _("cannot be reached any more")
+        ERASED = "erased", _("was erased")
+        FEWER = "fewer", _("asked for at most one message a month, and had one")
+        TOO_OFTEN = "too_often", _("had as many messages lately as one person may get")
+        TOO_LATE = "too_late", _("the deal ends before texts may be sent again")
+        NO_HOURS = "no_hours", _("the places this person may be share no hour for texts")
+        OFFER_OVER = "offer_over", _("the deal was over")
+        RENDER = "render", _("a merge field could not be filled")
+        TOO_LONG = "too_long", _("the text became too long")
+        REFUSED = "refused", _("the provider refused this address")
+        GAVE_UP = "gave_up", _("the provider could not be reached")
+        ERROR = "error", _("something went wrong here; the log says what")
+        OUTCOME_UNKNOWN = "outcome_unknown", _("the provider did not answer")
+        WORKER_DIED = "worker_died", _("the worker stopped while sending")
+        LEFT = "left", _("nobody knows whether it arrived; left so")
+        NO_SUCH_ADDRESS = "no_such_address", _("the address does not work")
+        NOT_THIS_TIME = "not_this_time", _("could not be delivered this time")
+        SENDERS_FAULT = "senders_fault", _("was refused because of the sender or the content")
 
     PENDING = (Status.QUEUED, Status.SENDING)
     REACHED = (Status.ACCEPTED, Status.DELIVERED, Status.COMPLAINED)
@@ -103,7 +105,7 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Message {self.pk}"
+        return gettext("Message %(number)s") % {"number": self.pk}
 
 
 class Tally(models.Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from contacts.channels import Channel
 
@@ -45,7 +46,7 @@ class ProviderSettings(models.Model):
     per_person_month = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
-        verbose_name = verbose_name_plural = "provider settings"
+        verbose_name = verbose_name_plural = _("provider settings")
         constraints = [models.UniqueConstraint(fields=["channel", "provider"], name="provider_settings_once")]
 
     def __str__(self) -> str:
@@ -82,7 +83,7 @@ class WarmUp(models.Model):
     ended_because = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        verbose_name = "warm-up"
+        verbose_name = _("warm-up")
 
     def __str__(self) -> str:
         return self.domain

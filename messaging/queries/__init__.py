@@ -28,7 +28,7 @@ from messaging.queries.results import (
 )
 from messaging.queries.setup import SETUP_PERMISSION, SetUp, set_up
 from messaging.queries.spans import Span, last_days
-from messaging.queries.unsettled import retriable, still_agreed, undecided, unknown_page
+from messaging.queries.unsettled import retriable, still_agreed, undecided, undecided_counts, unknown_page
 from messaging.queries.warm_up import Warmth, is_new_sender, warm_up_of, warmth
 
 __all__ = [
@@ -82,6 +82,7 @@ __all__ = [
     "set_up",
     "still_agreed",
     "undecided",
+    "undecided_counts",
     "unknown_page",
     "unsubscribed_after",
     "warm_up_of",

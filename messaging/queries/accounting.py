@@ -9,25 +9,27 @@ Without network is what staff gave without an answer. What merely waited for the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Case, Count, DateField, DecimalField, Expression, F, Q, QuerySet, Sum, When
-from django.db.models.functions import TruncDate, TruncHour, TruncMonth, TruncWeek
+from django.db.models import Case, Count, DecimalField, Expression, F, Q, QuerySet, Sum, When
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from campaigns.models import Campaign
 from contacts.sheets import Cell
 from messaging.queries.results import attributed
+from messaging.queries.spans import Moment, QuarterHour, local_moment
 from redemptions.models import Device, Location, Offer, Redemption, Scan, Staff
 
 Kind = Redemption.Kind
 CENT = Decimal("0.01")
-PERIODS = {"hour": TruncHour, "day": TruncDate, "week": TruncWeek, "month": TruncMonth}
+PERIODS = ("hour", "day", "week", "month")
 PLACES = {"location": Location, "deal": Offer, "device": Device, "staff": Staff}
 COLUMNS = {"deal": "offer"}  # of a line, where they are called otherwise
 HEADER = (
@@ -88,6 +90,7 @@ FIELDS = (
     "note",
 )
 Row = tuple[Cell, ...]
+SUMMED = ("redeemed", "conflicts", "taken_back", "unrecorded", "order_value", "discount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +173,7 @@ def _figures() -> dict[str, Any]:
 
 def totals(lines: QuerySet[Any]) -> list[Figures]:
     """Return what lines come to, for each currency. One query."""
-    rows = lines.order_by().values("currency").annotate(**_figures()).order_by("currency")
-    return [_read(row, row["currency"]) for row in rows]
+    return [replace(one, group=None) for one in counted(lines)]
 
 
 def grouped(lines: QuerySet[Any], by: str, zone: ZoneInfo) -> list[Figures]:
@@ -180,32 +182,66 @@ def grouped(lines: QuerySet[Any], by: str, zone: ZoneInfo) -> list[Figures]:
     Two of the same name stay two: `names` tells them apart.
     """
     if by in PERIODS:
-        dates = {"output_field": DateField()} if by in {"week", "month"} else {}
-        rows = _grouped(lines, PERIODS[by]("at", tzinfo=zone, **dates)).order_by("-group", "currency")
-        return [_read(row, _period_label(by, row["group"])) for row in rows]
-    column = COLUMNS.get(by, by)
-    group = Case(When(kind=Kind.VOIDED, then=F(f"reverses__{column}_id")), default=F(f"{column}_id"))
-    labels, nobody = names(by), "Unknown code" if by == "deal" else "—"
-    found = [_read(row, labels.get(row["group"], nobody)) for row in _grouped(lines, group)]
+        return periods(counted(lines, QuarterHour("at")), by, zone)
+    return places(counted(lines, place_of(by)), by)
+
+
+def counted(lines: QuerySet[Any], *groups: Any) -> list[Figures]:
+    """Return what lines come to for each combination of some expressions, as the tuple `group`. One query."""
+    names_of = [f"group_{number}" for number in range(len(groups))]
+    found = lines.order_by().annotate(**dict(zip(names_of, groups, strict=True)))
+    rows = found.values(*names_of, "currency").annotate(**_figures()).order_by(*names_of, "currency")
+    return [_read(row, row["currency"], tuple(row[name] for name in names_of)) for row in rows]
+
+
+def periods(parts: Iterable[Figures], by: str, zone: ZoneInfo) -> list[Figures]:
+    """Sum up figures whose group begins with a time, by period; the latest first."""
+    found = added(parts, lambda one: local_moment(one.group[0], by, zone))
+    for one in found:
+        one.label = _period_label(by, one.group)
+    return sorted(sorted(found, key=lambda one: one.currency), key=lambda one: one.group, reverse=True)
+
+
+def places(parts: Iterable[Figures], by: str) -> list[Figures]:
+    """Sum up figures whose group ends with one of PLACES, each with its name. One query."""
+    labels, nobody = names(by), _("Unknown code") if by == "deal" else "—"
+    found = added(parts, lambda one: one.group[-1])
+    for one in found:
+        one.label = labels.get(one.group, nobody)
     return sorted(found, key=lambda one: (one.label.casefold(), one.currency))
+
+
+def place_of(by: str) -> Case:
+    """Return which of PLACES a line belongs to; what takes one back belongs where that was given."""
+    column = COLUMNS.get(by, by)
+    return Case(When(kind=Kind.VOIDED, then=F(f"reverses__{column}_id")), default=F(f"{column}_id"))
+
+
+def added(parts: Iterable[Figures], key: Callable[[Figures], Any]) -> list[Figures]:
+    """Sum up figures for each key, as their `group`, and each currency."""
+    found: dict[Any, Figures] = {}
+    for one in parts:
+        group = key(one)
+        whole = found.setdefault((group, one.currency), Figures(one.label, one.currency, group=group))
+        for name in SUMMED:
+            setattr(whole, name, getattr(whole, name) + getattr(one, name))
+    return list(found.values())
 
 
 def grouped_by(lines: QuerySet[Any], name: str) -> list[Figures]:
     """Return what lines come to for each value of a column of theirs, as its `group`. One query."""
-    rows = _grouped(lines, F(name)).order_by("group", "currency")
-    return [_read(row, str(row["group"] or "—")) for row in rows]
+    found = counted(lines, F(name))
+    for one in found:
+        (one.group,) = one.group
+    return found
 
 
-def _grouped(lines: QuerySet[Any], group: Any) -> Any:
-    return lines.order_by().annotate(group=group).values("group", "currency").annotate(**_figures())
-
-
-def _period_label(by: str, day: date) -> str:
+def _period_label(by: str, day: Moment) -> str:
     if by == "month":
-        return date_format(day, "F Y")
+        return date_format(day, "YEAR_MONTH_FORMAT")
     if by == "week":
-        return f"Week of {date_format(day, 'N j, Y')}"
-    return date_format(day, "D, N j, H:i" if by == "hour" else "D, N j, Y")
+        return _("Week of %(day)s") % {"day": date_format(day, "DATE_FORMAT")}
+    return date_format(day, pgettext("date", "D, N j, H:i") if by == "hour" else pgettext("date", "D, N j, Y"))
 
 
 def names(by: str) -> dict[int, str]:
@@ -215,11 +251,11 @@ def names(by: str) -> dict[int, str]:
     """
     if by == "device":
         devices = list(Device.objects.order_by().values_list("pk", "name", "location__name"))
-        names_of = _apart({pk: name for pk, name, _ in devices}, {pk: place for pk, _, place in devices})
+        names_of = _apart({pk: name for pk, name, _place in devices}, {pk: place for pk, _name, place in devices})
     else:
         model: Any = Campaign if by == "campaign" else PLACES[by]
         names_of = dict(model.objects.order_by().values_list("pk", "name"))
-    return _apart(names_of, {pk: f"no. {pk}" for pk in names_of})
+    return _apart(names_of, {pk: _("no. %(number)s") % {"number": pk} for pk in names_of})
 
 
 def _apart(names_of: dict[int, str], more: dict[int, str]) -> dict[int, str]:
@@ -228,10 +264,10 @@ def _apart(names_of: dict[int, str], more: dict[int, str]) -> dict[int, str]:
     return {pk: f"{name}, {more[pk]}" if often[name.casefold()] > 1 else name for pk, name in names_of.items()}
 
 
-def _read(row: dict[str, Any], label: str) -> Figures:
+def _read(row: dict[str, Any], label: str, group: Any) -> Figures:
     counts = {name: row[name] for name in ("redeemed", "conflicts", "taken_back", "unrecorded")}
     orders, discounts = ((row[name] or Decimal(0)).quantize(CENT) for name in ("orders", "discounts"))
-    return Figures(label, row["currency"], order_value=orders, discount=discounts, group=row.get("group"), **counts)
+    return Figures(label, row["currency"], order_value=orders, discount=discounts, group=group, **counts)
 
 
 # --- As a file --------------------------------------------------------------------------------------------------------

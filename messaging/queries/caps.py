@@ -53,5 +53,5 @@ def caps_check(campaign: Campaign, caps: ProviderSettings, *, at: datetime) -> C
     if not (count := count_people(people)):
         return None
     title = "1 person had" if count == 1 else f"{count:,} people had"
-    detail = "Whoever still has when it is sent is left out. The limits are under Provider settings."
+    detail = "Whoever still has when it is sent is left out. The limits are under Providers and rates."
     return Check("warn", f"{title} as many messages lately as one person may get", detail, page=PROVIDER_PAGE)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 
 from campaigns.models import Campaign
 from campaigns.queries import SETUP_PAGE, Check, audience_size, checklist, people_of
@@ -26,6 +27,7 @@ EARLIER = 10  # campaigns an audience is compared with
 HABIT = 3  # as many make one
 FAR_MORE = 3  # times the usual audience
 MANY = 50  # people; fewer are no surprise, and no new sender's risk
+MANY_HAD = 100_000
 SAME_DEAL_DAYS = 30
 
 
@@ -82,10 +84,12 @@ def _same_deal_check(campaign: Campaign, at: datetime) -> Check | None:
         handed_at__gt=at - timedelta(days=SAME_DEAL_DAYS),
         contact__isnull=False,
     )
-    count = count_people(people_of(campaign, at=at).filter(pk__in=had.values("contact")))
+    count = count_people(people_of(campaign, at=at).filter(Exists(had.filter(contact=OuterRef("pk"))))[: MANY_HAD + 1])
     if not count:
         return None
     title = "1 person had" if count == 1 else f"{count:,} people had"
+    if count > MANY_HAD:  # to count all of a million takes longer than a page may, and says no more
+        title = f"More than {MANY_HAD:,} people had"
     detail = "They keep the code they have, and get it once more. Leave them out, or choose another deal."
     return Check("warn", f"{title} this deal in the last {SAME_DEAL_DAYS} days", detail, "offer")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from campaigns.models import Campaign
+from contacts.sentences import said
 from messaging.models import Fact
 
 
@@ -14,4 +15,4 @@ def facts_of(*names: str) -> dict[str, Fact]:
 def complaint_of(campaign: Campaign) -> str:
     """Return what is wrong with how a campaign is received, in words; empty: nothing that is known. One query."""
     fact = Fact.objects.filter(pk=f"alarm.campaign.{campaign.pk}").first()
-    return str(fact.detail.get("words", "")) if fact else ""
+    return said(str(fact.detail.get("words", ""))) if fact else ""

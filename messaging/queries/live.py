@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext
 
 from campaigns.models import Campaign
 from contacts.models import Business
@@ -138,25 +140,36 @@ def _waits(campaign: Campaign, provider: Provider, later: _Later, at: datetime) 
     def when(moment: datetime | None) -> str:
         assert moment is not None
         local = moment.astimezone(zone)
-        return formats.date_format(local, "P" if local.date() == at.astimezone(zone).date() else "D, N j, P")
+        return _clock(local, is_today=local.date() == at.astimezone(zone).date())
 
     found = []
     if _deal_is_paused(campaign):
-        found.append("Its deal is paused: nothing leaves before the deal is resumed.")
+        found.append(_("Its deal is paused: nothing leaves before the deal is resumed."))
     if provider.away_until:
-        found.append(f"The provider is busy or away: it is asked again at {when(provider.away_until)}.")
+        words = _("The provider is busy or away: it is asked again at %(when)s.")
+        found.append(words % {"when": when(provider.away_until)})
     if provider.full_until:
-        found.append(f"The provider's limit is reached: it goes on at {when(provider.full_until)}.")
+        words = _("The provider's limit is reached: it goes on at %(when)s.")
+        found.append(words % {"when": when(provider.full_until)})
     if provider.warm:
-        more = "" if provider.warm.left else ". It goes on tomorrow"
-        found.append(f"Warming up {provider.warm.domain}: {provider.warm.words}{more}.")
+        words = _("Warming up %(domain)s: %(words)s.")
+        if not provider.warm.left:
+            words = _("Warming up %(domain)s: %(words)s. It goes on tomorrow.")
+        found.append(words % {"domain": provider.warm.domain, "words": provider.warm.words})
     if later.held:
-        verb = "waits" if later.held == 1 else "wait"
-        hours = ", when texts may be sent again" if campaign.channel == "sms" else ""
-        found.append(f"{later.held:,} {verb} until {when(later.held_until)}{hours}.")
+        words = ngettext("%(count)s waits until %(when)s.", "%(count)s wait until %(when)s.", later.held)
+        if campaign.channel == "sms":
+            words = ngettext(
+                "%(count)s waits until %(when)s, when texts may be sent again.",
+                "%(count)s wait until %(when)s, when texts may be sent again.",
+                later.held,
+            )
+        found.append(words % {"count": f"{later.held:,}", "when": when(later.held_until)})
     if later.again:
-        verb = "is" if later.again == 1 else "are"
-        found.append(f"{later.again:,} {verb} tried again, from {when(later.again_at)} on.")
+        words = ngettext(
+            "%(count)s is tried again, from %(when)s on.", "%(count)s are tried again, from %(when)s on.", later.again
+        )
+        found.append(words % {"count": f"{later.again:,}", "when": when(later.again_at)})
     return [f"{line.rstrip('.')}." for line in found]  # a time may end in "a.m."
 
 
@@ -165,15 +178,20 @@ def _waits(campaign: Campaign, provider: Provider, later: _Later, at: datetime) 
 
 def pace_line(live: Live) -> str:
     """`240 a minute · done about 2:32 p.m. · 4 on their way right now`, as far as it is known."""
-    parts = [f"{live.rate_per_minute:,} a minute"] if live.rate_per_minute else []
+    parts = [_("%(count)s a minute") % {"count": f"{live.rate_per_minute:,}"}] if live.rate_per_minute else []
     if live.expected_finish:
-        parts.append(f"done about {moment_words(live.expected_finish)}")
+        parts.append(_("done about %(when)s") % {"when": moment_words(live.expected_finish)})
     if live.in_flight:
-        parts.append(f"{live.in_flight:,} on {'its' if live.in_flight == 1 else 'their'} way right now")
+        words = ngettext("%(count)s on its way right now", "%(count)s on their way right now", live.in_flight)
+        parts.append(words % {"count": f"{live.in_flight:,}"})
     return " · ".join(parts)
 
 
 def moment_words(moment: datetime) -> str:
     """Return a time as a page says it: of today, the hour alone."""
     local = timezone.localtime(moment)
-    return formats.date_format(local, "P" if local.date() == timezone.localdate() else "D, N j, P")
+    return _clock(local, is_today=local.date() == timezone.localdate())
+
+
+def _clock(moment: datetime, *, is_today: bool) -> str:
+    return formats.date_format(moment, "TIME_FORMAT" if is_today else pgettext("date", "D, N j, P"))

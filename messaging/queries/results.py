@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, cast
 
-from django.db.models import BigIntegerField, Count, F, OuterRef, QuerySet, Subquery
+from django.db.models import BigIntegerField, Count, F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Substr, TruncDate
 
 from campaigns.models import Campaign
@@ -33,10 +33,17 @@ def redemptions_of(campaign: Campaign) -> QuerySet[Redemption]:
 
 def lines_of(campaign_ids: Collection[int]) -> QuerySet[Any]:
     """Return the lines of the ledger that belong to these campaigns, reversals too, each with its `campaign_id`."""
-    carried = Message.objects.filter(campaign__in=campaign_ids, code__isnull=False).values("code_id")
-    lines = attributed(Redemption.objects.filter(code_id__in=carried))
-    found: QuerySet[Any] = lines.filter(campaign_id__in=campaign_ids)
+    found: QuerySet[Any] = lines_of_deals(campaign_ids).filter(campaign_id__in=campaign_ids)
     return found
+
+
+def lines_of_deals(campaign_ids: Collection[int]) -> QuerySet[Any]:
+    """Return the lines about the deals of these campaigns, each with the `campaign_id` it belongs to.
+
+    To count them by campaign is quicker than to keep those of some first: whose each is, is looked up once.
+    """
+    deals = Campaign.objects.filter(pk__in=campaign_ids, offer__isnull=False).order_by().values("offer")
+    return attributed(Redemption.objects.filter(offer__in=deals))
 
 
 def attributed(redemptions: QuerySet[Redemption]) -> QuerySet[Any]:
@@ -52,9 +59,10 @@ def attributed(redemptions: QuerySet[Redemption]) -> QuerySet[Any]:
     )
 
 
-def by_variant(lines: QuerySet[Any]) -> QuerySet[Any]:
-    """Add `variant_name` to attributed lines: whose words that message had."""
-    return cast("QuerySet[Any]", lines.annotate(variant_name=Subquery(_carriers().values("variant__name")[:1])))
+def by_variant(lines: QuerySet[Any], *, several: bool = True) -> QuerySet[Any]:
+    """Add `variant_name` to attributed lines: whose words that message had; empty where there is only one wording."""
+    name = Subquery(_carriers().values("variant__name")[:1]) if several else Value("")
+    return cast("QuerySet[Any]", lines.annotate(variant_name=name))
 
 
 def _carriers() -> QuerySet[Message]:
@@ -77,8 +85,9 @@ def redemptions_by_location(campaign: Campaign) -> list[tuple[str, int]]:
 
 def redeemed_counts(campaign_ids: Collection[int]) -> dict[int, int]:
     """Count the redemptions each of these campaigns brought. One query."""
-    kept = lines_of(campaign_ids).filter(kind__in=GIVEN, reversal=None)
-    return dict(kept.order_by().values_list("campaign_id").annotate(Count("id")))
+    kept = lines_of_deals(campaign_ids).filter(kind__in=GIVEN, reversal=None).order_by()
+    counted = dict(kept.values_list("campaign_id").annotate(Count("id")))
+    return {pk: counted[pk] for pk in campaign_ids if pk in counted}
 
 
 def unsubscribed_after(campaign: Campaign) -> int:

@@ -8,11 +8,15 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import formats, timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from campaigns.queries import SETUP_PAGE, Check, sender_checks
 from contacts.channels import Channel
 from contacts.models import Business
 from contacts.queries import links_stay_here, sender_domain
+from contacts.sentences import said
 from messaging.models import Fact
 from messaging.queries.facts import facts_of
 from messaging.transports.dns import ALIGNED, SIGNERS
@@ -22,9 +26,9 @@ SETUP_PERMISSION = "messaging.change_providersettings"
 TEST_FACTS = {Channel.EMAIL: "test.email", Channel.SMS: "test.sms"}
 DNS_FACTS = {"dns.spf": "SPF", "dns.dkim": "DKIM", "dns.dmarc": "DMARC"}
 NUMBER_FACTS = {
-    "twilio.number": "The number",
-    "twilio.registration": "Registration with the carriers",
-    "twilio.inbound": "Where answers go",
+    "twilio.number": gettext_lazy("The number"),
+    "twilio.registration": gettext_lazy("Registration with the carriers"),
+    "twilio.inbound": gettext_lazy("Where answers go"),
 }
 OLD = timedelta(days=90)  # then what was found out is looked at anew
 
@@ -64,6 +68,7 @@ class SetUp:
     selectors: tuple[str, ...] = field(default=())
     has_mail_provider: bool = False
     has_text_provider: bool = False
+    text_sender: str = ""
 
     @property
     def lines(self) -> list[Line]:
@@ -87,6 +92,7 @@ def set_up(*, at: datetime) -> SetUp:
         selectors=_selectors(facts.get("dns.dkim"), domain),
         has_mail_provider=mails,
         has_text_provider=texts,
+        text_sender=text_sender() if texts else "",
     )
 
 
@@ -111,14 +117,15 @@ def _provider_lines(channel: Channel) -> list[Line]:
     is_mail = channel == Channel.EMAIL
     provider = settings.EMAIL_PROVIDER if is_mail else settings.SMS_PROVIDER
     if provider == "outbox":
-        what, name = ("mails", "EMAIL_PROVIDER") if is_mail else ("texts", "SMS_PROVIDER")
-        detail = f"They are written to files on this machine. The person who looks after the server sets {name}."
-        return [Line("warn", f"No provider: {what} reach nobody", detail)]
-    return [Line("ok", f"Sent by {PROVIDER_NAMES.get(provider, provider)}")]
+        title = _("No provider: mails reach nobody") if is_mail else _("No provider: texts reach nobody")
+        detail = _("They are written to files on this machine. The person who looks after the server sets %(name)s.")
+        return [Line("warn", title, detail % {"name": "EMAIL_PROVIDER" if is_mail else "SMS_PROVIDER"})]
+    return [Line("ok", _("Sent by %(provider)s") % {"provider": PROVIDER_NAMES.get(provider, provider)})]
 
 
 def _sender_lines(business: Business) -> list[Line]:
-    fine = f"From {business.from_name or business.name}, {business.from_email}."
+    sender = {"name": business.from_name or business.name, "address": business.from_email}
+    fine = _("From %(name)s, %(address)s.") % sender
     return [
         Line(check.level, check.title, fine if check.level == "ok" else check.detail, page=check.page)
         for check in sender_checks(business)
@@ -129,9 +136,9 @@ def _test_lines(facts: dict[str, Fact], channel: Channel) -> list[Line]:
     provider = settings.EMAIL_PROVIDER if channel == Channel.EMAIL else settings.SMS_PROVIDER
     fact = facts.get(TEST_FACTS[channel])
     if fact is None or fact.is_good is None or fact.detail.get("provider") != provider:
-        return [Line("warn", "No test was sent yet", "Send one to yourself, and see how it arrives.")]
-    says = str(fact.detail.get("says", ""))
-    title = "A test was sent" if fact.is_good else "The last test was not taken"
+        return [Line("warn", _("No test was sent yet"), _("Send one to yourself, and see how it arrives."))]
+    says = said(str(fact.detail.get("says", "")))
+    title = _("A test was sent") if fact.is_good else _("The last test was not taken")
     return [Line("ok" if fact.is_good else "block", title, f"{when(fact.at)}. {says}")]
 
 
@@ -141,16 +148,18 @@ def _test_lines(facts: dict[str, Fact], channel: Channel) -> list[Line]:
 def _dns_line(facts: dict[str, Fact], name: str, domain: str, at: datetime) -> Line:
     title, fact = DNS_FACTS[name], facts.get(name)
     if fact is None or fact.detail.get("domain") != domain or fact.at < at - OLD:
-        return Line("warn", f"{title} was not looked at yet", "Press “Check now”.", page=SETUP_PAGE)
+        unseen = _("%(record)s was not looked at yet") % {"record": title}
+        return Line("warn", unseen, _("Press “Check now”."), page=SETUP_PAGE)
     return _found_line(fact, title)
 
 
 def _found_line(fact: Fact, title: str, *, bad: str = "warn") -> Line:
-    verdict = {True: "is fine", False: "is not right", None: "is not known"}[fact.is_good]
+    verdict = {True: _("%(what)s is fine"), False: _("%(what)s is not right"), None: _("%(what)s is not known")}
+    looked = _("Looked at %(when)s.") % {"when": when(fact.at)}
     return Line(
         "ok" if fact.is_good else "warn" if fact.is_good is None else bad,
-        f"{title} {verdict}",
-        f"{fact.detail.get('says', '')} Looked at {when(fact.at)}.".strip(),
+        verdict[fact.is_good] % {"what": title},
+        f"{said(str(fact.detail.get('says', '')))} {looked}".strip(),
         page="" if fact.is_good else SETUP_PAGE,
         found=str(fact.detail.get("found", "")),
         paste=str(fact.detail.get("fix", "")),
@@ -168,11 +177,14 @@ def dns_checks(business: Business, *, at: datetime) -> list[Check]:
     facts = facts_of(*DNS_FACTS)
     known = [fact for name in DNS_FACTS if (fact := facts.get(name)) and fact.detail.get("domain") == domain]
     if not known:
-        detail = f"Mail providers want SPF, DKIM and DMARC for {domain}. Nobody has looked yet whether they are there."
-        return [Check("warn", "The records of your domain were not checked", detail, page=SETUP_PAGE)]
+        detail = _(
+            "Mail providers want SPF, DKIM and DMARC for %(domain)s. Nobody has looked yet whether they are there."
+        )
+        title = _("The records of your domain were not checked")
+        return [Check("warn", title, detail % {"domain": domain}, page=SETUP_PAGE)]
     lines = [_dns_line(facts, name, domain, at) for name in DNS_FACTS]
     bad = [Check(line.level, line.title, line.detail, page=line.page) for line in lines if line.level != "ok"]
-    return bad or [Check("ok", "SPF, DKIM and DMARC", f"They are there for {domain}.")]
+    return bad or [Check("ok", "SPF, DKIM and DMARC", _("They are there for %(domain)s.") % {"domain": domain})]
 
 
 def selectors_of(domain: str) -> tuple[str, ...]:
@@ -190,9 +202,10 @@ def _expected() -> str:
     if signer is None:
         return ""
     name = PROVIDER_NAMES[settings.EMAIL_PROVIDER]
-    spf = f"SPF with include:{signer.include}" if signer.include else "SPF that names your mail server"
-    keys = f"a DKIM key ({', '.join(signer.selectors[:3])})" if signer.selectors else "a DKIM key"
-    return f"For {name}: {spf}, {keys}, and a DMARC policy. The records are shown under {signer.place}."
+    spf = f"SPF include:{signer.include}" if signer.include else _("SPF that names your mail server")
+    keys = f"DKIM ({', '.join(signer.selectors[:3])})" if signer.selectors else "DKIM"
+    words = _("For %(provider)s: %(spf)s, %(keys)s, and a DMARC policy. The records are shown under %(place)s.")
+    return words % {"provider": name, "spf": spf, "keys": keys, "place": signer.place}
 
 
 # --- SMS --------------------------------------------------------------------------------------------------------------
@@ -200,10 +213,11 @@ def _expected() -> str:
 
 def _number_lines(facts: dict[str, Fact]) -> list[Line]:
     if "twilio.number" not in facts:
-        return [Line("warn", "The number was not looked at yet", "Press “Check now”.", page=SETUP_PAGE)]
+        title = _("%(record)s was not looked at yet") % {"record": NUMBER_FACTS["twilio.number"]}
+        return [Line("warn", title, _("Press “Check now”."), page=SETUP_PAGE)]
     bad = {"twilio.inbound": "warn"}
     return [
-        _found_line(facts[name], title, bad=bad.get(name, "block"))
+        _found_line(facts[name], str(title), bad=bad.get(name, "block"))
         for name, title in NUMBER_FACTS.items()
         if name in facts
     ]
@@ -223,16 +237,18 @@ def registration_check(*, at: datetime) -> Check | None:
         name: fact for name, fact in known.items() if fact.detail.get("sender") == text_sender() and fact.at >= at - OLD
     }
     if (number := here.get("twilio.number")) and number.is_good is False:
-        return Check("block", "Texts have no number to come from", str(number.detail.get("says", "")), page=SETUP_PAGE)
+        return Check(
+            "block", _("Texts have no number to come from"), said(str(number.detail.get("says", ""))), page=SETUP_PAGE
+        )
     fact = here.get("twilio.registration")
     if fact is None:
-        detail = "Carriers block texts of numbers that are not registered. Nobody has looked yet whether yours is."
-        return Check("warn", "The number's registration was not checked", detail, page=SETUP_PAGE)
+        detail = _("Carriers block texts of numbers that are not registered. Nobody has looked yet whether yours is.")
+        return Check("warn", _("The number's registration was not checked"), detail, page=SETUP_PAGE)
     if fact.is_good:
-        return Check("ok", "The number is registered", str(fact.detail.get("says", "")))
+        return Check("ok", _("The number is registered"), said(str(fact.detail.get("says", ""))))
     level = "warn" if fact.is_good is None else "block"
-    title = "The number's registration is not known" if fact.is_good is None else "The number is not registered"
-    return Check(level, title, str(fact.detail.get("says", "")), page=SETUP_PAGE)
+    title = _("The number's registration is not known") if fact.is_good is None else _("The number is not registered")
+    return Check(level, title, said(str(fact.detail.get("says", ""))), page=SETUP_PAGE)
 
 
 # --- Webhooks ---------------------------------------------------------------------------------------------------------
@@ -245,46 +261,56 @@ def _webhook_names() -> list[str]:
 def _webhook_lines(facts: dict[str, Fact]) -> list[Line]:
     lines = []
     if links_stay_here():
-        detail = f"PUBLIC_BASE_URL is {settings.PUBLIC_BASE_URL}: no provider can reach it, and no guest."
-        lines.append(Line("block", "Reports and answers cannot arrive", detail))
+        detail = _("PUBLIC_BASE_URL is %(url)s: no provider can reach it, and no guest.")
+        title = _("Reports and answers cannot arrive")
+        lines.append(Line("block", title, detail % {"url": settings.PUBLIC_BASE_URL}))
     if url := tracking_url():
-        lines += _address_lines(facts, settings.EMAIL_PROVIDER, "Bounces and complaints", url)
+        lines += _address_lines(facts, settings.EMAIL_PROVIDER, _("Bounces and complaints"), url)
     if settings.EMAIL_PROVIDER == "smtp":
         lines.append(_mailbox_line(facts.get("mailbox")))
     if settings.SMS_PROVIDER == "twilio":
-        lines += _address_lines(facts, "twilio", "Answers by text", inbound_url())
+        lines += _address_lines(facts, "twilio", _("Answers by text"), inbound_url())
     return lines
 
 
 def _address_lines(facts: dict[str, Fact], provider: str, what: str, url: str) -> Iterable[Line]:
     name = PROVIDER_NAMES.get(provider, provider)
-    how = f"Paste this address at {name}."
+    how = _("Paste this address at %(provider)s.") % {"provider": name}
     if provider in WITH_PASSWORD:
-        how += " Put the user name and password of WEBHOOK_SECRET before the host: https://user:password@…"
+        put = _("Put the user name and password of WEBHOOK_SECRET before the host: https://user:password@…")
+        how = f"{how} {put}"
+    values = {"what": what, "provider": name}
     fact = facts.get(f"webhook.{provider}")
     refused = int(fact.detail.get("refused") or 0) if fact else 0
     if fact is None or fact.is_good is None:
-        title, level = f"{what}: nothing came from {name} yet", "warn"
+        title, level = _("%(what)s: nothing came from %(provider)s yet") % values, "warn"
     elif fact.is_good:
-        title, level = f"{what}: {name} reports", "ok"
-        how = f"Last heard {when(fact.at)}. {how}"
+        title, level = _("%(what)s: %(provider)s reports") % values, "ok"
+        heard = _("Last heard %(when)s.") % {"when": when(fact.at)}
+        how = f"{heard} {how}"
     else:
-        title, level = f"{what}: calls of {name} are refused", "block"
+        title, level = _("%(what)s: calls of %(provider)s are refused") % values, "block"
     yield Line(level, title, how, paste=url)
     if refused:
-        title = "1 call was refused" if refused == 1 else f"{refused:,} calls were refused"
-        detail = "They had no valid signature or secret. Compare the signing key, or WEBHOOK_SECRET, with the server's."
-        yield Line("warn", title, detail)
+        title = ngettext("%(count)s call was refused", "%(count)s calls were refused", refused)
+        detail = _(
+            "They had no valid signature or secret. Compare the signing key, or WEBHOOK_SECRET, with the server's."
+        )
+        refused_at = parse_datetime(str(fact.detail.get("refused_at") or "")) if fact else None
+        last = _("The last one %(when)s.") % {"when": when(refused_at)} if refused_at else ""
+        yield Line("warn", title % {"count": f"{refused:,}"}, f"{last} {detail}".strip())
 
 
 def _mailbox_line(fact: Fact | None) -> Line:
     if fact is None:
-        detail = "SMTP reports nothing. A mailbox that bounces come back to can be read: see BOUNCE_… in .env.example."
-        return Line("warn", "Nobody reads the bounces", detail)
-    title = "The bounce mailbox is read" if fact.is_good else "The bounce mailbox cannot be read"
-    return Line("ok" if fact.is_good else "block", title, f"Last {when(fact.at)}.")
+        detail = _(
+            "SMTP reports nothing. A mailbox that bounces come back to can be read: see BOUNCE_… in .env.example."
+        )
+        return Line("warn", _("Nobody reads the bounces"), detail)
+    title = _("The bounce mailbox is read") if fact.is_good else _("The bounce mailbox cannot be read")
+    return Line("ok" if fact.is_good else "block", title, _("Last %(when)s.") % {"when": when(fact.at)})
 
 
 def when(moment: datetime) -> str:
     """`Nov 21, 2026, 6:05 p.m.` without the last dot, in the shop's time zone."""
-    return formats.date_format(timezone.localtime(moment), "N j, Y, P").rstrip(".")
+    return formats.date_format(timezone.localtime(moment), "DATETIME_FORMAT").rstrip(".")

@@ -18,6 +18,7 @@ from django.db.models import Count
 from campaigns.models import Campaign
 from campaigns.services import NotPossible
 from contacts.channels import Channel
+from contacts.sentences import kept
 from messaging.incoming import EventType, Verdict
 from messaging.models import Message, ProviderEvent
 from messaging.services import control, facts
@@ -106,6 +107,47 @@ def _stop(campaign: Campaign, alarm: Alarm) -> None:
         logger.info("campaign %s goes badly, and is not being sent any more: %s", campaign.pk, alarm.what)
 
 
+# --- Why a campaign was stopped, or soon is: kept in English, read in the reader's language ---------------------------
+
+BY_SENDER = kept(
+    "%(count)s of %(of)s were turned away because of the sender or the content, not because of the guests. "
+    "Find out why, then resume."
+)
+BY_SENDER_WITH_CODE = kept(
+    "%(count)s of %(of)s were turned away because of the sender or the content (code %(code)s), not because of the "
+    "guests. Find out why, then resume."
+)
+NO_SUCH_MAILBOX = kept(
+    "%(count)s of %(of)s mails came back because the address does not work. Providers block senders for that. Where is "
+    "this list from? Then resume."
+)
+NO_SUCH_MAILBOXES = kept(
+    "%(count)s of %(of)s mails came back because the address does not work. At %(most)s this campaign stops by itself."
+)
+NO_SUCH_NUMBER = kept(
+    "%(count)s of %(of)s texts failed because the number does not work. Providers block senders for that. Where is "
+    "this list from? Then resume."
+)
+NO_SUCH_NUMBERS = kept(
+    "%(count)s of %(of)s texts failed because the number does not work. At %(most)s this campaign stops by itself."
+)
+MANY_COMPLAINTS = kept(
+    "%(count)s of %(of)s people marked this mail as spam. Mailbox providers soon sort out all your mail for that. "
+    "Look at it, then resume."
+)
+SOME_COMPLAINTS = kept("%(count)s of %(of)s people marked this mail as spam. At three this campaign stops by itself.")
+BAD_ACCOUNT = kept(
+    "Twilio refuses texts because of your account or its registration (%(code)s). Put that right, then resume."
+)
+FILTERED_AS_SPAM = kept(
+    "%(count)s of %(of)s texts were filtered by carriers as spam (30007). Change the words, then resume."
+)
+FULL_DAY = kept("The carriers take no more texts of yours today (%(code)s). Resume after midnight, Pacific time.")
+TOO_FAST = kept(
+    "Twilio takes no more texts at this speed (%(code)s). Set a lower rate under Providers and rates, then resume."
+)
+
+
 def alarms_of(campaign: Campaign) -> Iterator[Alarm]:
     """Yield what is wrong with a campaign, the worst first. Two queries, three for texts."""
     counts = Counter[tuple[str, str]]()
@@ -127,36 +169,26 @@ def _of_senders(campaign: Campaign, counts: Counter[tuple[str, str]], of: int) -
         return
     reports = ProviderEvent.objects.filter(message__campaign=campaign, verdict=Verdict.SENDER).exclude(code="")
     common = reports.order_by().values_list("code").annotate(times=Count("pk")).order_by("-times", "code").first()
-    code = f" (code {common[0]})" if common else ""
-    yield Alarm(
-        "sender",
-        count,
-        f"{count} of {of} were turned away because of the sender or the content{code}, not because of the guests. "
-        "Find out why, then resume.",
-    )
+    said = {"count": count, "of": of, "code": common[0] if common else ""}
+    yield Alarm("sender", count, (BY_SENDER_WITH_CODE if common else BY_SENDER) % said)
 
 
 def _of_addresses(campaign: Campaign, counts: Counter[tuple[str, str]], of: int) -> Iterator[Alarm]:
     count = counts[Status.BOUNCED, Reason.NO_SUCH_ADDRESS]
-    is_email = campaign.channel == Channel.EMAIL
-    came = "mails came back because the address does not" if is_email else "texts failed because the number does not"
-    words = f"{count} of {of} {came} work."
+    worst, bad = (
+        (NO_SUCH_MAILBOX, NO_SUCH_MAILBOXES) if campaign.channel == Channel.EMAIL else (NO_SUCH_NUMBER, NO_SUCH_NUMBERS)
+    )
     if HARD.is_reached(count, of):
-        yield Alarm("hard", count, f"{words} Providers block senders for that. Where is this list from? Then resume.")
+        yield Alarm("hard", count, worst % {"count": count, "of": of})
     elif HARD_WARN.is_reached(count, of):
-        yield Alarm("hard", count, f"{words} At 8 % this campaign stops by itself.", stops=False)
+        yield Alarm("hard", count, bad % {"count": count, "of": of, "most": "8 %"}, stops=False)
 
 
 def _of_complaints(count: int, of: int) -> Iterator[Alarm]:
-    words = f"{count} of {of} people marked this mail as spam."
     if COMPLAINTS.is_reached(count, of):
-        yield Alarm(
-            "complaints",
-            count,
-            f"{words} Mailbox providers soon sort out all your mail for that. Look at it, then resume.",
-        )
+        yield Alarm("complaints", count, MANY_COMPLAINTS % {"count": count, "of": of})
     elif COMPLAINTS_WARN.is_reached(count, of):
-        yield Alarm("complaints", count, f"{words} At three this campaign stops by itself.", stops=False)
+        yield Alarm("complaints", count, SOME_COMPLAINTS % {"count": count, "of": of}, stops=False)
 
 
 def _of_texts(campaign: Campaign, of: int) -> Iterator[Alarm]:
@@ -165,19 +197,11 @@ def _of_texts(campaign: Campaign, of: int) -> Iterator[Alarm]:
     rows = ProviderEvent.objects.filter(message__campaign=campaign, code__in=known).order_by()
     counts = Counter(dict(rows.values_list("code").annotate(Count("message", distinct=True))))
     for code in sorted(ACCOUNT_CODES & counts.keys()):
-        words = (
-            f"Twilio refuses texts because of your account or its registration ({code}). Put that right, then resume."
-        )
-        yield Alarm(code, counts[code], words, stops_channel=True)
+        yield Alarm(code, counts[code], BAD_ACCOUNT % {"code": code}, stops_channel=True)
     if FILTERED.is_reached(counts[FILTERED_CODE], of):
         count = counts[FILTERED_CODE]
-        words = f"{count} of {of} texts were filtered by carriers as spam (30007). Change the words, then resume."
-        yield Alarm("filtered", count, words)
+        yield Alarm("filtered", count, FILTERED_AS_SPAM % {"count": count, "of": of})
     for code in sorted(DAY_CODES & counts.keys()):
-        words = f"The carriers take no more texts of yours today ({code}). Resume after midnight, Pacific time."
-        yield Alarm(code, counts[code], words)
+        yield Alarm(code, counts[code], FULL_DAY % {"code": code})
     for code in sorted(BUSY_CODES & counts.keys()):
-        words = (
-            f"Twilio takes no more texts at this speed ({code}). Set a lower rate under Provider settings, then resume."
-        )
-        yield Alarm(code, counts[code], words)
+        yield Alarm(code, counts[code], TOO_FAST % {"code": code})

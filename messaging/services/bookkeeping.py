@@ -21,6 +21,8 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.db.models import QuerySet
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from contacts.fields import keyed_hash
 from contacts.models import Business
@@ -127,7 +129,9 @@ def _has_begun(month: date, zone: ZoneInfo) -> bool:
 
 def _claim(name: str, at: datetime) -> bool:
     """Take the month's report upon this worker: of two, the one whose row is written, or turns from failed to open."""
-    _, is_new = Fact.objects.get_or_create(name=name, defaults={"is_good": None, "detail": {"state": "open"}, "at": at})
+    _fact, is_new = Fact.objects.get_or_create(
+        name=name, defaults={"is_good": None, "detail": {"state": "open"}, "at": at}
+    )
     if is_new:
         return True
     failed = Fact.objects.filter(name=name, is_good=False, detail={"state": AGAIN}, at__lte=at - AGAIN_AFTER)
@@ -139,14 +143,22 @@ def _note(name: str, *, is_good: bool, at: datetime, state: str) -> None:
 
 
 def _compose(business: Business, month: date, to: str) -> EmailMultiAlternatives:
-    words = date_format(month, "F Y")
+    """Return the mail, in the language of the shop."""
+    with override(settings.LANGUAGE_CODE):
+        return _composed(business, month, to)
+
+
+def _composed(business: Business, month: date, to: str) -> EmailMultiAlternatives:
+    words = date_format(month, "YEAR_MONTH_FORMAT")
     text = _body(business, words, *map(totals, recorded_in(month, business.zone)))
     outbound = OutboundEmail(
         reference=str(UUID(bytes=keyed_hash("report-reference", f"{month:%Y-%m}")[:16])),
         to=to,
         from_email=sender_of(business),
         reply_to=business.reply_to,
-        subject=" ".join(f"{business.name}: redemptions in {words}".split()),
+        subject=" ".join(
+            (_("%(business)s: redemptions in %(month)s") % {"business": business.name, "month": words}).split()
+        ),
         text=text,
         html="".join(f"<p>{html.escape(part)}</p>" for part in text.split("\n\n")),
     )
@@ -161,14 +173,17 @@ def file_name(month: date) -> str:
 
 
 def _body(business: Business, month: str, figures: list[Figures], late: list[Figures]) -> str:
-    more = [f"Came in late in {month}, of earlier months:", *map(_sum, late)] if late else []
+    more = [_("Came in late in %(month)s, of earlier months:") % {"month": month}, *map(_sum, late)] if late else []
     return "\n\n".join(
         [
-            f"What {business.name} gave at the till in {month}:",
-            *([_sum(one) for one in figures] or ["Nothing was redeemed."]),
+            _("What %(business)s gave at the till in %(month)s:") % {"business": business.name, "month": month},
+            *([_sum(one) for one in figures] or [_("Nothing was redeemed.")]),
             *more,
-            "Every entry is in the file, and in the mail of one month: the one in which the server came to know of it. "
-            f"Times are in {business.timezone}. Guests and notes are left out.",
+            _(
+                "Every entry is in the file, and in the mail of one month: the one in which the server came to know of "
+                "it. Times are in %(zone)s. Guests and notes are left out."
+            )
+            % {"zone": business.timezone},
             f"{business.name}\n{business.postal_address}",
         ]
     )
@@ -176,4 +191,5 @@ def _body(business: Business, month: str, figures: list[Figures], late: list[Fig
 
 def _sum(figures: Figures) -> str:
     discount, orders = (money(amount, figures.currency) for amount in (figures.discount, figures.order_value))
-    return f"{in_words(figures)}. Discounts: {discount}, on orders of {orders}."
+    words = {"given": in_words(figures), "discount": discount, "orders": orders}
+    return _("%(given)s. Discounts: %(discount)s, on orders of %(orders)s.") % words

@@ -15,8 +15,8 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from campaigns import sms
-from campaigns.queries import shop_of
-from campaigns.rendering import CONTROL, layout, shop_values
+from campaigns.queries import look_of, shop_of
+from campaigns.rendering import CONTROL, layout, look_values, shop_values
 from contacts.channels import AddressError, Channel, deliverable
 from contacts.fields import DecryptionError, keyed_hash
 from contacts.links import confirmation_url
@@ -177,6 +177,7 @@ def compose(row: Confirmation, business: Business) -> Outbound | None:
     subject = " ".join(CONTROL.sub(" ", f"Please confirm: news from {business.name}").split())
     values = {
         "shop": shop_values(shop_of(business)),
+        "look": look_values(look_of()),
         "url": confirmation_url(row.pk),
         "wording": row.wording,
         "subject": subject,

@@ -106,9 +106,9 @@ def pause(campaign: Campaign, *, reason: str = "") -> Campaign:
     return campaign
 
 
-def resume(campaign: Campaign, *, at: datetime) -> Campaign:
+def resume(campaign: Campaign, *, at: datetime, by: User | None = None) -> Campaign:
     """Go on with exactly the rest. Raises campaigns.services.NotPossible."""
-    campaign = campaigns.resume(campaign, at=at)
+    campaign = campaigns.resume(campaign, at=at, by=by)
     audit(Action.RESUMED, detail=f"campaign {campaign.pk}")
     wake()
     return campaign

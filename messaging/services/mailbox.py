@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from contacts.stopping import asked_to_stop
 from messaging.bounces import Returned, read_returned
@@ -40,13 +41,13 @@ FOLDER = ("Regulars", "Recorded")
 KEYWORD = "$RegularsRecorded"
 LOCAL = {"localhost", "127.0.0.1", "::1"}
 
-UNREACHABLE = "The server of the bounce mailbox cannot be reached."
-REFUSED = "The server refuses the user name or the password in BOUNCE_MAILBOX_URL."
-NO_FOLDER = "The folder named in BOUNCE_MAILBOX_URL is not there."
-INSECURE = "The server of the bounce mailbox offers no encryption."
-UNTRUSTED = "The certificate of the bounce mailbox's server is not trusted, expired, or another server's."
-BROKEN = "The server of the bounce mailbox broke off."
-ERROR = "Something went wrong here while the bounce mailbox was read; the log says what."
+UNREACHABLE = gettext_noop("The server of the bounce mailbox cannot be reached.")
+REFUSED = gettext_noop("The server refuses the user name or the password in BOUNCE_MAILBOX_URL.")
+NO_FOLDER = gettext_noop("The folder named in BOUNCE_MAILBOX_URL is not there.")
+INSECURE = gettext_noop("The server of the bounce mailbox offers no encryption.")
+UNTRUSTED = gettext_noop("The certificate of the bounce mailbox's server is not trusted, expired, or another server's.")
+BROKEN = gettext_noop("The server of the bounce mailbox broke off.")
+ERROR = gettext_noop("Something went wrong here while the bounce mailbox was read; the log says what.")
 
 
 class Unreadable(Exception):

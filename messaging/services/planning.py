@@ -29,6 +29,7 @@ from campaigns.models import Campaign
 from campaigns.queries import people_of, variant_of
 from campaigns.services import NotPossible
 from contacts.models import Contact
+from contacts.sentences import kept
 from contacts.stopping import asked_to_stop
 from messaging.models import Message
 from messaging.services import control, warming
@@ -37,6 +38,7 @@ from redemptions.services import issue_codes
 
 logger = logging.getLogger(__name__)
 
+NOT_PLANNED = kept("Something went wrong here while its messages were made (%(kind)s). Resume to try once more.")
 CHUNK = 5000  # contacts; half a second, and with a code for each a whole one
 SQLITE_CHUNK = 500  # everybody else waits for a transaction there: some 40 ms
 
@@ -74,8 +76,7 @@ def _plan_or_pause(campaign_id: int, at: datetime) -> int:
         kind = type(error).__name__
         logger.error("campaign %s cannot be planned: %s", campaign_id, kind)
         with suppress(NotPossible):
-            reason = f"Something went wrong here while its messages were made ({kind}). Resume to try once more."
-            control.pause(Campaign.objects.get(pk=campaign_id), reason=reason)
+            control.pause(Campaign.objects.get(pk=campaign_id), reason=NOT_PLANNED % {"kind": kind})
         return 0
 
 

@@ -10,11 +10,14 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from campaigns import services as campaigns
 from campaigns.models import Campaign
 from campaigns.services import NotPossible
-from contacts.services import note_sent
+from contacts.models import AuditEvent
+from contacts.services import audit, note_sent
 from messaging.models import Message
 from messaging.queries import retriable, still_agreed, undecided
 from messaging.services.control import wake
@@ -50,7 +53,8 @@ def retry_failed(campaign: Campaign, *, at: datetime) -> int:
         campaigns.reopen(campaign)
         count = _put_back(retriable(campaign), at)
         if not count:
-            raise NotPossible("No failed message of this campaign can be tried again.")
+            raise NotPossible(_("No failed message of this campaign can be tried again."))
+        audit(AuditEvent.Action.RESUMED, detail=f"campaign {campaign.pk}, {count:,} failed messages once more")
     wake()
     return count
 
@@ -68,9 +72,10 @@ def send_anyway(campaign: Campaign, *, at: datetime, ids: Collection[int] | None
         total = asked.count()
         queued = _put_back(still_agreed(asked, campaign), at)
         if not total:
-            raise NotPossible(NOT_WAITING)
+            raise NotPossible(str(NOT_WAITING))
         if not queued:
-            raise NotPossible("Nobody was sent anything: none of them agrees any more, or can be reached.")
+            raise NotPossible(_("Nobody was sent anything: none of them agrees any more, or can be reached."))
+        audit(AuditEvent.Action.RESUMED, detail=f"campaign {campaign.pk}, {queued:,} of unknown outcome once more")
     wake()
     return SentAnyway(queued, total - queued)
 
@@ -82,7 +87,7 @@ def leave(campaign: Campaign, *, at: datetime, ids: Collection[int] | None = Non
     """
     count = undecided(campaign, ids).update(reason=Reason.LEFT, status_at=at)
     if not count:
-        raise NotPossible(NOT_WAITING)
+        raise NotPossible(str(NOT_WAITING))
     return count
 
 
@@ -103,7 +108,7 @@ def settle_unknown(reference: UUID, *, provider_id: str, at: datetime) -> bool:
     return True
 
 
-NOT_WAITING = "None of these messages waits for an answer any more."
+NOT_WAITING = gettext_lazy("None of these messages waits for an answer any more.")
 
 
 def _put_back(messages: QuerySet[Message], at: datetime) -> int:

@@ -11,10 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from contacts.channels import Channel
 from contacts.models import Business
 from contacts.queries import sender_domain
+from contacts.sentences import kept
 from messaging.models import Fact
 from messaging.queries.setup import TEST_FACTS, inbound_url, selectors_of, text_sender
 from messaging.services.facts import note
@@ -27,6 +30,11 @@ from messaging.transports.twilio_account import look_at_number
 ONCE_IN = timedelta(seconds=10)  # a second press of the button is no second test
 MOST_SELECTORS = 5
 SELECTOR = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?")
+
+# Kept in English, and said in the reader's language.
+ANSWERED = kept("The provider answered “%(code)s”.")
+IN_THE_OUTBOX = gettext_noop("It lies in the outbox; nobody got it.")
+TAKEN = gettext_noop("The provider took it.")
 
 
 def check_dns(*, at: datetime, selectors: Sequence[str] | None = None) -> list[Finding]:
@@ -57,10 +65,10 @@ def _checked(selectors: Sequence[str], domain: str) -> tuple[str, ...]:
     given = [word.strip().lower().rstrip(".").removesuffix(f".{domain}") for word in selectors if word.strip()]
     names = tuple(dict.fromkeys(word.removesuffix("._domainkey") for word in given))
     if len(names) > MOST_SELECTORS:
-        raise ValueError(f"Give {MOST_SELECTORS} names of keys at most.")
+        raise ValueError(_("Give %(count)s names of keys at most.") % {"count": MOST_SELECTORS})
     for name in names:
         if not SELECTOR.fullmatch(name):
-            raise ValueError("The name of a DKIM key is made of letters, digits and hyphens: s1, or pm-bounces.")
+            raise ValueError(_("The name of a DKIM key is made of letters, digits and hyphens: s1, or pm-bounces."))
     return names
 
 
@@ -77,17 +85,17 @@ def check_number(*, at: datetime) -> list[Finding]:
 def send_test(channel: Channel, *, to: str, at: datetime) -> None:
     """Send a test to one address. Raises what `send_plain_test` raises."""
     name = TEST_FACTS[channel]
-    fact, _ = Fact.objects.get_or_create(name=name, defaults={"at": at - ONCE_IN, "detail": {}})
+    fact, _is_new = Fact.objects.get_or_create(name=name, defaults={"at": at - ONCE_IN, "detail": {}})
     if not Fact.objects.filter(name=name, at__lte=at - ONCE_IN).update(at=at):
-        raise TestRefused("A test was sent a moment ago.")
+        raise TestRefused(_("A test was sent a moment ago."))
     provider = settings.EMAIL_PROVIDER if channel == Channel.EMAIL else settings.SMS_PROVIDER
     try:
         send_plain_test(channel, to=to)
     except TransportError as error:
-        note(name, False, {"provider": provider, "says": f"The provider answered “{error.code}”."}, at=at)
+        note(name, False, {"provider": provider, "says": ANSWERED % {"code": error.code}}, at=at)
         raise
     except BaseException:
         note(name, fact.is_good, fact.detail, at=fact.at)  # nothing was tried
         raise
-    says = "It lies in the outbox; nobody got it." if provider == "outbox" else "The provider took it."
+    says = IN_THE_OUTBOX if provider == "outbox" else TAKEN
     note(name, True, {"provider": provider, "says": says}, at=at)

@@ -5,25 +5,31 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.utils import formats
+from django.utils.translation import override
 
 from campaigns import services as campaigns
 from campaigns.models import Campaign
 from contacts.models import Business
+from contacts.sentences import kept
 
 MISSED_AFTER = timedelta(hours=1)
+MISSED = kept("It should have started on %(when)s, and nothing was sending then. Resume to start it now.")
 
 Status = Campaign.Status
 
 
 def start_due(*, at: datetime) -> int:
-    """Begin the campaigns that are due; return how many. One whose start is an hour gone is paused, and says why."""
+    """Begin the campaigns that are due; return how many.
+
+    One whose start is an hour gone is paused, and says why; so is one that became more than was approved.
+    """
     due = Campaign.objects.filter(status=Status.SCHEDULED, starts_at__lte=at).order_by("starts_at", "pk")
     begun = 0
     for campaign in due:
         assert campaign.starts_at is not None
         if campaign.begun_at is None and campaign.starts_at < at - MISSED_AFTER:
             campaigns.hold(campaign, missed_before=at - MISSED_AFTER, reason=_reason(campaign.starts_at))
-        else:
+        elif not campaigns.hold_unapproved(campaign, at=at):
             begun += campaigns.begin(campaign, at=at)
     return begun
 
@@ -35,5 +41,6 @@ def next_start(*, at: datetime) -> datetime | None:
 
 
 def _reason(starts_at: datetime) -> str:
-    when = formats.date_format(starts_at.astimezone(Business.load().zone), "l, F j, P")
-    return f"It should have started on {when}, and nothing was sending then. Resume to start it now."
+    with override("en"):  # as the sentence around it
+        when = formats.date_format(starts_at.astimezone(Business.load().zone), "l, F j, P")
+    return MISSED % {"when": when}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+from django.utils.translation import gettext as _
+
 from campaigns.models import Campaign, Variant
 from campaigns.queries import SAMPLE, person_of, variant_of
 from contacts.channels import Channel, deliverable, normalise
@@ -45,10 +47,10 @@ def _send(campaign: Campaign, variant: Variant, to: str) -> str:
     normal = normalise(channel, to)
     index = keyed_hash(channel.value, normal)
     if derive_states(channel, [index])[index].state in KEPT_AWAY:
-        raise TestRefused("This address has unsubscribed or cannot be reached; tests do not go there either.")
+        raise TestRefused(_("This address has unsubscribed or cannot be reached; tests do not go there either."))
     business = Business.load()
     if channel == Channel.EMAIL and not business.from_email:
-        raise TestRefused("There is no sender address yet. Set it under Business.")
+        raise TestRefused(_("There is no sender address yet. Set it under Business."))
     contact = Contact.objects.with_address(channel, index).first()
     reference = uuid.uuid4()
     outbound = Composer(business).compose(
@@ -62,7 +64,7 @@ def _send(campaign: Campaign, variant: Variant, to: str) -> str:
         subject_prefix="[Test] ",
     )
     if not pacing.wait_turn(channel, at_most_s=TURN_S):
-        raise TestRefused("The provider's limit is used up for now, or it is away. Try again in a while.")
+        raise TestRefused(_("The provider's limit is used up for now, or it is away. Try again in a while."))
     with transport_for(channel) as transport:
         transport.send(outbound)
     return str(reference)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
 from contacts.channels import Channel
@@ -48,10 +49,10 @@ def start(*, ramp: str) -> WarmUp:
     numbers = warming.written(warming.parse(ramp))
     domain = sender_domain(Business.load())
     if not domain:
-        raise NotPossible("There is no sender address yet. Set it under Business.")
+        raise NotPossible(_("There is no sender address yet. Set it under Business."))
     fresh = {"ramp": numbers, "begun_on": None, "ended_at": None, "ended_because": ""}
     if (current := WarmUp.objects.filter(pk=domain, ended_at=None).first()) is not None:
-        raise NotPossible(f"{current.domain} is warming up already.")
+        raise NotPossible(_("%(domain)s is warming up already.") % {"domain": current.domain})
     return WarmUp.objects.update_or_create(pk=domain, defaults=fresh)[0]
 
 
@@ -63,13 +64,13 @@ def change(domain: str, *, ramp: str) -> WarmUp:
 def end(domain: str, *, reason: str, at: datetime) -> WarmUp:
     """End a warm-up early: nothing is held up any more. Raises NotPossible."""
     if not reason.strip():
-        raise NotPossible("Say why, in a few words.")
+        raise NotPossible(_("Say why, in a few words."))
     return _change(domain, ended_at=at, ended_because=reason.strip()[:REASON_LENGTH])
 
 
 def _change(domain: str, **changes: object) -> WarmUp:
     if not WarmUp.objects.filter(pk=domain, ended_at=None).update(**changes):
-        raise NotPossible("This warm-up is over, or was never started.")
+        raise NotPossible(_("This warm-up is over, or was never started."))
     return WarmUp.objects.get(pk=domain)
 
 

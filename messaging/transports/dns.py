@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from django.conf import settings
+from django.utils.translation import gettext_noop
 from dns.exception import DNSException
 from dns.name import from_text
 from dns.resolver import NXDOMAIN, NoAnswer, Resolver
 
+from contacts.sentences import kept
 from messaging.transports.finding import Finding
 
 TOTAL_S = 5.0  # for all questions together: somebody waits for the page
@@ -25,13 +27,32 @@ ONE_TRY_S = 2.0
 SHORT = 120  # letters of a record that are shown
 SHORTEST_KEY = 1024  # bits, as Gmail asks
 
-UNKNOWN = "This could not be found out now: the DNS did not answer. Try again in a while."
-NOT_NAMED = "It does not name your provider."
-NOT_NEEDED = "It need not name your provider: bounces go to a domain of its own, and DKIM speaks for yours."
-ALIGNED = (
+UNKNOWN = gettext_noop("This could not be found out now: the DNS did not answer. Try again in a while.")
+NOT_NAMED = gettext_noop("It does not name your provider.")
+NOT_NEEDED = gettext_noop(
+    "It need not name your provider: bounces go to a domain of its own, and DKIM speaks for yours."
+)
+ALIGNED = gettext_noop(
     "Mail programs trust a mail where DKIM or SPF speaks for the very domain in its From address; the provider signs "
     "for yours once its records stand there."
 )
+NO_SPF = kept("There is no SPF record. Add a TXT record for %(domain)s.")
+MANY_SPF = kept("There are %(count)s SPF records, and more than one counts as none. Make one of them.")
+OPEN_SPF = gettext_noop("It lets anybody send as you. Put ~all in place of its last word.")
+ADD_INCLUDE = kept("It does not name your provider. Add include:%(include)s before its last word.")
+SPF_NAMES = gettext_noop("It names your provider.")
+SPF_IS_THERE = gettext_noop("There is one.")
+OWN_SELECTORS = kept("Your provider gives each domain names of its own. Copy one from %(place)s, and look again.")
+NO_PROVIDER = gettext_noop("The key is the provider's, and none is set up yet.")
+KEY_IS_THERE = kept("The key “%(selector)s” stands there.")
+KEY_IS_EMPTY = kept("The key “%(selector)s” was withdrawn: it is empty.")
+KEY_IS_BROKEN = kept("The key “%(selector)s” cannot be read. Copy it once more, whole.")
+KEY_IS_SHORT = kept("The key “%(selector)s” has %(bits)s bits, and %(least)s are asked for.")
+NO_KEY = kept("No key was found (asked for %(tried)s). Copy the records from %(place)s.")
+NO_DMARC = kept("There is no DMARC record. Add a TXT record for _dmarc.%(domain)s.")
+MANY_DMARC = kept("There are %(count)s DMARC records, and more than one counts as none.")
+NO_POLICY = gettext_noop("It names no policy. Put p=none into it.")
+POLICY_IS_THERE = kept("There is a policy at %(place)s.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +61,23 @@ class Signer:
 
     include: str = ""
     selectors: tuple[str, ...] = ()
-    place: str = "where your provider shows the records of your domain"
+    place: str = gettext_noop("where your provider shows the records of your domain")
     returns_to_itself: bool = True  # bounces go to a domain of its own, and SPF is asked there
 
 
 NOBODY = Signer()
 SIGNERS = {
-    "ses": Signer("amazonses.com", (), "Amazon SES, Identities, your domain, DKIM"),
+    "ses": Signer("amazonses.com", (), gettext_noop("Amazon SES, Identities, your domain, DKIM")),
     "mailgun": Signer(
         "mailgun.org",
         ("smtp", "pdk1", "pdk2", "k1", "mx", "pic", "mailo", "krs", "s1", "email"),
-        "Mailgun, Sending, Domain settings, DNS records",
+        gettext_noop("Mailgun, Sending, Domain settings, DNS records"),
         returns_to_itself=False,
     ),
-    "postmark": Signer("spf.mtasv.net", (), "Postmark, Sender Signatures, your domain, DNS settings"),
-    "brevo": Signer("spf.brevo.com", ("brevo1", "brevo2", "mail", "brevo"), "Brevo, Senders and domains"),
-    "resend": Signer("amazonses.com", ("resend",), "Resend, Domains"),
-    "sendgrid": Signer("sendgrid.net", ("s1", "s2", "m1"), "SendGrid, Settings, Sender authentication"),
+    "postmark": Signer("spf.mtasv.net", (), gettext_noop("Postmark, Sender Signatures, your domain, DNS settings")),
+    "brevo": Signer("spf.brevo.com", ("brevo1", "brevo2", "mail", "brevo"), gettext_noop("Brevo, Senders and domains")),
+    "resend": Signer("amazonses.com", ("resend",), gettext_noop("Resend, Domains")),
+    "sendgrid": Signer("sendgrid.net", ("s1", "s2", "m1"), gettext_noop("SendGrid, Settings, Sender authentication")),
     "smtp": Signer(
         "", ("default", "mail", "dkim", "google", "selector1", "selector2", "k1", "s1"), returns_to_itself=False
     ),
@@ -138,18 +159,18 @@ def _spf(asker: _Asker, domain: str, signer: Signer) -> Finding:
         return _unknown(name)
     wanted = f"v=spf1 {f'include:{signer.include} ' if signer.include else 'a mx '}~all"
     if not records:
-        return Finding(name, False, f"There is no SPF record. Add a TXT record for {domain}.", fix=wanted)
+        return Finding(name, False, NO_SPF % {"domain": domain}, fix=wanted)
     shown = _shown(records[0])
     if len(records) > 1:
-        says = f"There are {len(records)} SPF records, and more than one counts as none. Make one of them."
+        says = MANY_SPF % {"count": len(records)}
         return Finding(name, False, says, shown)
     terms = records[0].lower().split()
     if {"all", "+all"} & set(terms):
-        return Finding(name, False, "It lets anybody send as you. Put ~all in place of its last word.", shown)
+        return Finding(name, False, OPEN_SPF, shown)
     if signer.include and f"include:{signer.include}" not in [term.lstrip("+?~") for term in terms]:
-        says = f"{NOT_NAMED} Add include:{signer.include} before its last word."
+        says = ADD_INCLUDE % {"include": signer.include}
         return Finding(name, False, says, shown, _with_include(records[0], signer.include))
-    return Finding(name, True, "It names your provider." if signer.include else "There is one.", shown)
+    return Finding(name, True, SPF_NAMES if signer.include else SPF_IS_THERE, shown)
 
 
 def _with_include(record: str, include: str) -> str:
@@ -164,9 +185,9 @@ def _with_include(record: str, include: str) -> str:
 def _dkim(asker: _Asker, domain: str, signer: Signer, selectors: Sequence[str]) -> Finding:
     name = "dns.dkim"
     if not selectors:
-        says = f"Your provider gives each domain names of its own. Copy one from {signer.place}, and look again."
+        says = OWN_SELECTORS % {"place": signer.place}
         if signer == NOBODY:
-            says = "The key is the provider's, and none is set up yet."
+            says = NO_PROVIDER
         return Finding(name, None, says)
     faults: list[Finding] = []
     is_open = False
@@ -176,31 +197,31 @@ def _dkim(asker: _Asker, domain: str, signer: Signer, selectors: Sequence[str]) 
         except _NotAnswered:
             is_open = True
             continue
-        if records and not (fault := _fault_of_key(records[0])):
-            return Finding(name, True, f"The key “{selector}” stands there.", _shown(records[0]))
+        if records and not (fault := _fault_of_key(selector, records[0])):
+            return Finding(name, True, KEY_IS_THERE % {"selector": selector}, _shown(records[0]))
         if records:
-            faults.append(Finding(name, False, f"The key “{selector}” {fault}", _shown(records[0])))
+            faults.append(Finding(name, False, fault, _shown(records[0])))
     if faults:
         return faults[0]
     if is_open:
         return _unknown(name)
     tried = ", ".join(selectors)
-    says = f"No key was found (asked for {tried}). Copy the records from {signer.place}."
+    says = NO_KEY % {"tried": tried, "place": signer.place}
     return Finding(name, False, says)
 
 
-def _fault_of_key(record: str) -> str:
+def _fault_of_key(selector: str, record: str) -> str:
     tags = _tags(record)
     if not tags.get("p"):
-        return "was withdrawn: it is empty."
+        return KEY_IS_EMPTY % {"selector": selector}
     if tags.get("k", "rsa") != "rsa":
         return ""
     try:
         key = load_der_public_key(b64decode("".join(tags["p"].split())))
     except (ValueError, TypeError):
-        return "cannot be read. Copy it once more, whole."
+        return KEY_IS_BROKEN % {"selector": selector}
     if isinstance(key, RSAPublicKey) and key.key_size < SHORTEST_KEY:
-        return f"has {key.key_size} bits, and {SHORTEST_KEY} are asked for."
+        return KEY_IS_SHORT % {"selector": selector, "bits": key.key_size, "least": SHORTEST_KEY}
     return ""
 
 
@@ -224,15 +245,15 @@ def _dmarc(asker: _Asker, domain: str) -> Finding:
                 return _judged_policy(name, place, records)
     except _NotAnswered:
         return _unknown(name)
-    says = f"There is no DMARC record. Add a TXT record for _dmarc.{domain}."
+    says = NO_DMARC % {"domain": domain}
     return Finding(name, False, says, fix="v=DMARC1; p=none")
 
 
 def _judged_policy(name: str, place: str, records: list[str]) -> Finding:
     shown = _shown(records[0])
     if len(records) > 1:
-        return Finding(name, False, f"There are {len(records)} DMARC records, and more than one counts as none.", shown)
+        return Finding(name, False, MANY_DMARC % {"count": len(records)}, shown)
     if _tags(records[0]).get("p", "").lower() not in {"none", "quarantine", "reject"}:
-        says = "It names no policy. Put p=none into it."
+        says = NO_POLICY
         return Finding(name, False, says, shown, "v=DMARC1; p=none")
-    return Finding(name, True, f"There is a policy at {place}.", shown)
+    return Finding(name, True, POLICY_IS_THERE % {"place": place}, shown)

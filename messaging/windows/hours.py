@@ -47,25 +47,30 @@ STATES = {
 
 def strict_hours(state: str | None) -> Hours:
     """Return the hours of a state: its own rule, within the default."""
-    own = STATES.get(state or "", DEFAULT)
-    return Hours(*((max(a, c), min(b, d)) for (a, b), (c, d) in zip(own, DEFAULT, strict=True)))
+    return within(STATES.get(state or "", DEFAULT), DEFAULT)
 
 
-def next_open(places: Iterable[Place], at: datetime) -> datetime:
+def within(hours: Hours, others: Hours) -> Hours:
+    """Return what both allow. Every rule here, and whatever a shop may choose, holds 12 to 17: no day is empty."""
+    return Hours(*((max(a, c), min(b, d)) for (a, b), (c, d) in zip(hours, others, strict=True)))
+
+
+def next_open(places: Iterable[Place], at: datetime, own: Hours = DEFAULT) -> datetime:
     """Return `at` itself where the hours are open in every place, else the next moment at which they are.
 
+    `own` are the shop's, which narrow every place's; where they leave the places nothing in common, they yield.
     Raises NeverOpen, for places on opposite sides of the world: an American number, and a time zone in Asia.
     """
-    opens, _ = _window(frozenset(places), _minute(at))
+    opens, _ = _window(frozenset(places), _minute(at), own)
     return max(at, opens)
 
 
-def closes_at(places: Iterable[Place], at: datetime) -> datetime:
+def closes_at(places: Iterable[Place], at: datetime, own: Hours = DEFAULT) -> datetime:
     """Return when the first place closes: of the hours that are open at `at`, else of the next ones.
 
     Raises NeverOpen.
     """
-    return _window(frozenset(places), _minute(at))[1]
+    return _window(frozenset(places), _minute(at), own)[1]
 
 
 def _minute(at: datetime) -> datetime:
@@ -74,10 +79,12 @@ def _minute(at: datetime) -> datetime:
 
 
 @lru_cache(maxsize=16_384)
-def _window(places: frozenset[Place], at: datetime) -> tuple[datetime, datetime]:
+def _window(places: frozenset[Place], at: datetime, own: Hours) -> tuple[datetime, datetime]:
     """Return when all places are open, from `at` on, and when the first of them closes. Raises NeverOpen."""
     hours = [(ZoneInfo(place.zone), strict_hours(place.state)) for place in places]
-    found = _common_window(hours, at)
+    found = _common_window([(zone, within(rule, own)) for zone, rule in hours], at)
+    if found is None and own != DEFAULT:
+        found = _common_window(hours, at)
     # Rhode Island closes before Guam opens: whose number is of the one and whose home in the other is in one of them.
     # A time zone abroad, which a contact may have, lets nobody be texted longer than their state says.
     if found is None and all(is_american(place.zone) for place in places):

@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from redemptions.models import Offer
 
@@ -40,16 +41,12 @@ def ask(
     return TemplateResponse(request, "redemptions/admin_confirm.html", context)
 
 
-def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def in_two_lines(first: object, second: object) -> SafeString:
     return format_html('{}<br><span class="quiet">{}</span>', first, second)
 
 
 def local_date(at: datetime) -> str:
-    return formats.date_format(timezone.localtime(at), "N j, Y")
+    return formats.date_format(timezone.localtime(at), "DATE_FORMAT")
 
 
 def valid_until(offer: Offer) -> str:
@@ -62,7 +59,7 @@ def valid_until(offer: Offer) -> str:
 class DealFilter(admin.RelatedOnlyFieldListFilter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.title = "deal"
+        self.title = _("deal")
 
 
 DEAL_FILTER = ("offer", DealFilter)

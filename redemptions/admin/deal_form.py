@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from redemptions.admin.hours import HoursField
 from redemptions.models import Offer
@@ -14,21 +16,27 @@ PERCENT, AMOUNT = Offer.Type.PERCENT, Offer.Type.AMOUNT
 MOST_PERCENT = Decimal(100)
 OFFLINE_WARNINGS = {
     Offer.Offline.KNOWN: (
-        "Without network a phone cannot see what was used elsewhere since it last looked: a code may be taken at two "
-        "tills. Each such case is recorded as a conflict and counted in the report."
+        gettext_lazy(
+            "Without network a phone cannot see what was used elsewhere since it last looked: a code may be taken at "
+            "two tills. Each such case is recorded as a conflict and counted in the report."
+        )
     ),
     Offer.Offline.WELLFORMED: (
-        "Without network a phone takes any code that looks right, made up ones too. Each one that was not good is "
-        "recorded as a conflict and counted in the report. Choose this only where turning guests away costs more."
+        gettext_lazy(
+            "Without network a phone takes any code that looks right, made up ones too. Each one that was not good is "
+            "recorded as a conflict and counted in the report. Choose this only where turning guests away costs more."
+        )
     ),
 }
 
 
 class OfferForm(forms.ModelForm[Offer]):
     hours = HoursField(
-        label="Days and hours",
+        label=gettext_lazy("Days and hours"),
         required=False,
-        help_text="In the shop's time. Nothing filled in: at any time. An end before its start is on the next day.",
+        help_text=gettext_lazy(
+            "In the shop's time. Nothing filled in: at any time. An end before its start is on the next day."
+        ),
     )
 
     class Meta:
@@ -41,18 +49,18 @@ class OfferForm(forms.ModelForm[Offer]):
         kind = cleaned.get("type")
         self._check_value(kind, cleaned.get("value"))
         if cleaned.get("max_discount") is not None and kind != PERCENT:
-            self.add_error("max_discount", "“At most” goes with a percentage. Leave it empty.")
+            self.add_error("max_discount", _("“At most” goes with a percentage. Leave it empty."))
         if cleaned.get("budget") is not None and kind not in {PERCENT, AMOUNT}:
-            self.add_error("budget", "A budget goes with a percentage or money off. Leave it empty.")
+            self.add_error("budget", _("A budget goes with a percentage or money off. Leave it empty."))
         starts_at, ends_at = cleaned.get("starts_at"), cleaned.get("ends_at")
         if starts_at and ends_at and starts_at >= ends_at:
-            self.add_error("ends_at", "The deal ends before it starts.")
+            self.add_error("ends_at", _("The deal ends before it starts."))
         return cleaned
 
     def _check_value(self, kind: str | None, value: Decimal | None) -> None:
         if "value" in self.errors:
             return
         if kind == PERCENT and (value is None or value > MOST_PERCENT):
-            self.add_error("value", "A percentage is between 0 and 100.")
+            self.add_error("value", _("A percentage is between 0 and 100."))
         if kind == AMOUNT and value is None:
-            self.add_error("value", "Say how much money is taken off.")
+            self.add_error("value", _("Say how much money is taken off."))

@@ -14,11 +14,12 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from contacts.admin.base import PlainAdmin, badge
 from redemptions.admin.base import (
     ask,
-    counted,
     in_two_lines,
     is_confirmed,
     local_date,
@@ -35,8 +36,8 @@ from redemptions.services import end_offer, pause_offer, resume_offer
 class LocationAdmin(PlainAdmin[Location]):
     list_display = ("name",)
     search_fields = ("name",)
-    empty_title = "No locations yet"
-    empty_text = "Each place with a till of its own. Devices belong to one, and reports are kept by it."
+    empty_title = gettext_lazy("No locations yet")
+    empty_text = gettext_lazy("Each place with a till of its own. Devices belong to one, and reports are kept by it.")
 
 
 # --- Deals ------------------------------------------------------------------------------------------------------------
@@ -45,10 +46,10 @@ class LocationAdmin(PlainAdmin[Location]):
 class OfferState(models.TextChoices):
     """How a deal stands now: its status, and where the clock is between its start and its end."""
 
-    ACTIVE = "active", "Active"
-    LATER = "later", "Starts later"
-    PAUSED = "paused", "Paused"
-    OVER = "over", "Over"
+    ACTIVE = "active", gettext_lazy("Active")
+    LATER = "later", gettext_lazy("Starts later")
+    PAUSED = "paused", gettext_lazy("Paused")
+    OVER = "over", gettext_lazy("Over")
 
     @classmethod
     def of(cls, offer: Offer, at: datetime) -> OfferState:
@@ -75,11 +76,11 @@ STATE_KINDS = {OfferState.ACTIVE: "ok", OfferState.LATER: "info", OfferState.PAU
 
 
 class StateFilter(admin.SimpleListFilter):
-    title = "state"
+    title = gettext_lazy("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        return list(OfferState.choices)
+        return [(value, str(label)) for value, label in OfferState.choices]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
@@ -93,22 +94,29 @@ class OfferAdmin(PlainAdmin[Offer]):
     list_display = ("name", "worth", "state", "valid", "codes_issued", "given")
     list_filter = (StateFilter, "type")
     search_fields = ("name",)
-    empty_title = "No deals yet"
-    empty_text = "A deal is what a campaign carries: “20 % off lunch”. Each guest gets a code of their own for it."
+    empty_title = gettext_lazy("No deals yet")
+    empty_text = gettext_lazy(
+        "A deal is what a campaign carries: “20 % off lunch”. Each guest gets a code of their own for it."
+    )
     formfield_overrides = {models.ManyToManyField: {"widget": CheckboxSelectMultiple}}
     form = OfferForm
     fieldsets = (
         (None, {"fields": ("name", ("type", "value", "currency"), "max_discount", "terms", "instructions", "status")}),
-        ("When", {"fields": ("starts_at", "ends_at", "hours")}),
-        ("Where", {"fields": ("locations",)}),
-        ("How often, and how much", {"fields": ("max_uses", "max_per_person", "max_total", "min_spend", "budget")}),
+        (gettext_lazy("When"), {"fields": ("starts_at", "ends_at", "hours")}),
+        (gettext_lazy("Where"), {"fields": ("locations",)}),
         (
-            "Without network",
+            gettext_lazy("How often, and how much"),
+            {"fields": ("max_uses", "max_per_person", "max_total", "min_spend", "budget")},
+        ),
+        (
+            gettext_lazy("Without network"),
             {
                 "fields": ("offline", "offline_per_day", "offline_max_value"),
                 "description": (
-                    "What is given without network is recorded when the phone is back. Where that was once too often, "
-                    "it shows as a conflict; nobody can prevent it then."
+                    gettext_lazy(
+                        "What is given without network is recorded when the phone is back. Where that was once too "
+                        "often, it shows as a conflict; nobody can prevent it then."
+                    )
                 ),
             },
         ),
@@ -119,6 +127,8 @@ class OfferAdmin(PlainAdmin[Offer]):
         css = {"all": ("redemptions/deals.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Offer]:
+        if not is_list(request, self.opts):  # to count a million codes takes a while, and only the list shows it
+            return super().get_queryset(request)
         # Counted apart: two joins in one query would multiply.
         codes = Code.objects.real().filter(offer=models.OuterRef("pk")).order_by().values("offer")
         lines = Redemption.objects.filter(offer=models.OuterRef("pk")).order_by().values("offer")
@@ -131,27 +141,32 @@ class OfferAdmin(PlainAdmin[Offer]):
             )
         )
 
-    @admin.display(description="Kind")
+    @admin.display(description=gettext_lazy("Kind"))
     def worth(self, offer: Offer) -> str:
         return worth(offer)
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def state(self, offer: Offer) -> SafeString:
         state = OfferState.of(offer, timezone.now())
         return badge(STATE_KINDS[state], str(state.label))
 
-    @admin.display(description="Valid", ordering="ends_at")
+    @admin.display(description=gettext_lazy("Valid"), ordering="ends_at")
     def valid(self, offer: Offer) -> str | SafeString:
-        until = f"until {valid_until(offer)}" if offer.ends_at else "no end"
-        return in_two_lines(f"from {local_date(offer.starts_at)}", until) if offer.starts_at else until
+        until = _("until %(when)s") % {"when": valid_until(offer)} if offer.ends_at else _("no end")
+        if offer.starts_at is None:
+            return until
+        return in_two_lines(_("from %(day)s") % {"day": local_date(offer.starts_at)}, until)
 
     def save_model(self, request: HttpRequest, obj: Offer, form: ModelForm[Offer], change: bool) -> None:
         super().save_model(request, obj, form, change)
         if obj.ends_at and obj.ends_at <= timezone.now():
             self.message_user(
                 request,
-                f"This deal is over: it was valid until {valid_until(obj).removesuffix('.')}. "
-                "Its codes are refused; move the end to have them taken again.",
+                _(
+                    "This deal is over: it was valid until %(when)s. "
+                    "Its codes are refused; move the end to have them taken again."
+                )
+                % {"when": valid_until(obj).removesuffix(".")},
                 messages.WARNING,
             )
         if warning := OFFLINE_WARNINGS.get(Offer.Offline(obj.offline)):
@@ -178,33 +193,39 @@ class OfferAdmin(PlainAdmin[Offer]):
         context = {"so_far": so_far(offer)} if offer and self.has_view_permission(request, offer) else {}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
 
-    @admin.display(description="Codes")
+    @admin.display(description=gettext_lazy("Codes"))
     def codes_issued(self, offer: Offer) -> int:
         return getattr(offer, "code_count", None) or 0
 
-    @admin.display(description="Given")
+    @admin.display(description=gettext_lazy("Given"))
     def given(self, offer: Offer) -> int:
         return getattr(offer, "given_count", None) or 0
 
-    @admin.action(description="Pause: refuse codes for now", permissions=["change"])
+    @admin.action(description=gettext_lazy("Pause: refuse codes for now"), permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Offer]) -> None:
-        self._apply(request, queryset, pause_offer, "paused. Their codes are refused until you resume them.")
+        self._apply(request, queryset, pause_offer, _paused)
 
-    @admin.action(description="Resume: take codes again", permissions=["change"])
+    @admin.action(description=gettext_lazy("Resume: take codes again"), permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Offer]) -> None:
-        self._apply(request, queryset, resume_offer, "active. Their codes are taken again.")
+        self._apply(request, queryset, resume_offer, _resumed)
 
-    @admin.action(description="End: refuse codes for good…", permissions=["change"])
+    @admin.action(description=gettext_lazy("End: refuse codes for good…"), permissions=["change"])
     def end(self, request: HttpRequest, queryset: QuerySet[Offer]) -> HttpResponse | None:
         if not is_confirmed(request):
+            deals, codes = queryset.count(), self._open_codes(queryset)
             return ask(
                 self,
                 request,
-                question=f"End {counted(queryset.count(), 'deal')}?",
-                consequence=f"{counted(self._open_codes(queryset), 'code')} not used yet will be refused at the till.",
-                button="End",
+                question=ngettext("End %(count)s deal?", "End %(count)s deals?", deals) % {"count": deals},
+                consequence=ngettext(
+                    "%(count)s code not used yet will be refused at the till.",
+                    "%(count)s codes not used yet will be refused at the till.",
+                    codes,
+                )
+                % {"count": codes},
+                button=_("End"),
             )
-        self._apply(request, queryset, end_offer, "ended.")
+        self._apply(request, queryset, end_offer, _ended)
         return None
 
     def _open_codes(self, queryset: QuerySet[Offer]) -> int:
@@ -212,18 +233,47 @@ class OfferAdmin(PlainAdmin[Offer]):
         return codes.filter(used__lt=models.F("max_uses")).count()
 
     def _apply(
-        self, request: HttpRequest, queryset: QuerySet[Offer], service: Callable[..., Offer], words: str
+        self, request: HttpRequest, queryset: QuerySet[Offer], service: Callable[..., Offer], said: Callable[[int], str]
     ) -> None:
         offers = list(queryset)
         for offer in offers:
             service(offer=offer)
-        self.message_user(request, f"{counted(len(offers), 'deal')} {words}", messages.SUCCESS)
+        self.message_user(request, said(len(offers)), messages.SUCCESS)
         over = [offer for offer in offers if offer.status == Offer.Status.ACTIVE and not_open_any_more(offer)]
         if over:
-            ends = "has an end that is" if len(over) == 1 else "have ends that are"
-            self.message_user(
-                request, f"{counted(len(over), 'deal')} {ends} past: move it to have codes taken.", messages.WARNING
+            words = ngettext(
+                "%(count)s deal has an end that is past: move it to have codes taken.",
+                "%(count)s deals have ends that are past: move them to have codes taken.",
+                len(over),
             )
+            self.message_user(request, words % {"count": len(over)}, messages.WARNING)
+
+
+def _paused(count: int) -> str:
+    words = ngettext(
+        "%(count)s deal paused. Its codes are refused until you resume it.",
+        "%(count)s deals paused. Their codes are refused until you resume them.",
+        count,
+    )
+    return words % {"count": count}
+
+
+def _resumed(count: int) -> str:
+    words = ngettext(
+        "%(count)s deal active. Its codes are taken again.",
+        "%(count)s deals active. Their codes are taken again.",
+        count,
+    )
+    return words % {"count": count}
+
+
+def _ended(count: int) -> str:
+    return ngettext("%(count)s deal ended.", "%(count)s deals ended.", count) % {"count": count}
+
+
+def is_list(request: HttpRequest, opts: Any) -> bool:
+    match = request.resolver_match
+    return bool(match and match.url_name == f"{opts.app_label}_{opts.model_name}_changelist")
 
 
 def not_open_any_more(offer: Offer) -> bool:
@@ -235,9 +285,10 @@ def so_far(offer: Offer) -> list[tuple[str, str]]:
     tally = OfferTally.objects.filter(pk=offer.pk).first() or OfferTally(offer=offer)
     given: int = Redemption.objects.filter(offer=offer).aggregate(n=GIVEN)["n"]
     spent = money(tally.given, offer.currency)
-    limit = [("Of its limit", f"{tally.used:,} of {offer.max_total:,}")] if offer.max_total else []
-    return [
-        ("Given", f"{given:,}"),
-        *limit,
-        ("In money", f"{spent} of {money(offer.budget, offer.currency)}" if offer.budget else spent),
-    ]
+    shown = [(_("Given"), f"{given:,}")]
+    if offer.max_total:
+        used = {"used": f"{tally.used:,}", "limit": f"{offer.max_total:,}"}
+        shown.append((_("Of its limit"), _("%(used)s of %(limit)s") % used))
+    if offer.budget:
+        spent = _("%(used)s of %(limit)s") % {"used": spent, "limit": money(offer.budget, offer.currency)}
+    return [*shown, (_("In money"), spent)]

@@ -16,12 +16,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from contacts.admin.base import PlainAdmin, badge
 from contacts.fields import decrypt, encrypt
 from redemptions.admin.base import (
     ask,
-    counted,
     is_confirmed,
 )
 from redemptions.links import enrol_url
@@ -40,12 +41,12 @@ class DeviceAdmin(PlainAdmin[Device]):
     autocomplete_fields = ("location",)
     fieldsets = (
         (None, {"fields": ("name", "location", "profile", "asks_pin")}),
-        ("How it is", {"fields": ("state", "platform", "app_version", "enrolled_at", "last_seen_at")}),
+        (gettext_lazy("How it is"), {"fields": ("state", "platform", "app_version", "enrolled_at", "last_seen_at")}),
     )
     readonly_fields = ("state", "platform", "app_version", "enrolled_at", "last_seen_at")
     actions = ("new_link", "revoke")
-    empty_title = "No devices yet"
-    empty_text = "Any phone can scan: add it here, then open its link there."
+    empty_title = gettext_lazy("No devices yet")
+    empty_text = gettext_lazy("Any phone can scan: add it here, then open its link there.")
 
     add_fieldsets = ((None, {"fields": ("name", "location", "profile", "asks_pin")}),)
 
@@ -55,14 +56,14 @@ class DeviceAdmin(PlainAdmin[Device]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Device]:
         return with_locks(super().get_queryset(request), at=timezone.now())
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def state(self, device: Device) -> SafeString:
         if device.revoked_at:
-            return badge("quiet", "Withdrawn")
+            return badge("quiet", _("Withdrawn"))
         if locked_by := getattr(device, "locked_by", None):
             until = formats.time_format(timezone.localtime(locked_by + WRONG_WITHIN), "P")
-            return badge("bad", f"Five wrong PINs: no signing in until {until}")
-        return badge("ok", "In use") if device.token_hash else badge("warn", "Not set up yet")
+            return badge("bad", _("Five wrong PINs: no signing in until %(time)s") % {"time": until})
+        return badge("ok", _("In use")) if device.token_hash else badge("warn", _("Not set up yet"))
 
     # --- The enrolment link, shown once ---
 
@@ -109,7 +110,7 @@ class DeviceAdmin(PlainAdmin[Device]):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"Set up {device.name}",
+            "title": _("Set up %(device)s") % {"device": device.name},
             "name": device.name,
             "link": enrol_url(token) if token else "",
             "image": self._image(enrol_url(token)) if token else "",
@@ -123,29 +124,33 @@ class DeviceAdmin(PlainAdmin[Device]):
     @staticmethod
     def _image(link: str) -> SafeString:
         data = base64.b64encode(png(link, scale=6)).decode()
-        return format_html('<img src="data:image/png;base64,{}" alt="QR code of the link">', data)
+        return format_html('<img src="data:image/png;base64,{}" alt="{}">', data, _("QR code of the link"))
 
-    @admin.action(description="New link: set the device up again", permissions=["change"])
+    @admin.action(description=gettext_lazy("New link: set the device up again"), permissions=["change"])
     def new_link(self, request: HttpRequest, queryset: QuerySet[Device]) -> HttpResponse | None:
         devices = list(queryset[:2])
         if len(devices) != 1 or devices[0].revoked_at:
-            self.message_user(request, "Choose one device that is not withdrawn. No link was made.", messages.WARNING)
+            self.message_user(
+                request, _("Choose one device that is not withdrawn. No link was made."), messages.WARNING
+            )
             return None
         self._keep_link(request, devices[0])
         return self.response_add(request, devices[0])
 
-    @admin.action(description="Withdraw: shut these devices out…", permissions=["change"])
+    @admin.action(description=gettext_lazy("Withdraw: shut these devices out…"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Device]) -> HttpResponse | None:
         devices = list(queryset.filter(revoked_at=None))
         if not is_confirmed(request):
             return ask(
                 self,
                 request,
-                question=f"Withdraw {counted(len(devices), 'device')}?",
-                consequence="They can scan no more, at once and for good. What they scanned stays.",
-                button="Withdraw",
+                question=ngettext("Withdraw %(count)s device?", "Withdraw %(count)s devices?", len(devices))
+                % {"count": len(devices)},
+                consequence=_("They can scan no more, at once and for good. What they scanned stays."),
+                button=_("Withdraw"),
             )
         for device in devices:
             revoke_device(device=device, at=timezone.now())
-        self.message_user(request, f"{counted(len(devices), 'device')} withdrawn.", messages.SUCCESS)
+        said = ngettext("%(count)s device withdrawn.", "%(count)s devices withdrawn.", len(devices))
+        self.message_user(request, said % {"count": len(devices)}, messages.SUCCESS)
         return None

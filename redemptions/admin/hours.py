@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from redemptions.hours import DAYS, BadHours, parse, stored
 
@@ -69,14 +70,16 @@ class HoursField(forms.Field):
 
     def _one(self, row: Row) -> list[Row]:
         if not row["days"]:
-            raise ValidationError(f"{row['from']} to {row['to']}: tick the days.", code="days")
+            raise ValidationError(
+                _("%(from)s to %(to)s: tick the days.") % {"from": row["from"], "to": row["to"]}, code="days"
+            )
         if not row["from"] or not row["to"]:
-            days = ", ".join(DAYS[day] for day in row["days"])
-            raise ValidationError(f"{days}: say from when to when.", code="times")
+            days = ", ".join(str(DAYS[day]) for day in row["days"])
+            raise ValidationError(_("%(days)s: say from when to when.") % {"days": days}, code="times")
         try:
             return stored(parse([row]))
         except BadHours as error:
-            raise ValidationError("Write times like 11:00 or 23:30.", code="times") from error
+            raise ValidationError(_("Write times like 11:00 or 23:30."), code="times") from error
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return list(initial or []) != list(data or [])

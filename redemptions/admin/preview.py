@@ -18,6 +18,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from contacts.models import Business
@@ -121,9 +122,9 @@ def answers(offer: Offer, at: datetime) -> list[Answer]:
     if reason := _reason(offer, at):
         return [Answer("bad", str(reason.label), (offer.name, *terms_in_short(offer)))]
     asks = Answer("closed", str(Scan.Reason.ORDER_VALUE_REQUIRED.label), (offer.name, *terms_in_short(offer)))
-    uses = f"Use 1 of {offer.max_uses}" if offer.max_uses > 1 else ""
+    uses = _("Use %(used)s of %(limit)s") % {"used": 1, "limit": offer.max_uses} if offer.max_uses > 1 else ""
     lines = (offer.name, *_given(offer), offer.instructions, uses)
-    good = Answer("good", "Redeemed", tuple(filter(None, lines)))
+    good = Answer("good", _("Redeemed"), tuple(filter(None, lines)))
     return [asks, good] if _terms(offer).needs_order_value else [good]
 
 
@@ -133,4 +134,5 @@ def _given(offer: Offer) -> list[str]:
     discount = rules.discount(_terms(offer), order) if _terms(offer).needs_order_value else None
     if discount is None:
         return terms_in_short(offer)
-    return [f"{money(discount, offer.currency)} off, where the order is {money(order, offer.currency)}"]
+    amounts = {"discount": money(discount, offer.currency), "order": money(order, offer.currency)}
+    return [_("%(discount)s off, where the order is %(order)s") % amounts]

@@ -12,6 +12,8 @@ from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from contacts.admin.base import Number, PlainAdmin
 from contacts.models import Business
@@ -24,7 +26,7 @@ from redemptions.rendering.paper import PAPERS, Card, Words, sheet_pdf
 from redemptions.services import issue_sheet
 
 A_FILE = 1000  # codes; five times as many take as long as a web server waits
-PAPER_NAMES = {"letter": "Letter", "a4": "A4"}
+PAPER_NAMES = {"letter": gettext_lazy("Letter"), "a4": "A4"}
 
 
 @admin.register(CodeSheet)
@@ -35,14 +37,16 @@ class CodeSheetAdmin(PlainAdmin[CodeSheet]):
     sortable_by = ("name",)
     actions = None
     fields = ("offer", "name", "count")
-    add_label = "Print codes"
-    empty_title = "No printed codes yet"
-    empty_text = "Codes for flyers and table cards, without a campaign: each works once, for whoever brings it."
+    add_label = gettext_lazy("Print codes")
+    empty_title = gettext_lazy("No printed codes yet")
+    empty_text = gettext_lazy(
+        "Codes for flyers and table cards, without a campaign: each works once, for whoever brings it."
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CodeSheet]:
         return super().get_queryset(request).annotate(used_count=Count("codes", filter=Q(codes__used__gt=0)))
 
-    @admin.display(description="Used")
+    @admin.display(description=gettext_lazy("Used"))
     def used(self, sheet: CodeSheet) -> int:
         return getattr(sheet, "used_count", 0)
 
@@ -62,7 +66,12 @@ class CodeSheetAdmin(PlainAdmin[CodeSheet]):
         obj.pk, obj._state.adding = made.pk, False
 
     def response_add(self, request: HttpRequest, obj: CodeSheet, post_url_continue: str | None = None) -> HttpResponse:
-        self.message_user(request, f"{obj.count:,} codes are made. Download them, and print them.", messages.SUCCESS)
+        said = ngettext(
+            "%(count)s code is made. Download it, and print it.",
+            "%(count)s codes are made. Download them, and print them.",
+            obj.count,
+        )
+        self.message_user(request, said % {"count": f"{obj.count:,}"}, messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:redemptions_codesheet_change", args=[obj.pk]))
 
     # --- Paper ---
@@ -86,7 +95,7 @@ class CodeSheetAdmin(PlainAdmin[CodeSheet]):
         if sheet and self.has_view_permission(request, sheet):
             shown = {
                 "files": _files(sheet) if self.has_print_permission(request) else [],
-                "numbers": [Number("Codes", sheet.count), Number("Used", self.used(sheet), "good")],
+                "numbers": [Number(_("Codes"), sheet.count), Number(_("Used"), self.used(sheet), "good")],
                 "stays_here": links_stay_here(),
                 "codes_url": f"{reverse('admin:redemptions_code_changelist')}?sheet__id__exact={sheet.pk}",
             }
@@ -115,7 +124,9 @@ def _files(sheet: CodeSheet) -> list[tuple[str, str]]:
     found = []
     for part in range(1, _parts(sheet) + 1):
         first, last = (part - 1) * A_FILE + 1, min(part * A_FILE, sheet.count)
-        which = "" if _parts(sheet) == 1 else f", {first:,} to {last:,}"
+        which = ""
+        if _parts(sheet) > 1:
+            which = ", " + _("%(first)s to %(last)s") % {"first": f"{first:,}", "last": f"{last:,}"}
         for paper, name in PAPER_NAMES.items():
             address = reverse("admin:redemptions_codesheet_pdf", args=[sheet.pk, paper, part])
             found.append((f"{name}{which} (PDF)", address))

@@ -21,12 +21,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 
 from redemptions.models import Redemption, Scan, SignIn
 from redemptions.queries import GUESS_WINDOW, GUESSES_ALLOWED
 from redemptions.services.offline import corrected
 
-PERIODS = {7: "7 days", 30: "30 days", 90: "90 days"}
+PERIODS = {7: gettext_lazy("7 days"), 30: gettext_lazy("30 days"), 90: gettext_lazy("90 days")}
 BURST = 5  # unknown codes within the window in which ten lock a device
 TWO_PLACES_WITHIN = timedelta(minutes=10)
 MOST_ROWS = 50
@@ -64,7 +66,7 @@ def signals_page(model_admin: admin.ModelAdmin[Redemption], request: HttpRequest
     context: dict[str, Any] = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
-        "title": "What looks odd",
+        "title": _("What looks odd"),
         "periods": list(PERIODS.items()),
         "chosen": chosen,
         "groups": [look(start) for look in LOOKS],
@@ -116,13 +118,14 @@ def unknown_bursts(start: datetime) -> Signal:
     for of_device in _by_device(Scan.objects.filter(reason=Scan.Reason.UNKNOWN_CODE, is_mistyped=False, at__gte=start)):
         for burst in _bursts(of_device):
             first = burst[0]
-            words = f"{len(burst)} in {_minutes(burst[-1].at - first.at)}"
+            words = _("%(count)s in %(time)s") % {"count": len(burst), "time": _minutes(burst[-1].at - first.at)}
             url = _scans(device=first.device, reason=Scan.Reason.UNKNOWN_CODE)
             rows.append((first.at, Row(first.device_name, (first.place, _moment(first.at), words), url)))
     return Signal(
-        "Many unknown codes",
-        f"{BURST} or more codes that do not exist, read within ten minutes. Somebody may be guessing.",
-        ("Device", "Where", "When", "How many"),
+        _("Many unknown codes"),
+        _("%(count)s or more codes that do not exist, read within ten minutes. Somebody may be guessing.")
+        % {"count": BURST},
+        (_("Device"), _("Where"), _("When"), _("How many")),
         _latest(rows),
     )
 
@@ -149,12 +152,13 @@ def two_places(start: datetime) -> Signal:
         is_move = before.code == after.code and before.location != after.location
         apart = after.at - before.at
         if is_move and apart <= TWO_PLACES_WITHIN and max(before.came_in_at, after.came_in_at) >= start:
-            cells = (_moment(after.at), f"{before.place}, then {after.place}", _minutes(apart))
-            rows.append((after.at, Row(f"Code {after.code}", cells, _code(after.code or 0))))
+            places = _("%(first)s, then %(second)s") % {"first": before.place, "second": after.place}
+            name = _("Code %(number)s") % {"number": after.code}
+            rows.append((after.at, Row(name, (_moment(after.at), places, _minutes(apart)), _code(after.code or 0))))
     return Signal(
-        "One code in two places",
-        "Read at one place, and within ten minutes at another. Somebody may have shared a picture of it.",
-        ("Code", "When", "Where", "Apart"),
+        _("One code in two places"),
+        _("Read at one place, and within ten minutes at another. Somebody may have shared a picture of it."),
+        (_("Code"), _("When"), _("Where"), _("Apart")),
         _latest(rows),
     )
 
@@ -162,7 +166,7 @@ def two_places(start: datetime) -> Signal:
 def much_taken_back(start: datetime) -> Signal:
     """Find devices and staff who take back more than one in ten, and three at least."""
     rows = []
-    for field, kind in (("device", "Device"), ("staff", "Staff")):
+    for field, kind in (("device", _("Device")), ("staff", _("Staff"))):
         given = Redemption.objects.filter(at__gte=start, kind__in=(Kind.REDEEMED, Kind.CONFLICT)).exclude(
             **{field: None}
         )
@@ -175,12 +179,13 @@ def much_taken_back(start: datetime) -> Signal:
             if row["back"] >= MANY_VOIDS and row["back"] / row["given"] > VOID_SHARE:
                 share = _percent(row["back"] / row["given"])
                 url = _scans(device=row["device"]) if field == "device" else ""
-                cells = (kind, f"{row['back']} of {row['given']}", share)
+                cells = (kind, _of(row["back"], row["given"]), share)
                 rows.append((row["back"] / row["given"], Row(row[f"{field}__name"], cells, url)))
     return Signal(
-        "Much taken back",
-        f"More than {_percent(VOID_SHARE)} of what was given was taken back again, and {MANY_VOIDS} at least.",
-        ("Who", "What", "Taken back", "Share"),
+        _("Much taken back"),
+        _("More than %(share)s of what was given was taken back again, and %(count)s at least.")
+        % {"share": _percent(VOID_SHARE), "count": MANY_VOIDS},
+        (_("Who"), _("What"), _("Taken back"), _("Share")),
         _latest(rows),
     )
 
@@ -201,13 +206,13 @@ def without_network(start: datetime) -> Signal:
     for row in counted:
         share = row["offline"] / row["given"]
         if row["conflicts"] or share > OFFLINE_SHARE:
-            cells = (f"{row['offline']} of {row['given']}", _percent(share), row["conflicts"])
+            cells = (_of(row["offline"], row["given"]), _percent(share), row["conflicts"])
             url = _scans(device=row["device"], decision=Scan.Decision.HONOURED)
             rows.append((share, Row(row["device__name"], cells, url)))
     return Signal(
-        "Given without network",
-        "Nobody could check these on the spot. A conflict is what would have been refused with network.",
-        ("Device", "Without network", "Share", "Conflicts"),
+        _("Given without network"),
+        _("Nobody could check these on the spot. A conflict is what would have been refused with network."),
+        (_("Device"), _("Without network"), _("Share"), _("Conflicts")),
         _latest(rows),
     )
 
@@ -217,13 +222,14 @@ def wrong_pins(start: datetime) -> Signal:
     wrong = SignIn.objects.filter(staff=None, at__gte=start).annotate(day=TruncDate("at")).order_by()
     counted = wrong.values("day").annotate(typed=Count("pk"), devices=Count("device", distinct=True))
     rows = [
-        (row["day"], Row(date_format(row["day"], "D, N j"), (row["typed"], row["devices"])))
+        (row["day"], Row(date_format(row["day"], pgettext("date", "D, N j")), (row["typed"], row["devices"])))
         for row in counted.filter(typed__gte=MANY_WRONG_PINS)
     ]
     return Signal(
-        "Many wrong PINs",
-        f"{MANY_WRONG_PINS} or more in a day, on all devices together. Somebody may be guessing whose name to use.",
-        ("Day", "Wrong PINs", "Devices"),
+        _("Many wrong PINs"),
+        _("%(count)s or more in a day, on all devices together. Somebody may be guessing whose name to use.")
+        % {"count": MANY_WRONG_PINS},
+        (_("Day"), _("Wrong PINs"), _("Devices")),
         _latest(rows),
     )
 
@@ -236,9 +242,10 @@ def locked_out(start: datetime) -> Signal:
         url = _scans(device=last.device, reason=Scan.Reason.DEVICE_LOCKED)
         rows.append((last.at, Row(last.device_name, (last.place, _moment(last.at), len(refused)), url)))
     return Signal(
-        "Locked for guessing",
-        f"After {GUESSES_ALLOWED} unknown codes in ten minutes a device is refused everything for a while.",
-        ("Device", "Where", "Last", "Refused meanwhile"),
+        _("Locked for guessing"),
+        _("After %(count)s unknown codes in ten minutes a device is refused everything for a while.")
+        % {"count": GUESSES_ALLOWED},
+        (_("Device"), _("Where"), _("Last"), _("Refused meanwhile")),
         _latest(rows),
     )
 
@@ -258,12 +265,16 @@ def _latest(rows: list[tuple[Any, Row]]) -> list[Row]:
     return [row for _, row in sorted(rows, key=lambda found: found[0], reverse=True)[:MOST_ROWS]]
 
 
+def _of(part: int, whole: int) -> str:
+    return _("%(used)s of %(limit)s") % {"used": part, "limit": whole}
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
 def _moment(at: datetime) -> str:
-    return date_format(timezone.localtime(at), "D, N j, P")
+    return date_format(timezone.localtime(at), pgettext("date", "D, N j, P"))
 
 
 def _minutes(span: timedelta) -> str:

@@ -12,6 +12,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.admin.base import PlainAdmin, badge
 from redemptions.models import Staff
@@ -20,9 +22,11 @@ from redemptions.services import set_pin
 
 class PinForm(forms.Form):
     pin = forms.CharField(
-        label="New PIN",
+        label=gettext_lazy("New PIN"),
         max_length=6,
-        help_text="4 to 6 digits that nobody else here has. It is kept in a form nobody can read, and never shown.",
+        help_text=gettext_lazy(
+            "4 to 6 digits that nobody else here has. It is kept in a form nobody can read, and never shown."
+        ),
         widget=forms.PasswordInput(attrs={"inputmode": "numeric", "autocomplete": "new-password"}),
     )
 
@@ -35,12 +39,12 @@ class StaffAdmin(PlainAdmin[Staff]):
     search_fields = ("name",)
     fields = ("name", "location", "is_active", "pin_state")
     readonly_fields = ("pin_state",)
-    empty_title = "Nobody yet"
-    empty_text = "Where a device asks for a PIN, each line of the report says who gave the deal."
+    empty_title = gettext_lazy("Nobody yet")
+    empty_text = gettext_lazy("Where a device asks for a PIN, each line of the report says who gave the deal.")
 
     @admin.display(description="PIN")
     def pin_state(self, staff: Staff) -> SafeString:
-        return badge("ok", "Set") if staff.pin_hash else badge("warn", "None yet")
+        return badge("ok", _("Set")) if staff.pin_hash else badge("warn", _("None yet"))
 
     def save_model(self, request: HttpRequest, obj: Staff, form: forms.ModelForm[Staff], change: bool) -> None:
         if "is_active" in form.changed_data:
@@ -72,7 +76,7 @@ class StaffAdmin(PlainAdmin[Staff]):
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"PIN of {staff.name}",
+            "title": _("PIN of %(name)s") % {"name": staff.name},
             "staff": staff,
             "form": form,
         }
@@ -85,5 +89,5 @@ class StaffAdmin(PlainAdmin[Staff]):
             form.add_error("pin", error.message_dict["pin"])
             return False
         self.log_change(request, staff, "PIN set.")
-        self.message_user(request, f"{staff.name} has a new PIN.")
+        self.message_user(request, _("%(name)s has a new PIN.") % {"name": staff.name})
         return True

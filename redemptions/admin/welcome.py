@@ -8,6 +8,8 @@ from django.contrib import admin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db.models import ForeignKey
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.admin.forms import SignupFormAdmin
 from contacts.models import SignupForm
@@ -20,11 +22,11 @@ class WelcomeDealInline(admin.StackedInline[WelcomeDeal, SignupForm]):
     can_delete = True
     max_num = 1
     extra = 1
-    verbose_name = verbose_name_plural = "welcome deal"
+    verbose_name = verbose_name_plural = gettext_lazy("welcome deal")
 
     def formfield_for_foreignkey(self, db_field: ForeignKey[Any], request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "offer":
-            kwargs["empty_label"] = "No deal"
+            kwargs["empty_label"] = _("No deal")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

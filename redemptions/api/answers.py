@@ -9,6 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 from rest_framework import status
 from rest_framework.response import Response
 
@@ -22,17 +24,19 @@ from redemptions.rendering.coupon import money as words_of_money
 from redemptions.services import Outcome, void_until
 
 DETAILS = {
-    Scan.Reason.UNKNOWN_CODE: "There is no such code. Check it and try again.",
-    Scan.Reason.TEST_CODE: "This code came from a test message. It is never valid.",
-    Scan.Reason.CODE_REVOKED: "This code was withdrawn.",
-    Scan.Reason.OFFER_PAUSED: "This deal is paused at the moment.",
-    Scan.Reason.OFFER_ENDED: "This deal is over.",
-    Scan.Reason.CUSTOMER_LIMIT: "This guest has had the deal as often as it may be had.",
-    Scan.Reason.OFFER_LIMIT: "There was a limited number of this deal, and all of them are given out.",
-    Scan.Reason.ORDER_VALUE_REQUIRED: "Type what the order costs.",
-    Scan.Reason.DEVICE_LOCKED: "Too many unknown codes from this device. It reads codes again in ten minutes.",
+    Scan.Reason.UNKNOWN_CODE: gettext_lazy("There is no such code. Check it and try again."),
+    Scan.Reason.TEST_CODE: gettext_lazy("This code came from a test message. It is never valid."),
+    Scan.Reason.CODE_REVOKED: gettext_lazy("This code was withdrawn."),
+    Scan.Reason.OFFER_PAUSED: gettext_lazy("This deal is paused at the moment."),
+    Scan.Reason.OFFER_ENDED: gettext_lazy("This deal is over."),
+    Scan.Reason.CUSTOMER_LIMIT: gettext_lazy("This guest has had the deal as often as it may be had."),
+    Scan.Reason.OFFER_LIMIT: gettext_lazy("There was a limited number of this deal, and all of them are given out."),
+    Scan.Reason.ORDER_VALUE_REQUIRED: gettext_lazy("Type what the order costs."),
+    Scan.Reason.DEVICE_LOCKED: gettext_lazy(
+        "Too many unknown codes from this device. It reads codes again in ten minutes."
+    ),
 }
-MISTYPED = "Typing error, check the code."
+MISTYPED = gettext_lazy("Typing error, check the code.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,29 +164,34 @@ def _previous(redemption: Redemption, at: datetime, device: Device) -> dict[str,
 
 def _detail(outcome: Outcome, reason: Scan.Reason, previous: Redemption | None, zone: ZoneInfo) -> str:
     if outcome.mistyped and reason == Scan.Reason.UNKNOWN_CODE:
-        return MISTYPED
+        return str(MISTYPED)
     if reason in DETAILS:
-        return DETAILS[reason]
+        return str(DETAILS[reason])
     if previous:
-        return f"Used {when(previous.at, outcome.at, zone)} at {previous.location.name}."
+        used = {"when": when(previous.at, outcome.at, zone), "location": previous.location.name}
+        return _("Used %(when)s at %(location)s.") % used
     return _detail_of_offer(outcome.code.offer, reason, outcome.at, zone) if outcome.code else ""
 
 
 def _detail_of_offer(offer: Offer, reason: Scan.Reason, at: datetime, zone: ZoneInfo) -> str:
     if reason == Scan.Reason.NOT_YET_VALID and offer.starts_at:
-        return f"Valid from {when(offer.starts_at, at, zone)}."
+        return _("Valid from %(when)s.") % {"when": when(offer.starts_at, at, zone)}
     if reason == Scan.Reason.EXPIRED and offer.ends_at:
-        return f"Expired {when(offer.ends_at, at, zone)}."
+        return _("Expired %(when)s.") % {"when": when(offer.ends_at, at, zone)}
     if reason == Scan.Reason.WRONG_LOCATION:
-        return f"Valid at: {', '.join(offer.locations.values_list('name', flat=True))}."
+        return _("Valid at: %(locations)s.") % {"locations": ", ".join(offer.locations.values_list("name", flat=True))}
     if reason == Scan.Reason.OUTSIDE_HOURS:
-        return f"Valid {hours.words(hours.parse(offer.hours))}."
+        return _("Valid %(hours)s.") % {"hours": hours.words(hours.parse(offer.hours))}
     if reason == Scan.Reason.MIN_SPEND_NOT_MET:
-        return f"The order must be at least {words_of_money(offer.min_spend, offer.currency)}."
+        least = words_of_money(offer.min_spend, offer.currency)
+        return _("The order must be at least %(amount)s.") % {"amount": least}
     return f"{reason.label}."
 
 
 def when(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
     local = moment.astimezone(zone)
     today = local.date() == now.astimezone(zone).date()
-    return f"{'today' if today else date_format(local, 'M j, Y')} at {date_format(local, 'g:i A')}"
+    clock = date_format(local, pgettext("time", "g:i A"))
+    if today:
+        return _("today at %(time)s") % {"time": clock}
+    return _("%(day)s at %(time)s") % {"day": date_format(local, pgettext("date", "M j, Y")), "time": clock}

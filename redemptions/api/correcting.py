@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.exceptions import NotFound
@@ -47,10 +49,10 @@ from redemptions.services import (
 )
 
 DETAILS = {
-    CorrectionRefused.Reason.ALREADY_VOIDED: "It was taken back already.",
-    CorrectionRefused.Reason.NOT_YOURS: "Another device made this redemption.",
-    CorrectionRefused.Reason.NOT_VOIDABLE: "There is nothing to take back. The owner can look into it.",
-    CorrectionRefused.Reason.AMEND_TOO_LATE: "It could be changed for a day. The owner still can.",
+    CorrectionRefused.Reason.ALREADY_VOIDED: gettext_lazy("It was taken back already."),
+    CorrectionRefused.Reason.NOT_YOURS: gettext_lazy("Another device made this redemption."),
+    CorrectionRefused.Reason.NOT_VOIDABLE: gettext_lazy("There is nothing to take back. The owner can look into it."),
+    CorrectionRefused.Reason.AMEND_TOO_LATE: gettext_lazy("It could be changed for a day. The owner still can."),
 }
 
 
@@ -60,7 +62,7 @@ def line_of(public_id: str) -> Redemption:
     # PostgreSQL refuses to look for a NUL character.
     line = find_redemption(public_id) if public_id.isalnum() else None
     if line is None or line.kind == Redemption.Kind.VOIDED:
-        raise NotFound("There is no such redemption.")
+        raise NotFound(_("There is no such redemption."))
     return line
 
 
@@ -71,7 +73,8 @@ def _shown(line: Redemption, device: Device) -> Response:
 
 def _refused(error: CorrectionRefused, line: Redemption, now: datetime) -> Problem:
     until = when(void_until(line), now, Business.load().zone)
-    detail = DETAILS.get(error.reason, f"It could be taken back until {until}. The owner still can.")
+    too_late = _("It could be taken back until %(when)s. The owner still can.") % {"when": until}
+    detail = str(DETAILS.get(error.reason, too_late))
     return refused(code=error.reason.value, title=str(error.reason.label), detail=detail)
 
 
@@ -84,7 +87,7 @@ class RedemptionView(Endpoint):
     def get(self, request: Request, public_id: str) -> Response:
         device, line = device_of(request), line_of(public_id)
         if line.device_id != device.pk:
-            raise NotFound("This device made no such redemption.")
+            raise NotFound(_("This device made no such redemption."))
         return _shown(line, device)
 
     @extend_schema(
@@ -123,7 +126,9 @@ class VoidView(Endpoint):
         device, key, now = device_of(request), key_of(request), timezone.now()
         if device.profile == Device.Profile.KIOSK:
             raise Problem(
-                status=status.HTTP_403_FORBIDDEN, code="not_permitted", detail="A kiosk takes nothing back. Ask staff."
+                status=status.HTTP_403_FORBIDDEN,
+                code="not_permitted",
+                detail=_("A kiosk takes nothing back. Ask staff."),
             )
         data, line = validated(VoidRequestSerializer, request), line_of(public_id)
         try:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.permissions import AllowAny
@@ -95,7 +96,7 @@ class EnrolView(Endpoint):
             device, token = complete_enrolment(key=key, at=now, **data)
         except EnrolmentRefused as error:
             raise refused(
-                code=error.reason.value, title=str(error.reason.label), detail="Ask the owner for a new link."
+                code=error.reason.value, title=str(error.reason.label), detail=_("Ask the owner for a new link.")
             ) from error
         body = EnrolmentSerializer(describe(device, now) | {"token": token}).data
         return Response(body, status=status.HTTP_201_CREATED)
@@ -153,6 +154,11 @@ class SignInView(Endpoint):
         try:
             staff = sign_in(device=device_of(request), pin=data["pin"], at=now)
         except SignInRefused as error:
-            until = f"Try again {when(error.until, now, Business.load().zone)}." if error.until else "Try again."
-            raise refused(code=error.reason.value, title=str(error.reason.label), detail=until) from error
+            raise refused(code=error.reason.value, title=str(error.reason.label), detail=_again(error, now)) from error
         return Response({"staff": {"id": f"st_{staff.pk}", "name": staff.name}})
+
+
+def _again(error: SignInRefused, now: datetime) -> str:
+    if error.until is None:
+        return _("Try again.")
+    return _("Try again %(when)s.") % {"when": when(error.until, now, Business.load().zone)}

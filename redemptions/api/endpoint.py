@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from rest_framework import status
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -49,8 +50,8 @@ class Endpoint(APIView):
             raise Problem(
                 status=status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
                 code="too_large",
-                title="Too large",
-                detail=f"A body has at most {self.body_limit // 1024} kB.",
+                title=_("Too large"),
+                detail=_("A body has at most %(size)s kB.") % {"size": self.body_limit // 1024},
             )
         check_app_version(request)
         super().initial(request, *args, **kwargs)
@@ -68,8 +69,9 @@ def check_app_version(request: Request) -> None:
         raise Problem(
             status=status.HTTP_426_UPGRADE_REQUIRED,
             code="app_too_old",
-            title="Update the app",
-            detail=f"This app is too old for the server, which wants version {settings.MIN_APP_VERSION}.",
+            title=_("Update the app"),
+            detail=_("This app is too old for the server, which wants version %(version)s.")
+            % {"version": settings.MIN_APP_VERSION},
             min_app_version=settings.MIN_APP_VERSION,
         )
 
@@ -92,14 +94,14 @@ def validated(serializer: type[Serializer[Any]], request: Request) -> dict[str, 
         raise Problem(
             status=status.HTTP_411_LENGTH_REQUIRED,
             code="length_required",
-            title="Length required",
-            detail="Send the body in one piece, with a Content-Length header.",
+            title=_("Length required"),
+            detail=_("Send the body in one piece, with a Content-Length header."),
         )
     try:
         checked = serializer(data=request.data)
         checked.is_valid(raise_exception=True)
     except RecursionError as error:
-        raise ParseError("The body is nested too deeply.") from error
+        raise ParseError(_("The body is nested too deeply.")) from error
     return cast(dict[str, Any], checked.validated_data)
 
 
@@ -110,7 +112,7 @@ def key_of(request: Request) -> str:
         raise Problem(
             status=status.HTTP_400_BAD_REQUEST,
             code="idempotency_key_invalid" if key else "idempotency_key_required",
-            detail="Send an Idempotency-Key header: 8 to 64 letters, digits, - or _, new for each act.",
+            detail=_("Send an Idempotency-Key header: 8 to 64 letters, digits, - or _, new for each act."),
         )
     return key
 
@@ -139,7 +141,7 @@ def currency_mismatch() -> Problem:
     return Problem(
         status=status.HTTP_400_BAD_REQUEST,
         code="currency_mismatch",
-        detail="The order's currency is not the deal's.",
+        detail=_("The order's currency is not the deal's."),
     )
 
 
@@ -147,7 +149,7 @@ def key_reused() -> Problem:
     return Problem(
         status=status.HTTP_422_UNPROCESSABLE_ENTITY,
         code="idempotency_key_reused",
-        detail="This Idempotency-Key was used for something else. Make a new one for each scan, and for each act.",
+        detail=_("This Idempotency-Key was used for something else. Make a new one for each scan, and for each act."),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -39,4 +40,4 @@ class UnknownAddressView(Endpoint):
     """Every address that is no other endpoint's, whoever asks and by whatever method."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        raise NotFound("There is no such address. The API's addresses end without a slash.")
+        raise NotFound(_("There is no such address. The API's addresses end without a slash."))

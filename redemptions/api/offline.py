@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -96,7 +97,7 @@ def _answer(done: Uploaded, device: Device) -> Answer:
             return answer(done.outcome, device=device)
         except Exception:  # one scan that cannot be told of must not keep the others' answers back
             logger.exception("A scan of device %s is on record, and could not be answered.", device.pk)
-    words = problem_body(status=STATUSES[why], code=why.value, title="Not recorded", detail=f"{why.label}.")
+    words = problem_body(status=STATUSES[why], code=why.value, title=_("Not recorded"), detail=f"{why.label}.")
     return Answer(STATUSES[why], words)
 
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.signals import got_request_exception
+from django.utils.translation import gettext as _
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.renderers import JSONRenderer
@@ -81,7 +82,7 @@ def _server_error(exc: Exception, context: dict[str, Any]) -> Response:
             status=status.HTTP_500_INTERNAL_SERVER_ERROR,
             code="server_error",
             title="Internal Server Error",
-            detail="Something went wrong on the server. Try again with the same key.",
+            detail=_("Something went wrong on the server. Try again with the same key."),
         )
     )
 

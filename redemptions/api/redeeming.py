@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -105,5 +106,5 @@ class RedemptionByKeyView(Endpoint):
         device = device_of(request)
         outcome = recall_by_key(device=device, key=key) if re.fullmatch(KEY_PATTERN, key) else None
         if outcome is None:
-            raise NotFound("This device sent no such redemption.")
+            raise NotFound(_("This device sent no such redemption."))
         return answer(outcome, device=device).response()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -57,7 +58,7 @@ class OrderValueField(serializers.Field[Money, Any, Any, Any]):
 def within_a_century(moment: datetime) -> None:
     """Raise ValidationError for a time with which nothing can be reckoned; a clock may be wrong by decades."""
     if not EARLIEST <= moment < LATEST:
-        raise serializers.ValidationError("This is no time of the years 2000 to 2100. Set the device's clock.")
+        raise serializers.ValidationError(_("This is no time of the years 2000 to 2100. Set the device's clock."))
 
 
 def device_time(**more: Any) -> serializers.DateTimeField:

@@ -1,6 +1,7 @@
 """Addresses of the scanner API, under /api/v1/. The last pattern takes every other, so that no answer is a page."""
 
 from django.urls import path, re_path
+from django.utils.translation import override
 from drf_spectacular.views import SpectacularAPIView
 
 from redemptions.api import correcting, devices, home, offline, redeeming
@@ -18,6 +19,7 @@ urlpatterns = [
     path("redemptions/<str:public_id>/void", correcting.VoidView.as_view()),
     path("offline-pack", offline.OfflinePackView.as_view()),
     path("stats/today", home.TodayView.as_view()),
-    re_path(r"^schema/?$", SpectacularAPIView.as_view(authentication_classes=[])),
+    # A document for programmers, and one for all.
+    re_path(r"^schema/?$", override("en")(SpectacularAPIView.as_view(authentication_classes=[]))),
     re_path(r"", home.UnknownAddressView.as_view()),
 ]

@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from contacts.fields import DigestField, EncryptedCharField, key_id
 from contacts.models import Contact
@@ -25,18 +27,18 @@ def image_reference() -> str:
 class CodeSheet(models.Model):
     """Codes made together for nobody yet: flyers, table cards."""
 
-    offer = models.ForeignKey(Offer, verbose_name="deal", on_delete=models.PROTECT, related_name="sheets")
-    name = models.CharField(max_length=80, help_text="For you only: 'Flyers, spring'.")
+    offer = models.ForeignKey(Offer, verbose_name=_("deal"), on_delete=models.PROTECT, related_name="sheets")
+    name = models.CharField(max_length=80, help_text=_("For you only: 'Flyers, spring'."))
     count = models.PositiveIntegerField(
-        "how many", validators=[MinValueValidator(1), MaxValueValidator(5000)], help_text="1 to 5,000."
+        _("how many"), validators=[MinValueValidator(1), MaxValueValidator(5000)], help_text=_("1 to 5,000.")
     )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = "sheet of codes"
-        verbose_name_plural = "sheets of codes"
+        verbose_name = _("sheet of codes")
+        verbose_name_plural = _("sheets of codes")
 
     def __str__(self) -> str:
         return self.name
@@ -80,7 +82,7 @@ class Code(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Code {self.pk}"
+        return gettext("Code %(number)s") % {"number": self.pk}
 
     @cached_property
     def typed_display(self) -> str:

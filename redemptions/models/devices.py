@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
+from django.utils.translation import gettext_lazy as _
 
 from contacts.fields import DigestField
 from redemptions.models.offers import Location
@@ -15,25 +16,30 @@ PIN_ONCE = models.UniqueConstraint(
     fields=["pin_hash"],
     condition=Q(is_active=True) & ~Q(pin_hash=""),
     name="pin_once_among_those_who_work_here",
-    violation_error_message="Somebody else has this PIN. Choose another one.",
+    violation_error_message=_("Somebody else has this PIN. Choose another one."),
 )
 
 
 class Staff(models.Model):
     """Somebody who scans, where devices ask who holds them. The PIN is kept as a keyed hash."""
 
-    name = models.CharField(max_length=80, help_text="As it stands in reports.")
+    name = models.CharField(max_length=80, help_text=_("As it stands in reports."))
     location = models.ForeignKey(
-        Location, null=True, blank=True, on_delete=models.PROTECT, related_name="staff", help_text="Empty: all of them."
+        Location,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="staff",
+        help_text=_("Empty: all of them."),
     )
     pin_hash = models.CharField(max_length=128, editable=False)
-    is_active = models.BooleanField("works here", default=True)
+    is_active = models.BooleanField(_("works here"), default=True)
     left_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         ordering = ["name"]
-        verbose_name = verbose_name_plural = "staff"
+        verbose_name = verbose_name_plural = _("staff")
         constraints = [models.UniqueConstraint(Lower("name"), name="staff_name_once_in_any_case"), PIN_ONCE]
 
     def __str__(self) -> str:
@@ -55,9 +61,9 @@ class Device(models.Model):
     """
 
     class Profile(models.TextChoices):
-        SCANNER = "scanner", "Scanner"
-        KIOSK = "kiosk", "Kiosk: shows no names"
-        MANAGER = "manager", "Manager"
+        SCANNER = "scanner", _("Scanner")
+        KIOSK = "kiosk", _("Kiosk: shows no names")
+        MANAGER = "manager", _("Manager")
 
     name = models.CharField(max_length=80)
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="devices")
@@ -68,7 +74,7 @@ class Device(models.Model):
     enrol_expires_at = models.DateTimeField(null=True, blank=True)
     enrol_key = models.CharField(max_length=64, blank=True)
     enrolled_at = models.DateTimeField(null=True, blank=True)
-    asks_pin = models.BooleanField("asks for a PIN", default=False, help_text="Staff say who they are first.")
+    asks_pin = models.BooleanField(_("asks for a PIN"), default=False, help_text=_("Staff say who they are first."))
     platform = models.CharField(max_length=80, blank=True)
     app_version = models.CharField(max_length=20, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

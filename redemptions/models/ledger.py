@@ -7,6 +7,8 @@ import secrets
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from contacts.fields import DigestField
 from redemptions.models.codes import Code
@@ -39,16 +41,16 @@ class Redemption(models.Model):
     """
 
     class Kind(models.TextChoices):
-        REDEEMED = "redeemed", "Redeemed"
-        VOIDED = "voided", "Taken back"
-        CONFLICT = "conflict", "Conflict"
+        REDEEMED = "redeemed", gettext_lazy("Redeemed")
+        VOIDED = "voided", gettext_lazy("Taken back")
+        CONFLICT = "conflict", gettext_lazy("Conflict")
 
     class Override(models.TextChoices):
         """How staff went beyond what a deal allows without network."""
 
-        NOT_ALLOWED = "not_allowed", "Not to be given without network"
-        TOO_MANY = "too_many", "More than a phone may give in a day"
-        TOO_DEAR = "too_dear", "More than may be given without network"
+        NOT_ALLOWED = "not_allowed", gettext_lazy("Not to be given without network")
+        TOO_MANY = "too_many", gettext_lazy("More than a phone may give in a day")
+        TOO_DEAR = "too_dear", gettext_lazy("More than may be given without network")
 
     public_id = models.CharField(max_length=20, unique=True, default=public_id, editable=False)
     entry_no = models.PositiveBigIntegerField(unique=True)
@@ -108,12 +110,12 @@ class Redemption(models.Model):
         permissions = [("void_redemption", "Can take a redemption back")]
 
     def __str__(self) -> str:
-        return f"Redemption {self.entry_no}"
+        return _("Redemption %(number)s") % {"number": self.entry_no}
 
     @property
     def deal(self) -> str:
         """The deal's name; an unknown code that was honoured without network has none."""
-        return self.offer.name if self.offer else "Unknown code"
+        return self.offer.name if self.offer else _("Unknown code")
 
     @property
     def receipt(self) -> str:
@@ -142,39 +144,39 @@ class Scan(models.Model):
     """Every attempt a device made, refusals too: the answer a repeated key gets, and the trail for the owner."""
 
     class Result(models.TextChoices):
-        ACCEPTED = "accepted", "Accepted"
-        REFUSED = "refused", "Refused"
-        CONFLICT = "conflict", "Given, against a rule"
+        ACCEPTED = "accepted", gettext_lazy("Accepted")
+        REFUSED = "refused", gettext_lazy("Refused")
+        CONFLICT = "conflict", gettext_lazy("Given, against a rule")
 
     class Decision(models.TextChoices):
         """What staff did without network."""
 
-        HONOURED = "honoured", "Given"
-        REFUSED = "refused", "Refused"
-        UNDECIDED = "undecided", "Left open"
+        HONOURED = "honoured", pgettext_lazy("scan", "Given")
+        REFUSED = "refused", gettext_lazy("Refused")
+        UNDECIDED = "undecided", gettext_lazy("Left open")
 
     class Reason(models.TextChoices):
-        UNKNOWN_CODE = "unknown_code", "Unknown code"
-        TEST_CODE = "test_code", "Test, not valid"
-        CODE_REVOKED = "code_revoked", "Code withdrawn"
-        ALREADY_REDEEMED = "already_redeemed", "Already used"
-        NOT_YET_VALID = "not_yet_valid", "Not valid yet"
-        EXPIRED = "expired", "Expired"
-        OUTSIDE_HOURS = "outside_hours", "Not at this time"
-        WRONG_LOCATION = "wrong_location", "Not valid here"
-        OFFER_PAUSED = "offer_paused", "Deal paused"
-        OFFER_ENDED = "offer_ended", "Deal ended"
-        CUSTOMER_LIMIT = "customer_limit", "This person had it often enough"
-        OFFER_LIMIT = "offer_limit", "All given out"
-        ORDER_VALUE_REQUIRED = "order_value_required", "What does the order cost?"
-        MIN_SPEND_NOT_MET = "min_spend_not_met", "The order is too small"
-        DEVICE_LOCKED = "device_locked", "Device locked"
-        REFUSED_BY_STAFF = "refused_by_staff", "Refused by staff"
+        UNKNOWN_CODE = "unknown_code", gettext_lazy("Unknown code")
+        TEST_CODE = "test_code", gettext_lazy("Test, not valid")
+        CODE_REVOKED = "code_revoked", gettext_lazy("Code withdrawn")
+        ALREADY_REDEEMED = "already_redeemed", gettext_lazy("Already used")
+        NOT_YET_VALID = "not_yet_valid", gettext_lazy("Not valid yet")
+        EXPIRED = "expired", gettext_lazy("Expired")
+        OUTSIDE_HOURS = "outside_hours", gettext_lazy("Not at this time")
+        WRONG_LOCATION = "wrong_location", gettext_lazy("Not valid here")
+        OFFER_PAUSED = "offer_paused", gettext_lazy("Deal paused")
+        OFFER_ENDED = "offer_ended", gettext_lazy("Deal ended")
+        CUSTOMER_LIMIT = "customer_limit", gettext_lazy("This person had it often enough")
+        OFFER_LIMIT = "offer_limit", gettext_lazy("All given out")
+        ORDER_VALUE_REQUIRED = "order_value_required", gettext_lazy("What does the order cost?")
+        MIN_SPEND_NOT_MET = "min_spend_not_met", gettext_lazy("The order is too small")
+        DEVICE_LOCKED = "device_locked", gettext_lazy("Device locked")
+        REFUSED_BY_STAFF = "refused_by_staff", gettext_lazy("Refused by staff")
 
     class Entry(models.TextChoices):
-        QR = "qr", "QR code"
-        TYPED = "typed", "Typed"
-        WEDGE = "wedge", "Hand scanner"
+        QR = "qr", gettext_lazy("QR code")
+        TYPED = "typed", gettext_lazy("Typed")
+        WEDGE = "wedge", gettext_lazy("Hand scanner")
 
     public_id = models.CharField(max_length=20, unique=True, default=public_id, editable=False)
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="scans")
@@ -210,4 +212,4 @@ class Scan(models.Model):
         indexes = [models.Index(fields=["at"], name="scan_by_time")]
 
     def __str__(self) -> str:
-        return f"Scan {self.pk}"
+        return _("Scan %(number)s") % {"number": self.pk}

@@ -12,6 +12,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 
 from contacts.models import SignupForm
 
@@ -35,24 +37,24 @@ class Offer(models.Model):
     """
 
     class Type(models.TextChoices):
-        PERCENT = "percent", "Percent off"
-        AMOUNT = "amount", "Money off"
-        ITEM = "item", "Free item"
-        BOGO = "bogo", "Buy one, get one"
+        PERCENT = "percent", gettext_lazy("Percent off")
+        AMOUNT = "amount", gettext_lazy("Money off")
+        ITEM = "item", gettext_lazy("Free item")
+        BOGO = "bogo", gettext_lazy("Buy one, get one")
 
     class Status(models.TextChoices):
-        ACTIVE = "active", "Active"
-        PAUSED = "paused", "Paused"
-        ENDED = "ended", "Ended"
+        ACTIVE = "active", gettext_lazy("Active")
+        PAUSED = "paused", gettext_lazy("Paused")
+        ENDED = "ended", gettext_lazy("Ended")
 
     class Offline(models.TextChoices):
         """What a scanner without network may do."""
 
-        REFUSE = "refuse", "Wait for the network"
-        KNOWN = "honour_known", "Take codes the phone knows to be good"
-        WELLFORMED = "honour_wellformed", "Take any code that looks right"
+        REFUSE = "refuse", gettext_lazy("Wait for the network")
+        KNOWN = "honour_known", gettext_lazy("Take codes the phone knows to be good")
+        WELLFORMED = "honour_wellformed", gettext_lazy("Take any code that looks right")
 
-    name = models.CharField(max_length=100, help_text="What guests read: '20 % off lunch'.")
+    name = models.CharField(max_length=100, help_text=gettext_lazy("What guests read: '20 % off lunch'."))
     type = models.CharField(max_length=8, choices=Type, default=Type.PERCENT)
     value = models.DecimalField(
         max_digits=8,
@@ -60,49 +62,56 @@ class Offer(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(Decimal("0.01"))],
-        help_text="20 for 20 %, or 5.00 for $5 off. Empty for a free item.",
+        help_text=gettext_lazy("20 for 20 %, or 5.00 for $5 off. Empty for a free item."),
     )
     currency = models.CharField(max_length=3, default="USD")
     max_discount = models.DecimalField(
-        "at most",
+        gettext_lazy("at most"),
         max_digits=10,
         decimal_places=2,
         null=True,
         blank=True,
         validators=[MinValueValidator(Decimal("0.01"))],
-        help_text="With a percentage: 15.00 is never more than $15 off.",
+        help_text=gettext_lazy("With a percentage: 15.00 is never more than $15 off."),
     )
     min_spend = models.DecimalField(
-        "minimum spend",
+        gettext_lazy("minimum spend"),
         max_digits=10,
         decimal_places=2,
         null=True,
         blank=True,
         validators=[MinValueValidator(Decimal("0.01"))],
-        help_text="Staff type what the order costs. Empty: any order.",
+        help_text=gettext_lazy("Staff type what the order costs. Empty: any order."),
     )
-    terms = models.TextField(blank=True, help_text="Small print on the coupon: 'One per table. Not with other deals.'")
-    instructions = models.CharField(max_length=200, blank=True, help_text="Shown to staff after a good scan.")
+    terms = models.TextField(
+        blank=True, help_text=gettext_lazy("Small print on the coupon: 'One per table. Not with other deals.'")
+    )
+    instructions = models.CharField(
+        max_length=200, blank=True, help_text=gettext_lazy("Shown to staff after a good scan.")
+    )
     status = models.CharField(max_length=6, choices=Status, default=Status.ACTIVE)
-    starts_at = models.DateTimeField(null=True, blank=True, help_text="Empty: valid at once.")
-    ends_at = models.DateTimeField(null=True, blank=True, help_text="Empty: no end.")
-    hours = models.JSONField("days and hours", default=list, blank=True)
+    starts_at = models.DateTimeField(null=True, blank=True, help_text=gettext_lazy("Empty: valid at once."))
+    ends_at = models.DateTimeField(null=True, blank=True, help_text=gettext_lazy("Empty: no end."))
+    hours = models.JSONField(gettext_lazy("days and hours"), default=list, blank=True)
     max_uses = models.PositiveSmallIntegerField(
-        "uses per code", default=1, validators=[MinValueValidator(1)], help_text="How often one code may be used."
+        gettext_lazy("uses per code"),
+        default=1,
+        validators=[MinValueValidator(1)],
+        help_text=gettext_lazy("How often one code may be used."),
     )
     max_per_person = models.PositiveSmallIntegerField(
-        "uses per person",
+        gettext_lazy("uses per person"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="Over all codes one person has. Empty: no limit.",
+        help_text=gettext_lazy("Over all codes one person has. Empty: no limit."),
     )
     max_total = models.PositiveIntegerField(
-        "uses in all",
+        gettext_lazy("uses in all"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="The first so many get it. Empty: no limit.",
+        help_text=gettext_lazy("The first so many get it. Empty: no limit."),
     )
     budget = models.DecimalField(
         max_digits=12,
@@ -110,60 +119,64 @@ class Offer(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(Decimal("0.01"))],
-        help_text="Given away in all, in money; staff type what orders cost. Empty: no limit.",
+        help_text=gettext_lazy("Given away in all, in money; staff type what orders cost. Empty: no limit."),
     )
     offline = models.CharField(
-        "without network",
+        gettext_lazy("without network"),
         max_length=18,
         choices=Offline,
         default=Offline.REFUSE,
-        help_text="What staff may do when their phone has no network.",
+        help_text=gettext_lazy("What staff may do when their phone has no network."),
     )
     offline_per_day = models.PositiveSmallIntegerField(
-        "without network, a day", default=20, help_text="At most so many on one phone a day."
+        gettext_lazy("without network, a day"),
+        default=20,
+        help_text=gettext_lazy("At most so many on one phone a day."),
     )
     offline_max_value = models.DecimalField(
-        "without network, at most",
+        gettext_lazy("without network, at most"),
         max_digits=10,
         decimal_places=2,
         null=True,
         blank=True,
-        help_text="The largest discount. Empty: no limit.",
+        help_text=gettext_lazy("The largest discount. Empty: no limit."),
     )
-    locations = models.ManyToManyField(Location, blank=True, help_text="None chosen: valid at all of them.")
+    locations = models.ManyToManyField(
+        Location, blank=True, help_text=gettext_lazy("None chosen: valid at all of them.")
+    )
     is_demo = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = "deal"
+        verbose_name = gettext_lazy("deal")
         constraints = [
             models.CheckConstraint(
                 condition=Q(starts_at__isnull=True) | Q(ends_at__isnull=True) | Q(starts_at__lt=F("ends_at")),
                 name="offer_starts_before_it_ends",
-                violation_error_message="The deal ends before it starts.",
+                violation_error_message=gettext_lazy("The deal ends before it starts."),
             ),
             models.CheckConstraint(
                 # IS NOT NULL is said aloud: a check that compares with NULL passes.
                 condition=~Q(type="percent") | Q(value__isnull=False, value__gt=0, value__lte=100),
                 name="offer_percent_is_between_0_and_100",
-                violation_error_message="A percentage is between 0 and 100.",
+                violation_error_message=gettext_lazy("A percentage is between 0 and 100."),
             ),
             models.CheckConstraint(
                 condition=~Q(type="amount") | Q(value__isnull=False, value__gt=0),
                 name="offer_amount_is_positive",
-                violation_error_message="Say how much money is taken off.",
+                violation_error_message=gettext_lazy("Say how much money is taken off."),
             ),
             models.CheckConstraint(condition=Q(max_uses__gte=1), name="offer_may_be_used_at_least_once"),
             models.CheckConstraint(
                 condition=Q(max_discount__isnull=True) | Q(type="percent", max_discount__gt=0),
                 name="offer_cap_is_for_percentages",
-                violation_error_message="“At most” goes with a percentage.",
+                violation_error_message=gettext_lazy("“At most” goes with a percentage."),
             ),
             models.CheckConstraint(
                 condition=Q(budget__isnull=True) | Q(type__in=["percent", "amount"], budget__gt=0),
                 name="offer_budget_is_for_money",
-                violation_error_message="A budget goes with a percentage or money off.",
+                violation_error_message=gettext_lazy("A budget goes with a percentage or money off."),
             ),
             models.CheckConstraint(
                 condition=(Q(max_per_person__isnull=True) | Q(max_per_person__gte=1))
@@ -177,7 +190,9 @@ class Offer(models.Model):
 
     def clean(self) -> None:
         if self.type in {self.Type.ITEM, self.Type.BOGO} and self.value is not None:
-            raise ValidationError({"value": f"Leave the value empty: “{self.get_type_display()}” has none."})
+            raise ValidationError(
+                {"value": _("Leave the value empty: “%(type)s” has none.") % {"type": self.get_type_display()}}
+            )
 
     def valid_until(self, zone: ZoneInfo) -> str:
         """Return the last moment in words; an end at midnight is named by the day before. Empty: no end."""
@@ -185,8 +200,9 @@ class Offer(models.Model):
             return ""
         end = self.ends_at.astimezone(zone)
         if end.time() == time.min:
-            return date_format(end - timedelta(days=1), "l, F j, Y")
-        return f"{date_format(end, 'l, F j, Y, g:i A')} {end.tzname() or ''}".strip()
+            return date_format(end - timedelta(days=1), pgettext("date", "l, F j, Y"))
+        words = date_format(end, pgettext("date", "l, F j, Y, g:i A"))
+        return f"{words} {end.tzname() or ''}".strip()
 
 
 class OfferTally(models.Model):
@@ -208,12 +224,12 @@ class WelcomeDeal(models.Model):
         Offer,
         on_delete=models.PROTECT,
         related_name="welcomes",
-        verbose_name="deal",
-        help_text="Each person gets a code of their own, once, right after confirming.",
+        verbose_name=gettext_lazy("deal"),
+        help_text=gettext_lazy("Each person gets a code of their own, once, right after confirming."),
     )
 
     class Meta:
-        verbose_name = "welcome deal"
+        verbose_name = gettext_lazy("welcome deal")
 
     def __str__(self) -> str:
         return f"Deal of form {self.form_id}"

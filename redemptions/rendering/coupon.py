@@ -6,34 +6,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 
 from redemptions import hours
 from redemptions.models import Offer, Redemption, Scan
 
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
 Reason = Scan.Reason
-HEADLINES: dict[Scan.Reason | None, str] = {
-    None: "Show this at the till",
-    Reason.TEST_CODE: "Test, not valid",
-    Reason.CODE_REVOKED: "Withdrawn",
-    Reason.ALREADY_REDEEMED: "Already used",
-    Reason.NOT_YET_VALID: "Not valid yet",
-    Reason.EXPIRED: "Expired",
-    Reason.OUTSIDE_HOURS: "Not at this time",
-    Reason.OFFER_PAUSED: "Paused",
-    Reason.OFFER_ENDED: "This deal is over",
-    Reason.OFFER_LIMIT: "All given out",
-    Reason.CUSTOMER_LIMIT: "Used up",
+HEADLINES: dict[Scan.Reason | None, _StrPromise] = {
+    None: gettext_lazy("Show this at the till"),
+    Reason.TEST_CODE: gettext_lazy("Test, not valid"),
+    Reason.CODE_REVOKED: gettext_lazy("Withdrawn"),
+    Reason.ALREADY_REDEEMED: gettext_lazy("Already used"),
+    Reason.NOT_YET_VALID: gettext_lazy("Not valid yet"),
+    Reason.EXPIRED: gettext_lazy("Expired"),
+    Reason.OUTSIDE_HOURS: gettext_lazy("Not at this time"),
+    Reason.OFFER_PAUSED: gettext_lazy("Paused"),
+    Reason.OFFER_ENDED: gettext_lazy("This deal is over"),
+    Reason.OFFER_LIMIT: gettext_lazy("All given out"),
+    Reason.CUSTOMER_LIMIT: gettext_lazy("Used up"),
 }
 EXPLANATIONS = {
-    Reason.TEST_CODE: "This coupon came with a test message. The till will refuse it.",
-    Reason.CODE_REVOKED: "This coupon can no longer be used.",
-    Reason.OFFER_PAUSED: "This deal is paused at the moment. Keep this page and try again later.",
-    Reason.OFFER_ENDED: "Thank you for your interest. Watch out for the next one.",
-    Reason.OFFER_LIMIT: "There were only so many, and all of them are gone.",
-    Reason.CUSTOMER_LIMIT: "You have had this deal as often as one person may.",
+    Reason.TEST_CODE: gettext_lazy("This coupon came with a test message. The till will refuse it."),
+    Reason.CODE_REVOKED: gettext_lazy("This coupon can no longer be used."),
+    Reason.OFFER_PAUSED: gettext_lazy("This deal is paused at the moment. Keep this page and try again later."),
+    Reason.OFFER_ENDED: gettext_lazy("Thank you for your interest. Watch out for the next one."),
+    Reason.OFFER_LIMIT: gettext_lazy("There were only so many, and all of them are gone."),
+    Reason.CUSTOMER_LIMIT: gettext_lazy("You have had this deal as often as one person may."),
 }
 # A code that may still become good is shown, so that a screenshot taken today works tomorrow.
 SHOWN = {None, Reason.TEST_CODE, Reason.NOT_YET_VALID, Reason.OUTSIDE_HOURS, Reason.OFFER_PAUSED}
@@ -78,7 +84,7 @@ def coupon_of(
         deal=offer.name,
         worth=worth(offer),
         terms=offer.terms,
-        headline=HEADLINES[reason],
+        headline=str(HEADLINES[reason]),
         explanation=_explain(offer, reason, at, zone, previous),
         facts=tuple(facts_of(offer, zone, places, used=used, max_uses=max_uses)) if is_shown else (),
         is_good=reason is None,
@@ -92,33 +98,37 @@ def _explain(
     offer: Offer, reason: Scan.Reason | None, at: datetime, zone: ZoneInfo, previous: Redemption | None
 ) -> str:
     if reason == Reason.ALREADY_REDEEMED and previous is not None:
-        return f"Used on {_moment(previous.at, zone)} at {previous.location.name}."
+        used = {"when": _moment(previous.at, zone), "location": previous.location.name}
+        return _("Used on %(when)s at %(location)s.") % used
     if reason == Reason.NOT_YET_VALID and offer.starts_at:
-        return f"Valid from {_moment(offer.starts_at, zone)}. Keep this page."
+        return _("Valid from %(when)s. Keep this page.") % {"when": _moment(offer.starts_at, zone)}
     if reason == Reason.EXPIRED and offer.ends_at:
-        return f"It was valid until {offer.valid_until(zone)}."
+        return _("It was valid until %(when)s.") % {"when": offer.valid_until(zone)}
     if reason == Reason.OUTSIDE_HOURS:
         return _next_time(offer, at, zone)
-    return EXPLANATIONS.get(reason, "") if reason else ""
+    return str(EXPLANATIONS.get(reason, "")) if reason else ""
 
 
 def _next_time(offer: Offer, at: datetime, zone: ZoneInfo) -> str:
     opens = hours.next_open(hours.parse(offer.hours), at, zone)
     if offer.ends_at and opens >= offer.ends_at:
-        return f"Its hours are over: it was valid until {offer.valid_until(zone)}."
-    return f"Good again on {_moment(opens, zone)}. Keep this page."
+        return _("Its hours are over: it was valid until %(when)s.") % {"when": offer.valid_until(zone)}
+    return _("Good again on %(when)s. Keep this page.") % {"when": _moment(opens, zone)}
 
 
 def facts_of(offer: Offer, zone: ZoneInfo, places: Sequence[str], *, used: int = 0, max_uses: int = 1) -> list[str]:
     """Return when, where and for which orders a deal is good, a sentence each."""
     windows = hours.parse(offer.hours)
     found = (
-        (offer.ends_at, f"Valid until {offer.valid_until(zone)}"),
-        (windows, f"Days and hours: {hours.words(windows)}"),
-        (offer.min_spend, f"For orders from {money(offer.min_spend, offer.currency)}"),
-        (offer.max_discount, f"At most {money(offer.max_discount, offer.currency)} off"),
-        (places, f"Valid at: {', '.join(places)}"),
-        (max_uses > 1, f"Good for {max_uses - used} more of {max_uses} visits."),
+        (offer.ends_at, _("Valid until %(when)s") % {"when": offer.valid_until(zone)}),
+        (windows, _("Days and hours: %(hours)s") % {"hours": hours.words(windows)}),
+        (offer.min_spend, _for_orders(offer)),
+        (offer.max_discount, _("At most %(amount)s off") % {"amount": money(offer.max_discount, offer.currency)}),
+        (places, _("Valid at: %(places)s") % {"places": ", ".join(places)}),
+        (
+            max_uses > 1,
+            _("Good for %(left)s more of %(visits)s visits.") % {"left": max_uses - used, "visits": max_uses},
+        ),
     )
     return [words for holds, words in found if holds]
 
@@ -133,17 +143,23 @@ def _day(offer: Offer, at: datetime, zone: ZoneInfo) -> date | None:
 def worth(offer: Offer) -> str:
     """`20 % off`, `$5 off` in figures and currency, or the name of the kind."""
     if offer.type == Offer.Type.PERCENT and offer.value is not None:
-        return f"{offer.value.normalize():f} % off"
+        return _("%(percent)s %% off") % {"percent": f"{offer.value.normalize():f}"}
     if offer.type == Offer.Type.AMOUNT:
-        return f"{money(offer.value, offer.currency)} off"
+        return _("%(amount)s off") % {"amount": money(offer.value, offer.currency)}
     return offer.get_type_display()
 
 
 def terms_in_short(offer: Offer) -> list[str]:
     """Return what a deal is worth and for which orders, as the scanner says it: `20 % off, at most 15.00 USD`."""
-    cap = f", at most {money(offer.max_discount, offer.currency)}" if offer.max_discount else ""
-    least = [f"For orders from {money(offer.min_spend, offer.currency)}"] if offer.min_spend else []
-    return [f"{worth(offer)}{cap}", *least]
+    words = worth(offer)
+    if offer.max_discount:
+        most = money(offer.max_discount, offer.currency)
+        words = _("%(worth)s, at most %(amount)s") % {"worth": words, "amount": most}
+    return [words, _for_orders(offer)] if offer.min_spend else [words]
+
+
+def _for_orders(offer: Offer) -> str:
+    return _("For orders from %(amount)s") % {"amount": money(offer.min_spend, offer.currency)}
 
 
 def money(amount: Decimal | None, currency: str) -> str:
@@ -153,4 +169,4 @@ def money(amount: Decimal | None, currency: str) -> str:
 
 def _moment(moment: datetime, zone: ZoneInfo) -> str:
     local = moment.astimezone(zone)
-    return date_format(local, "l, F j, Y, g:i A ") + (local.tzname() or "")
+    return date_format(local, pgettext("date", "l, F j, Y, g:i A")) + f" {local.tzname() or ''}"

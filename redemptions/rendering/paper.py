@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from django.utils.translation import gettext as _
 from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.lib.units import mm
 from reportlab.lib.utils import simpleSplit
@@ -136,7 +137,9 @@ def _draw(canvas: Canvas, lines: Iterable[Line], x: float, top: float) -> None:
 
 def _where_all_is(card: Card) -> str:
     address = SCHEME.sub("", card.url)
-    return f"All conditions: scan, or {address}" if address else "All conditions: scan the code"
+    if not address:
+        return _("All conditions: scan the code")
+    return _("All conditions: scan, or %(address)s") % {"address": address}
 
 
 def _shrunk(words: Words, room: float, height: float) -> list[Line]:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
+from django.utils.translation import gettext as _
 
 from redemptions.rendering.coupon import Coupon
 
@@ -112,7 +113,7 @@ def wallet_pass(
 
 def _pass(coupon: Coupon, serial: str, payload: str, expires_at: datetime | None, signer: Signer) -> dict[str, Any]:
     back = [{"key": f"fact{number}", "label": "", "value": fact} for number, fact in enumerate(coupon.facts)]
-    terms = [{"key": "terms", "label": "Small print", "value": coupon.terms}] if coupon.terms else []
+    terms = [{"key": "terms", "label": _("Small print"), "value": coupon.terms}] if coupon.terms else []
     found = {
         "formatVersion": 1,
         "passTypeIdentifier": signer.pass_type_id,

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from contacts.fields import keyed_hash
 from redemptions.models import Device, Location
@@ -22,9 +23,9 @@ class EnrolmentRefused(Exception):
     """An enrolment token that does not let a device in; `reason` says why."""
 
     class Reason(models.TextChoices):
-        USED = "enrol_used", "This link was used already."
-        EXPIRED = "enrol_expired", "This link is too old."
-        UNKNOWN = "enrol_unknown", "This link is not known."
+        USED = "enrol_used", gettext_lazy("This link was used already.")
+        EXPIRED = "enrol_expired", gettext_lazy("This link is too old.")
+        UNKNOWN = "enrol_unknown", gettext_lazy("This link is not known.")
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from redemptions.models import Code, Device, EntryCounter, Location, Offer, Redemption, Scan, Staff
 from redemptions.queries import find_scan, is_locked, tally_of, unknown_uploads
@@ -55,10 +56,10 @@ class Uploaded:
     """
 
     class Problem(models.TextChoices):
-        KEY_REUSED = "idempotency_key_reused", "The key was used for another code"
-        CURRENCY = "currency_mismatch", "The order's currency is not the deal's"
-        LOCKED = "device_locked", "Too many unknown codes at once; the rest may come later"
-        FAILED = "server_error", "Something went wrong on the server"
+        KEY_REUSED = "idempotency_key_reused", _("The key was used for another code")
+        CURRENCY = "currency_mismatch", _("The order's currency is not the deal's")
+        LOCKED = "device_locked", _("Too many unknown codes at once; the rest may come later")
+        FAILED = "server_error", _("Something went wrong on the server")
 
     key: str
     outcome: Outcome | None = None
@@ -66,9 +67,9 @@ class Uploaded:
 
 
 class ClockWarning(models.TextChoices):
-    SKEWED = "skewed", "The phone's clock was off by more than five minutes"
-    FUTURE = "future", "Scanned after it was sent, says the phone's clock"
-    OLD = "old", "More than seven days old when it was sent"
+    SKEWED = "skewed", _("The phone's clock was off by more than five minutes")
+    FUTURE = "future", _("Scanned after it was sent, says the phone's clock")
+    OLD = "old", _("More than seven days old when it was sent")
 
 
 # --- Up ---------------------------------------------------------------------------------------------------------------

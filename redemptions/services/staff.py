@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.fields import keyed_hash
 from redemptions.models import Device, SignIn, Staff
@@ -25,8 +27,8 @@ PIN = re.compile(r"[0-9]{4,6}")
 
 class SignInRefused(Exception):
     class Reason(models.TextChoices):
-        WRONG = "pin_wrong", "Wrong PIN"
-        LOCKED = "pin_locked", "Too many wrong PINs"
+        WRONG = "pin_wrong", gettext_lazy("Wrong PIN")
+        LOCKED = "pin_locked", gettext_lazy("Too many wrong PINs")
 
     def __init__(self, reason: Reason, *, until: datetime | None = None) -> None:
         super().__init__(reason.value)
@@ -44,7 +46,7 @@ def set_pin(*, staff: Staff, pin: str) -> Staff:
     owner in one look, so two who work here cannot have the same.
     """
     if not PIN.fullmatch(pin):
-        raise ValidationError({"pin": "A PIN has 4 to 6 digits."})
+        raise ValidationError({"pin": _("A PIN has 4 to 6 digits.")})
     staff.pin_hash = _hash(pin)
     try:
         with transaction.atomic():

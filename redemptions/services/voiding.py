@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import F, Max
+from django.utils.translation import gettext_lazy
 
 from contacts.services import note_order_value, note_taken_back
 from redemptions import rules
@@ -22,23 +23,23 @@ GIVEN = (Redemption.Kind.REDEEMED, Redemption.Kind.CONFLICT)
 
 
 class VoidReason(models.TextChoices):
-    WRONG_ITEM = "wrong_item", "Wrong item"
-    CHANGED_MIND = "customer_changed_mind", "The guest changed their mind"
-    MISTAKE = "scanned_by_mistake", "Scanned by mistake"
-    DUPLICATE = "duplicate", "Scanned twice"
-    TEST = "test", "Only a test"
-    OTHER = "other", "Other"
+    WRONG_ITEM = "wrong_item", gettext_lazy("Wrong item")
+    CHANGED_MIND = "customer_changed_mind", gettext_lazy("The guest changed their mind")
+    MISTAKE = "scanned_by_mistake", gettext_lazy("Scanned by mistake")
+    DUPLICATE = "duplicate", gettext_lazy("Scanned twice")
+    TEST = "test", gettext_lazy("Only a test")
+    OTHER = "other", gettext_lazy("Other")
 
 
 class CorrectionRefused(Exception):
     """A line of the ledger that is not to be corrected like this; `reason` says why."""
 
     class Reason(models.TextChoices):
-        WINDOW_PASSED = "void_window_passed", "Too late to take it back on this device"
-        ALREADY_VOIDED = "already_voided", "Taken back already"
-        NOT_YOURS = "not_your_redemption", "Another device made this redemption"
-        NOT_VOIDABLE = "not_voidable", "There is nothing to take back"
-        AMEND_TOO_LATE = "amend_window_passed", "Too late to change it"
+        WINDOW_PASSED = "void_window_passed", gettext_lazy("Too late to take it back on this device")
+        ALREADY_VOIDED = "already_voided", gettext_lazy("Taken back already")
+        NOT_YOURS = "not_your_redemption", gettext_lazy("Another device made this redemption")
+        NOT_VOIDABLE = "not_voidable", gettext_lazy("There is nothing to take back")
+        AMEND_TOO_LATE = "amend_window_passed", gettext_lazy("Too late to change it")
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)

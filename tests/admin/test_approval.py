@@ -17,6 +17,8 @@ from contacts.channels import Channel
 from contacts.models import AuditEvent, Business, Role, Segment
 from contacts.services import find_or_make_tag
 from messaging import services
+from messaging.services.starting import start_due
+from redemptions.models import Location, Offer
 from tests.admin.conftest import add_contact
 from tests.admin.test_roles import person
 
@@ -224,6 +226,59 @@ def test_saving_without_a_change_keeps_it(campaign, nina, olga):
     assert status_of(campaign) == Status.SCHEDULED
 
 
+def more_guests(tag=None):
+    for number in range(4):
+        contact = add_contact(f"more-{number}@ouzel-bar.com")
+        if tag:
+            contact.tags.add(tag)
+
+
+def test_a_crowd_that_came_since_has_to_be_asked_for_anew(campaign, nina, olga):
+    press_send(nina, campaign)
+    more_guests()
+
+    page = browser_of(olga).post(url_of(campaign, APPROVE), follow=True)
+
+    assert "asked for 3 people and would go to 7" in page.content.decode()
+    assert status_of(campaign) == Status.DRAFT
+
+
+@pytest.fixture
+def offer(guests):
+    return Offer.objects.create(name="A tenth off", value=10)
+
+
+@pytest.mark.parametrize("change", [{"value": 100}, {"max_uses": 50}, {"terms": "No small print."}, {"ends_at": None}])
+def test_another_deal_under_the_same_name_has_to_be_asked_for_anew(change, offer, campaign, nina, olga):
+    Offer.objects.update(ends_at=timezone.now() + timedelta(days=9))
+    write(campaign, offer=offer)
+    press_send(nina, campaign)
+    assert approval_of(Campaign.objects.get()) is not None
+
+    Offer.objects.update(**change)
+    browser_of(olga).post(url_of(campaign, APPROVE))
+
+    assert status_of(campaign) == Status.DRAFT
+
+
+def test_a_deal_that_was_only_paused_is_the_same(offer, campaign, nina):
+    write(campaign, offer=offer)
+    press_send(nina, campaign)
+
+    Offer.objects.update(status=Offer.Status.PAUSED)
+
+    assert approval_of(Campaign.objects.get()) is not None
+
+
+def test_a_deal_good_elsewhere_is_another_one(offer, campaign, nina):
+    write(campaign, offer=offer)
+    press_send(nina, campaign)
+
+    offer.locations.add(Location.objects.create(name="The other bar"))
+
+    assert approval_of(Campaign.objects.get()) is None
+
+
 @pytest.fixture
 def undone(campaign, nina, olga):
     """A draft again, which was approved and launched before."""
@@ -245,6 +300,98 @@ def test_an_undone_launch_that_was_changed_is_approved_no_more(undone, nina):
     press_send(nina, undone)
 
     assert status_of(undone) == Status.DRAFT
+
+
+@pytest.mark.parametrize("later", [{"starts_at": timedelta(days=3)}, {"spread_minutes": 600}])
+def test_an_undone_launch_at_another_time_is_approved_no_more(later, undone, nina):
+    now = timezone.now()
+    when = {key: now + value if key == "starts_at" else value for key, value in later.items()}
+
+    with pytest.raises(NeedsApproval):
+        services.launch(undone, at=now, by=nina, **when)
+
+
+def test_an_undone_launch_to_more_people_is_approved_no_more(undone, nina):
+    more_guests()
+
+    with pytest.raises(NeedsApproval):
+        services.launch(undone, at=timezone.now(), by=nina)
+
+
+# --- What became of it between the launch and the start ---
+
+
+@pytest.fixture
+def small(campaign, nina):
+    """Launched for tomorrow, to the one person who has the tag."""
+    tag = find_or_make_tag("Quiz team")
+    add_contact("dee@ouzel-bar.com").tags.add(tag)
+    write(campaign, tag=tag)
+    return services.launch(campaign, at=timezone.now(), by=nina, starts_at=timezone.now() + timedelta(days=1))
+
+
+def tomorrow():
+    return timezone.now() + timedelta(days=1, minutes=1)
+
+
+def test_starts_what_stayed_as_small_as_it_was(small):
+    assert start_due(at=tomorrow()) == 1
+    assert status_of(small) == Status.SENDING
+
+
+def test_holds_a_small_launch_that_became_a_big_one(small, nina):
+    more_guests(small.tag)
+
+    assert start_due(at=tomorrow()) == 0
+
+    held = Campaign.objects.get()
+    assert held.status == Status.PAUSED
+    assert "more than was agreed to" in held.pause_reason
+
+    services.resume(held, at=tomorrow(), by=nina)
+    assert start_due(at=tomorrow()) == 0
+    assert status_of(small) == Status.PAUSED
+
+
+@pytest.mark.parametrize("who", ["somebody who may approve", "the manager on the machine"])
+def test_starts_it_at_the_word_of_who_may_approve(who, small, olga):
+    more_guests(small.tag)
+    start_due(at=tomorrow())
+
+    by = olga if who == "somebody who may approve" else None
+    services.resume(Campaign.objects.get(), at=tomorrow(), by=by)
+
+    assert start_due(at=tomorrow()) == 1
+    assert Campaign.objects.get().launched_by == by
+
+
+def test_the_button_says_who_resumed_it(small, nina, olga):
+    services.pause(small)
+    browser_of(nina).post(url_of(small, "resume"))
+    assert Campaign.objects.get().launched_by == nina
+
+    services.pause(small)
+    browser_of(olga).post(url_of(small, "resume"))
+    assert Campaign.objects.get().launched_by == olga
+
+
+def test_holds_an_approved_launch_whose_deal_became_another_one(offer, campaign, nina, olga):
+    write(campaign, offer=offer)
+    services.ask_approval(campaign, at=timezone.now(), by=nina, starts_at=timezone.now() + timedelta(days=1))
+    services.approve(campaign, at=timezone.now(), by=olga, earliest=timezone.now())
+    Offer.objects.update(value=100)
+
+    assert start_due(at=tomorrow()) == 0
+    assert status_of(campaign) == Status.PAUSED
+
+
+def test_starts_an_approved_launch_as_it_was_approved(offer, campaign, nina, olga):
+    write(campaign, offer=offer)
+    services.ask_approval(campaign, at=timezone.now(), by=nina, starts_at=timezone.now() + timedelta(days=1))
+    services.approve(campaign, at=timezone.now(), by=olga, earliest=timezone.now())
+
+    assert start_due(at=tomorrow()) == 1
+    assert status_of(campaign) == Status.SENDING
 
 
 # --- Where it is seen ---

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import openpyxl
 import pytest
+from django.utils.translation import override
 
 from contacts.models import Business
 from messaging.models import Fact
@@ -56,6 +57,20 @@ def test_sends_the_month_before_with_its_file(till, settings):
     row = dict(zip(header, line, strict=True))
     assert (row["entry_no"], row["discount"], row["customer"], row["note"]) == (1, 8.5, None, None)
     assert dict(zip(header, total, strict=True))["discount"] == 8.5
+
+
+def test_writes_in_the_language_of_the_shop_whoever_presses_send(till, settings):
+    settings.LANGUAGE_CODE = "es"
+
+    with override("en"):
+        send_monthly_report(at=SECOND)
+
+    (mail,) = mails(settings)
+    assert mail["Subject"] == "The Corner Bar: canjes de noviembre de 2026"
+    assert "Lo que The Corner Bar entregó en la caja en noviembre de 2026:" in mail.get_body(("plain",)).get_content()
+    (file,) = mail.iter_attachments()
+    header = next(openpyxl.load_workbook(io.BytesIO(file.get_content())).active.iter_rows(values_only=True))
+    assert "entry_no" in header  # a file for programs
 
 
 def test_sends_it_once(till, settings):

@@ -72,7 +72,7 @@ class Numbers(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
-        self._key = dict(attrs).get("data-number")
+        self._key = dict(attrs).get("data-number") or self._key  # a number may be a link
 
     def handle_data(self, data):
         if self._key and data.strip():

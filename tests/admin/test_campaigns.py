@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns.admin.forms import TYPE_ABOVE
+from campaigns.admin.forms import TYPE_ABOVE, ReviewForm
 from campaigns.models import Campaign
-from campaigns.queries import variant_of
+from campaigns.queries import content_of, variant_of
 from campaigns.services import pause
 from contacts.channels import Channel
 from contacts.models import Business
@@ -73,10 +73,12 @@ def test_takes_one_question_only(shop, admin_client):
     assert "segment" in response.context["adminform"].form.errors
 
 
-def test_drops_the_subject_of_a_text(db, admin_client):
+def test_keeps_the_subject_of_a_text_for_a_mail(db, admin_client):
     admin_client.post(ADD, {**WORDS, "channel": "sms"})
 
-    assert variant_of(Campaign.objects.get()).subject == ""
+    campaign = Campaign.objects.get()
+    words = variant_of(campaign)
+    assert (content_of(campaign, words).subject, words.subject) == ("", "Tacos")
 
 
 def test_refuses_changes_after_the_launch(shop, admin_client):
@@ -257,6 +259,14 @@ def test_asks_again_when_the_audience_changed_meanwhile(draft, admin_client):
     draft.refresh_from_db()
     assert draft.status == Campaign.Status.DRAFT
     assert "changed from 1 to 2" in response.content.decode()
+
+
+@pytest.mark.parametrize("typed", ["1600", "1,600", "1.600", "1 600", "1\xa0600 ", "1\u2019600"])
+def test_takes_a_number_as_people_write_it(typed):
+    form = ReviewForm({"when": "now", "expected": "1600", "typed": typed}, size=1600, zone="UTC")
+
+    assert form.is_valid()
+    assert not ReviewForm({"when": "now", "expected": "1600", "typed": "160"}, size=1600, zone="UTC").is_valid()
 
 
 @pytest.mark.parametrize(("typed", "status"), [("", "draft"), ("1", "draft"), ("600", "scheduled")])

@@ -7,10 +7,12 @@ import json
 from datetime import timedelta
 from email import message_from_bytes, policy
 from html import escape
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from PIL import Image
@@ -39,6 +41,7 @@ from redemptions.codes import SAMPLE_TOKEN, SAMPLE_TYPED, display
 from redemptions.links import coupon_url
 from redemptions.models import Offer
 from tests.admin.conftest import add_contact, staff_client, write_draft
+from tests.messaging.conftest import NOON, run_all
 
 ADD = reverse("admin:campaigns_campaign_add")
 NEW = reverse("admin:campaigns_campaign_autosave_new")
@@ -107,12 +110,30 @@ def test_saves_a_draft_that_is_not_finished_and_says_what_is_missing(db, admin_c
     assert blocking["The deal is missing"] == "offer"
 
 
-@pytest.mark.parametrize("blocks", ["no json", "[]", '{"version": 9, "blocks": []}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        "no json",
+        "[]",
+        '{"version": 9, "blocks": []}',
+        '{"version": ' + "9" * 5000 + "}",
+        "[" * 100_000,
+        json.dumps({"version": 1, "blocks": [{"type": "divider"}] * 10_000}),
+    ],
+    ids=["no JSON", "list", "version", "number", "deep", "many"],
+)
 def test_refuses_blocks_that_cannot_be_read(blocks, db, admin_client):
     response = admin_client.post(ADD, form_of() | {"blocks": blocks})
 
     assert "blocks" in response.context["adminform"].form.errors
     assert not Campaign.objects.exists()
+
+
+def test_saves_no_halves_of_characters(db, admin_client):
+    blocks = '{"version": 1, "blocks": [{"type": "heading", "text": "Patio\\ud83d\\u0000"}]}'
+
+    assert admin_client.post(NEW, form_of() | {"blocks": blocks}).json()["saved"]
+    assert variant_of(Campaign.objects.get()).built_text == "Patio"
 
 
 def test_copies_blocks(db):
@@ -138,7 +159,7 @@ def test_begins_a_draft_and_goes_on_with_it(db, admin_client):
 def test_says_why_it_did_not_save(db, admin_client):
     answer = admin_client.post(NEW, form_of(HEADING, name="")).json()
 
-    assert (answer["saved"], answer["why"]) == (False, "This field is required.")
+    assert (answer["saved"], answer["why"]) == (False, "Name: This field is required.")
     assert not Campaign.objects.exists()
 
 
@@ -161,6 +182,65 @@ def test_tells_the_later_of_two_writers_and_overwrites_nothing(db, admin_client)
 
     admin_client.post(url("change", campaign), form_of(HEADING, name="Mine", seen=seen, _mine="1"))
     assert set(Campaign.objects.values_list("name", flat=True)) == {"Theirs", "Mine (my version)"}
+
+
+def test_begins_one_draft_where_the_answer_was_lost(db, admin_client):
+    admin_client.post(NEW, form_of(HEADING))  # and the network goes away
+
+    answer = admin_client.post(NEW, form_of(HEADING, again="1")).json()
+    assert answer["page"] == url("change", Campaign.objects.get())
+
+    other = admin_client.post(NEW, form_of(HEADING, subject="Another", again="1")).json()
+    assert other["page"] != answer["page"]
+    admin_client.post(NEW, form_of(HEADING))  # somebody who begins the same anew means it
+    assert Campaign.objects.count() == 3
+
+
+def test_takes_nobodys_draft_for_ones_own(db, admin_client):
+    other = User.objects.create_user("maria")
+    draft = Draft(name="Patio", channel=Channel.EMAIL, subject="Open", mode=Variant.Mode.BLOCKS)
+    save_draft(with_blocks(draft, {"version": 1, "blocks": [HEADING]}), by=other)
+
+    admin_client.post(NEW, form_of(HEADING, again="1"))
+
+    assert Campaign.objects.count() == 2
+
+
+def test_saying_the_same_twice_is_no_quarrel(db, admin_client):
+    campaign = write_blocks(HEADING)
+    data = form_of(HEADING, name="Patio and more", seen=campaign.updated_at.isoformat())
+    admin_client.post(url("autosave", campaign), data)  # and the network goes away
+
+    assert admin_client.post(url("autosave", campaign), data).json()["saved"]
+    assert admin_client.post(url("change", campaign), data).status_code == 302
+    assert admin_client.post(url("autosave", campaign), data | {"name": "More"}).json()["conflict"]
+
+
+def test_tells_apart_oneself_in_another_window(db, admin_client, admin_user):
+    campaign = write_blocks(HEADING)
+    seen = campaign.updated_at.isoformat()
+    save_draft(Draft(name="Other window", channel=Channel.EMAIL, body="B"), campaign=campaign, by=admin_user)
+
+    answer = admin_client.post(url("autosave", campaign), form_of(HEADING, seen=seen)).json()
+
+    assert answer["why"].startswith("You saved this campaign at ")
+    assert answer["page"] == url("change", campaign)
+
+
+def test_keeps_what_was_typed_where_it_cannot_be_kept_beside(db, admin_client):
+    campaign = write_blocks(HEADING)
+    seen = campaign.updated_at.isoformat()
+    save_draft(Draft(name="Theirs", channel=Channel.EMAIL, body="Theirs"), campaign=campaign)
+
+    page = admin_client.post(
+        url("change", campaign), form_of(HEADING, name="Mine", subject="{{ nick }}", seen=seen, _mine="1")
+    )
+
+    assert page.status_code == 200
+    html = page.content.decode()
+    assert 'value="Mine"' in html
+    assert "is not a merge field" in html
+    assert Campaign.objects.get().name == "Theirs"
 
 
 def test_closes_the_gap_between_looking_and_saving(db):
@@ -192,6 +272,40 @@ def test_writes_one_line_of_history_for_many_savings(db, admin_client, admin_use
 def test_keeps_the_editor_from_who_may_not_write(page, db):
     assert staff_client("campaigns.view_campaign").post(page, form_of(HEADING)).status_code == 403
     assert not Campaign.objects.exists()
+
+
+def test_keeps_each_address_to_who_may_use_it(db):
+    campaign = write_blocks(HEADING)
+    data = form_of(HEADING, name="Mine")
+
+    assert staff_client("campaigns.view_campaign").get(PICTURES).status_code == 403
+    assert staff_client("campaigns.view_campaign").get(url("saved_preview", campaign)).status_code == 200
+    assert staff_client().get(url("saved_preview", campaign)).status_code == 403
+    assert staff_client("campaigns.add_campaign").post(url("autosave", campaign), data).status_code == 403
+    assert staff_client("campaigns.view_campaign").post(url("autosave", campaign), data).status_code == 403
+    assert staff_client("campaigns.change_campaign").post(NEW, data).status_code == 403
+    assert Campaign.objects.get().name == "Patio"
+
+
+@pytest.mark.parametrize("page", [NEW, PICTURES, PREVIEW, FACTS, READERS])
+def test_takes_nothing_from_another_site(page, db, admin_user):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+
+    assert client.post(page, form_of(HEADING)).status_code == 403
+    assert not Campaign.objects.exists()
+
+
+@pytest.mark.parametrize("page", [NEW, PREVIEW, FACTS, READERS])
+def test_changes_nothing_where_it_is_only_looked_at(page, db, admin_client):
+    assert admin_client.get(page, form_of(HEADING)).status_code == 405
+
+
+@pytest.mark.parametrize("page", [NEW, PICTURES, PREVIEW, FACTS, READERS])
+def test_sends_strangers_to_the_sign_in(page, db):
+    answer = Client().post(page, form_of(HEADING))
+
+    assert (answer.status_code, answer["Location"].split("?")[0]) == (302, reverse("admin:login"))
 
 
 # --- Templates ---
@@ -276,11 +390,29 @@ def test_shows_people_only_to_who_may_see_them(db):
 
 
 def test_shows_the_mail_in_the_dark(db, admin_client):
-    bright = admin_client.post(PREVIEW, form_of(HEADING)).content.decode()
-    dark = admin_client.post(PREVIEW, form_of(HEADING, preview_dark="1")).content.decode()
+    mail = admin_client.post(PREVIEW, form_of(HEADING)).content.decode()
+    dark = admin_client.post(PREVIEW, form_of(HEADING, preview_scheme="dark")).content.decode()
+    light = admin_client.post(PREVIEW, form_of(HEADING, preview_scheme="light")).content.decode()
 
-    assert "@media (prefers-color-scheme:dark)" in bright
-    assert dark == bright.replace("@media (prefers-color-scheme:dark)", "@media all")
+    assert "@media (prefers-color-scheme:dark)" in mail
+    assert dark == mail.replace("@media (prefers-color-scheme:dark)", "@media all")
+    assert light == mail.replace("@media (prefers-color-scheme:dark)", "@media not all")
+
+
+def test_shows_the_mail_where_nothing_in_it_can_run(db, admin_client):
+    typed = form_of() | {"mode": "html", "html": "<script>alert(1)</script><p onclick='x()'>Hi</p>"}
+
+    page = admin_client.post(PREVIEW, typed)
+
+    rules = {rule.partition(" ")[0]: rule.partition(" ")[2] for rule in page["Content-Security-Policy"].split("; ")}
+    assert rules["default-src"] == "'none'"
+    assert rules["sandbox"] == ""
+    assert rules["frame-ancestors"] == "'self'"
+    assert "script-src" not in rules
+    assert page["X-Frame-Options"] == "SAMEORIGIN"
+    assert "no-store" in page["Cache-Control"]
+    assert "alert" not in page.content.decode()
+    assert "onclick" not in page.content.decode()
 
 
 def test_tells_what_a_text_costs(db, admin_client):
@@ -315,10 +447,28 @@ def test_puts_what_cannot_be_read_into_the_checklist(db, admin_client):
     assert facts["error"] == facts["checks"][0]["detail"]
 
 
-@pytest.mark.django_db(transaction=True)
+AWKWARD: list[dict[str, Any]] = [
+    {"first_name": "Marïa <3", "last_name": "Kim"},
+    {},
+    {"first_name": "Maximiliana-Alexandrina Wilhelmina Caroli", "last_name": "von Hohenzollern-Sigmaringen"},
+    {"first_name": "Владислава", "last_name": "Щербакова"},
+    {"last_name": 'O\'Neill & "Sons"'},
+]
+
+
+@pytest.fixture
+def guests(transactional_db):
+    return [add_contact(f"guest{number}@example.org", **names) for number, names in enumerate(AWKWARD)]
+
+
+def parts_of(path):
+    mail = message_from_bytes(path.read_bytes(), policy=policy.default)
+    texts = [mail.get_body((kind,)).get_content().replace("\r\n", "\n").rstrip("\n") for kind in ("html", "plain")]
+    return mail, *texts
+
+
 @pytest.mark.parametrize("mode", ["blocks", "text", "html"])
-def test_shows_exactly_the_bytes_that_are_sent(mode, admin_client, settings):
-    contact = add_contact("maria@example.org", first_name="Marïa <3", last_name="Kim")
+def test_shows_exactly_the_bytes_that_are_sent(mode, guests, admin_client, settings):
     offer = Offer.objects.create(name="20 % off lunch", value=20, terms="One per table.")
     picture = keep_picture(photo())
     blocks = [
@@ -334,36 +484,57 @@ def test_shows_exactly_the_bytes_that_are_sent(mode, admin_client, settings):
         "html": "<style>b{color:red}</style><p>Hi <b>{{ full_name }}</b> <a href='https://ouzel-bar.com/'>here</a></p>",
     }
     typed = form_of(*blocks, **words, mode=mode, offer=offer.pk, preheader="Yours, {{ first_name }}", utm_campaign="p")
+    typed["subject"] = "{{ first_name | default: 'Guest' }}, it is open"
     admin_client.post(ADD, typed)
     campaign = Campaign.objects.get()
-    now = timezone.now()
-    launch(campaign, at=now - timedelta(seconds=1))
+    launch(campaign, at=timezone.now() - timedelta(seconds=1))
     tasks.work()
-    message = Message.objects.get()
-    (path,) = settings.OUTBOX_DIR.rglob("*.eml")
-    mail = message_from_bytes(path.read_bytes(), policy=policy.default)
-    sent_html = mail.get_body(("html",)).get_content().replace("\r\n", "\n").rstrip("\n")
-    sent_text = mail.get_body(("plain",)).get_content().replace("\r\n", "\n").rstrip("\n")
-
-    shown = admin_client.post(PREVIEW, {**typed, "preview_as": str(contact.pk)}).content.decode().rstrip("\n")
-    facts = admin_client.post(FACTS, {**typed, "preview_as": str(contact.pk)}).json()
-
-    # What is one message's own stands in the preview as a sample, and as itself; nothing else differs.
+    sent = {mail["To"]: (mail, html, text) for mail, html, text in map(parts_of, settings.OUTBOX_DIR.rglob("*.eml"))}
     variant = variant_of(campaign)
-    redirects = redirects_of(message.pk, {link.url: link.position for link in variant.links.all()})
-    assert redirects.links
-    way_out = "".join(mail["List-Unsubscribe"].split()).strip("<>")
-    own = {
-        **{address: link for link, address in redirects.links.items()},
-        redirects.trap: "#",
-        way_out: f"{settings.PUBLIC_BASE_URL}/u/preview",
-        coupon_url(message.code.token): coupon_url(SAMPLE_TOKEN),
-        message.code.typed_display: display(SAMPLE_TYPED),
-        f"cid:{QR_CID}": sample_qr(),
+    assert len(sent) == len(guests)
+
+    for message in Message.objects.select_related("contact", "code"):
+        mail, sent_html, sent_text = next(found for to, found in sent.items() if message.contact.email in to)
+        shown = admin_client.post(PREVIEW, {**typed, "preview_as": str(message.contact_id)}).content.decode()
+        facts = admin_client.post(FACTS, {**typed, "preview_as": str(message.contact_id)}).json()
+
+        # What is one message's own stands in the preview as a sample, and as itself; nothing else differs.
+        redirects = redirects_of(message.pk, {link.url: link.position for link in variant.links.all()})
+        assert redirects.links
+        way_out = "".join(mail["List-Unsubscribe"].split()).strip("<>")
+        own = {
+            **{address: link for link, address in redirects.links.items()},
+            redirects.trap: "#",
+            way_out: f"{settings.PUBLIC_BASE_URL}/u/preview",
+            coupon_url(message.code.token): coupon_url(SAMPLE_TOKEN),
+            message.code.typed_display: display(SAMPLE_TYPED),
+            f"cid:{QR_CID}": sample_qr(),
+        }
+        for mine, sample in own.items():
+            sent_html = sent_html.replace(escape(mine), escape(sample))
+            sent_text = sent_text.replace(mine, sample)
+        assert sent_html == shown.rstrip("\n")
+        assert sent_text == facts["text"].rstrip("\n")
+        assert mail["Subject"] == facts["subject"]
+
+
+def test_shows_exactly_the_text_that_is_sent(transactional_db, admin_client, settings):
+    guests = [add_contact(None, f"+1217555012{number}", **names) for number, names in enumerate(AWKWARD)]
+    offer = Offer.objects.create(name="20 % off lunch", value=20)
+    typed = {
+        "name": "T",
+        "channel": "sms",
+        "body": "Hi {{ first_name | default: 'there' }}, come by",
+        "offer": offer.pk,
     }
-    for mine, sample in own.items():
-        sent_html = sent_html.replace(escape(mine), escape(sample))
-        sent_text = sent_text.replace(mine, sample)
-    assert sent_html == shown
-    assert sent_text == facts["text"].rstrip("\n")
-    assert mail["Subject"] == facts["subject"]
+    admin_client.post(ADD, typed)
+    Campaign.objects.update(status=Campaign.Status.SCHEDULED, starts_at=NOON, launched_at=NOON, audience={})
+    run_all(NOON)
+    sent = {path.read_text().partition("\n\n")[2][:-1] for path in settings.OUTBOX_DIR.rglob("*.txt")}
+
+    shown = set()
+    for message in Message.objects.select_related("code"):
+        facts = admin_client.post(FACTS, {**typed, "preview_as": str(message.contact_id)}).json()
+        shown.add(facts["text"].replace(coupon_url(SAMPLE_TOKEN), coupon_url(message.code.token)))
+    assert shown == sent
+    assert len(sent) == len(guests)

@@ -114,15 +114,59 @@ def test_a_right_password_wipes_the_wrong_ones(nina, client):
     assert not AccessAttempt.objects.exists()
 
 
-@pytest.mark.parametrize("secure", [False, True], ids=["without a proxy", "behind one"])
-def test_counts_by_the_address_the_rest_of_the_product_believes(secure, nina, client, settings):
-    """What the visitor wrote into the header counts nowhere; what the proxy in front added last does."""
-    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if secure else None
+@pytest.mark.parametrize(
+    ("proxies", "address"), [(0, "127.0.0.1"), (1, "203.0.113.9"), (2, "198.51.100.4")], ids=["no proxy", "one", "two"]
+)
+def test_counts_by_the_address_the_rest_of_the_product_believes(proxies, address, nina, client, settings):
+    """What the visitor wrote into the header counts nowhere; what the proxies in front added at its end does."""
+    settings.PROXY_COUNT = proxies
     for attempt in range(4):
-        sign_in(client, password="wrong", headers={"X-Forwarded-For": f"10.0.0.{attempt}, 203.0.113.9"})
+        sign_in(client, password="wrong", headers={"X-Forwarded-For": f"10.0.0.{attempt}, 198.51.100.4, 203.0.113.9"})
 
-    assert AccessAttempt.objects.get().ip_address == ("203.0.113.9" if secure else "127.0.0.1")
-    assert AuditEvent.objects.last().address == ("203.0.113.0/24" if secure else "127.0.0.0/24")
+    assert AccessAttempt.objects.get().ip_address == address
+    assert AuditEvent.objects.last().address == network_of(address)
+
+
+def test_counts_all_addresses_of_one_line_as_one(nina, client):
+    answers = [sign_in(client, password="wrong", REMOTE_ADDR=f"2001:db8:1:2::{n:x}").status_code for n in range(1, 6)]
+
+    assert answers[-1] == 429
+    assert sign_in(client, REMOTE_ADDR="2001:db8:1:2:ffff::1").status_code == 429
+    assert sign_in(Client(), REMOTE_ADDR="2001:db8:1:3::1").status_code == 302
+
+
+def test_knows_an_address_in_its_longer_spelling(nina, client):
+    sign_in(client, password="wrong", REMOTE_ADDR="::ffff:203.0.113.9")
+
+    assert AccessAttempt.objects.get().ip_address == "203.0.113.9"
+    assert AuditEvent.objects.get().address == "203.0.113.0/24"
+
+
+def test_stops_whoever_tries_many_names(nina, client, settings):
+    settings.SIGN_IN_TRIES_OF_ALL_NAMES = 8
+    answers = [sign_in(client, f"name-{number}", "rosemary").status_code for number in range(10)]
+
+    assert answers == [200] * 8 + [429] * 2
+    assert AuditEvent.objects.count() == 8
+    assert sign_in(client).status_code == 429
+    assert sign_in(Client(), REMOTE_ADDR="198.51.100.7").status_code == 302
+
+
+def test_nobody_guesses_the_password_at_an_open_laptop(nina, client):
+    sign_in(client)
+    new = {"new_password1": "basil-pepper-77", "new_password2": "basil-pepper-77"}
+    url = reverse("admin:password_change")
+
+    answers = [client.post(url, {"old_password": f"guess-{number}", **new}).status_code for number in range(5)]
+    right = client.post(url, {"old_password": PASSWORD, **new})
+
+    assert answers == [200, 200, 200, 200, 429]
+    assert right.status_code == 429
+    nina.refresh_from_db()
+    assert nina.check_password(PASSWORD)
+    kept = " ".join(str(value) for row in AccessAttempt.objects.values() for value in row.values())
+    assert "guess-" not in kept
+    assert "basil" not in kept
 
 
 def test_keeps_what_was_typed_out_of_tables_and_logs(db, client, caplog):
@@ -170,6 +214,18 @@ def test_signs_out_who_was_away_for_hours(away, stays, nina, client):
 
     with time_machine.travel(now + timedelta(hours=away), tick=False):
         assert is_in(client) == stays
+
+
+def test_an_open_page_that_asks_by_itself_keeps_nobody_signed_in(nina, client):
+    now = timezone.now()
+    with time_machine.travel(now, tick=False):
+        sign_in(client)
+    for hours in (4, 8, 11):
+        with time_machine.travel(now + timedelta(hours=hours), tick=False):
+            client.get(INDEX, headers={"Accept": "application/json"})
+
+    with time_machine.travel(now + timedelta(hours=13), tick=False):
+        assert not is_in(client)
 
 
 def test_signs_out_after_a_week_whatever_somebody_does(nina, client):

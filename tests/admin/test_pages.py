@@ -138,11 +138,12 @@ def test_turns_set_up_steps_green_from_facts(shop, admin_client):
     def done():
         return [step.done for step in admin_client.get(reverse("admin:index")).context["dashboard"].steps]
 
-    assert done() == [False, False, True, False, False]  # the shop still has the address and sender of the example
+    # The shop still has the address and sender of the example, and nothing is connected.
+    assert done() == [False, False, True, False, False, False, False]
 
     Business.objects.update(postal_address="1 Real Street, Springfield, IL 62701", from_email="hello@ouzel-bar.com")
 
-    assert done() == [True, True, True, False, False]
+    assert done() == [True, True, True, False, False, False, False]
 
 
 def test_people_of_the_demo_are_no_import(db, admin_client):

@@ -281,6 +281,80 @@ def test_whoever_leaves_is_shut_out_at_once(owner):
     assert nina_at_work.get(reverse("admin:index")).status_code == 302
 
 
+def test_a_session_does_not_come_back_with_its_owner(owner):
+    nina = person(MARKETER, name="nina")
+    nina_at_work, boss = signed_in(nina), signed_in(owner)
+    url = reverse("admin:auth_user_change", args=[nina.pk])
+    gone = form_for(nina)
+    del gone["is_active"]
+
+    boss.post(url, gone)
+    boss.post(url, form_for(nina))
+
+    assert User.objects.get(pk=nina.pk).is_active
+    assert nina_at_work.get(reverse("admin:index")).status_code == 302
+
+
+@pytest.mark.parametrize("whose", ["nina", "olga"])
+def test_writes_down_that_somebody_signs_in_by_another_name(whose, owner):
+    user = owner if whose == "olga" else person(MARKETER, name="nina")
+    AuditEvent.objects.all().delete()
+
+    changed = {**form_for(user), "username": "zoe"}
+    signed_in(owner).post(reverse("admin:auth_user_change", args=[user.pk]), changed)
+
+    line = AuditEvent.objects.filter(action="person").get()
+    assert (line.actor, line.detail) == (owner, f"user {user.pk}: signed in as {whose} until now")
+
+
+@pytest.mark.parametrize("lookup", ["password", "password__startswith", "password__regex"])
+def test_shows_no_hash_letter_by_letter(lookup, owner):
+    page = signed_in(owner).get(reverse("admin:auth_user_changelist"), {lookup: "pbkdf2"})
+
+    assert page.status_code == 400
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}])
+def test_a_link_of_somebody_who_left_opens_nothing(change, owner):
+    nina = person(MARKETER, name="nina")
+    link = signed_in(owner).post(reverse("admin:auth_user_link", args=[nina.pk])).context["link"]
+    User.objects.filter(pk=nina.pk).update(**change)
+
+    assert "used up" in Client().get(link, follow=True).content.decode()
+
+
+def test_a_link_leads_to_the_address_of_the_shop(owner, settings):
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.PUBLIC_BASE_URL = "https://deals.example.com"
+    nina = person(MARKETER, name="nina")
+
+    url = reverse("admin:auth_user_link", args=[nina.pk])
+    page = signed_in(owner).post(url, headers={"Host": "evil.example"})
+
+    assert page.context["link"].startswith("https://deals.example.com/admin/invite/")
+
+
+def test_writes_down_who_signed_somebody_out(owner):
+    nina = person(MARKETER, name="nina")
+
+    signed_in(owner).post(reverse("admin:auth_user_sign_out", args=[nina.pk]))
+
+    assert AuditEvent.objects.filter(action="signed_out", actor=owner, detail=f"user {nina.pk}, everywhere").exists()
+
+
+@pytest.mark.parametrize("page", ["add", "change", "delete"])
+def test_nobody_writes_the_log_anew(page, owner, admin_client):
+    line = AuditEvent.objects.create(action="launched", actor=owner, via="admin", detail="campaign 1")
+    url = url_of(AuditEvent, page, *([] if page == "add" else [line.pk]))
+
+    for client in (admin_client, signed_in(owner)):
+        assert client.post(url, {"detail": "nothing", "post": "yes"}).status_code == 403
+    bulk = {"action": "delete_selected", "_selected_action": line.pk, "post": "yes"}
+    admin_client.post(url_of(AuditEvent), bulk)
+
+    assert AuditEvent.objects.get(pk=line.pk).detail == "campaign 1"
+
+
 def test_nobody_changes_their_own_role(owner):
     changed = form_for(owner, role="Bookkeeper", first_name="Olga")
     signed_in(owner).post(reverse("admin:auth_user_change", args=[owner.pk]), changed)

@@ -146,6 +146,55 @@ def test_turns_it_off_with_a_code(nina, client, clock):
     assert sign_in(Client()).status_code == 302
 
 
+def test_asks_for_the_password_of_whoever_signed_in_long_ago(nina, client, clock):
+    client.force_login(nina)
+    clock.shift(11 * 60)
+
+    asked = client.get(OWN).content.decode()
+    refused = [press(client, "start"), press(client, "start", password="wrong")]
+
+    assert "Your password" in asked
+    assert "This is not your password" in refused[1].content.decode()
+    assert not AuthenticatorApp.objects.exists()
+
+    press(client, "start", password=PASSWORD)
+    assert AuthenticatorApp.objects.filter(confirmed=False).exists()
+
+
+def test_wrong_passwords_there_lock_out_too(nina, client, clock):
+    client.force_login(nina)
+    clock.shift(11 * 60)
+
+    answers = [press(client, "start", password=f"guess-{number}").status_code for number in range(5)]
+
+    assert answers == [200, 200, 200, 200, 429]
+    assert sign_in(Client()).status_code == 429
+
+
+def test_a_second_press_makes_a_second_key_and_no_second_app(nina, client):
+    client.force_login(nina)
+    press(client, "start")
+    first = AuthenticatorApp.objects.get().key
+
+    press(client, "start")
+
+    assert AuthenticatorApp.objects.get().key != first
+
+
+def test_what_was_seen_of_the_session_before_is_worth_nothing_after(nina, client):
+    client.force_login(nina)
+    before = client.session.session_key
+    press(client, "start")
+
+    press(client, "finish", token=code_of(nina, confirmed=False))
+
+    assert is_in(client)
+    assert client.session.session_key != before
+    thief = Client()
+    thief.cookies["sessionid"] = before
+    assert not is_in(thief)
+
+
 # --- Signing in with it ---
 
 
@@ -217,6 +266,34 @@ def test_a_wrong_code_makes_the_next_one_wait(nina, client, clock):
     assert sign_in(client, code_of(nina)).status_code == 200
 
     clock.shift(10)
+    assert sign_in(client, code_of(nina)).status_code == 302
+
+
+def test_whoever_knows_the_password_shuts_nobody_out_for_days(nina, client, clock):
+    enrol(nina, clock)
+    for number in range(30):  # each from somewhere else, as soon as it is allowed
+        clock.shift(2 ** min(number, 11))
+        wrong = "000000" if code_of(nina) != "000000" else "111111"
+        client.post(
+            LOGIN, {"username": "nina", "password": PASSWORD, "otp_token": wrong}, REMOTE_ADDR=f"10.0.0.{number}"
+        )
+
+    clock.shift(18 * 60)
+
+    assert sign_in(Client(), code_of(nina)).status_code == 302
+
+
+def test_the_owner_lets_somebody_try_a_code_again_at_once(nina, client, clock):
+    enrol(nina, clock)
+    for number in range(5):
+        clock.shift(2**number)
+        sign_in(client, "000000" if code_of(nina) != "000000" else "111111")
+    owner = Client()
+    owner.force_login(person(Role.OWNER, name="olga"))
+    assert sign_in(Client(), code_of(nina)).status_code != 302
+
+    owner.post(reverse("admin:auth_user_unlock", args=[nina.pk]))
+
     assert sign_in(client, code_of(nina)).status_code == 302
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
 from PIL import Image
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import Browser, Dialog, FrameLocator, Page, Route, expect
 
 from campaigns.models import Campaign, Picture, Template, Variant
 from campaigns.queries import variant_of
@@ -43,6 +44,17 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "patio.jpg"
     image.save(path, "JPEG")
     return path
+
+
+@pytest.fixture
+def rough_page(browser: Browser, admin_client: Client, live_server: Any) -> Iterator[Page]:
+    """Return a page with a superuser signed in, where losing the network is no error of the page's."""
+    context = browser.new_context(base_url=live_server.url, locale="en-US")
+    context.add_cookies(
+        [{"name": "sessionid", "value": admin_client.cookies["sessionid"].value, "url": live_server.url}]
+    )
+    yield context.new_page()
+    context.close()
 
 
 def mail_of(page: Page) -> FrameLocator:
@@ -126,6 +138,60 @@ def test_works_by_keyboard_alone(admin_page: Page, offer: Offer) -> None:
     assert stored["blocks"][0]["html"] == "<p>Come by and <b>bring friends</b></p>"
 
 
+FROM_WORD = """<html xmlns:o="urn:schemas-microsoft-com:office:office"><head><style><!-- p {margin:0} --></style></head>
+<body><!--[if gte mso 9]><xml><o:p>x</o:p></xml><![endif]-->
+<p class=MsoNormal style='margin:0'><span style="color:red">
+Hi <b>{{ first_name | default: \u2018you\u2019 }}</b>,</span></p>
+<p class=MsoListParagraphCxSpFirst><![if !supportLists]><span>\xb7<span>&nbsp;&nbsp;
+&nbsp; </span></span><![endif]>Live <i>music</i></p>
+<p class=MsoListParagraphCxSpLast><span>\xb7<span>&nbsp;&nbsp; </span></span>No entry fee</p>
+<p class=MsoNormal><a href="https://corner-bar.com/menu" onclick="x()">Menu</a>
+<a href="javascript:alert(1)">bad</a><img src="file:///C:/x.png"><script>alert(1)</script></p></body></html>"""
+PASTE = """(area, html) => {
+  const clipboardData = new DataTransfer();
+  clipboardData.setData("text/html", html);
+  area.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_takes_what_was_written_in_word(admin_page: Page) -> None:
+    page, mail = admin_page, mail_of(admin_page)
+    page_of(page, write_blocks({"type": "text", "html": "<p></p>"}))
+    words = page.locator("#id_blocks-0-html")
+
+    words.click()
+    words.evaluate(PASTE, FROM_WORD)
+
+    expect(mail.get_by_text("Hi Maria,")).to_be_visible()
+    saved(page)
+    stored = variant_of(Campaign.objects.get()).blocks
+    assert stored is not None
+    assert " ".join(stored["blocks"][0]["html"].split()) == (
+        "<p>Hi <b>{{ first_name | default: \u2018you\u2019 }}</b>,</p>"
+        "<ul><li>Live <i>music</i></li><li>No entry fee</li></ul>"
+        '<p><a href="https://corner-bar.com/menu">Menu</a> bad</p>'
+    )
+    words.press("Control+z")
+    expect(words).to_have_text("")
+
+
+def test_makes_a_link_of_what_people_type(admin_page: Page) -> None:
+    page = admin_page
+    page_of(page, write_blocks({"type": "text", "html": "<p>Write to us</p>"}))
+    words = page.locator("#id_blocks-0-html")
+
+    for typed, link in (
+        ("hi@corner-bar.com", "mailto:hi@corner-bar.com"),
+        ("corner-bar.com", "https://corner-bar.com"),
+    ):
+        words.press("Control+a")
+        page.get_by_role("button", name="Link", exact=True).press("Enter")
+        page.keyboard.press("Control+a")
+        page.keyboard.type(typed)
+        page.keyboard.press("Enter")
+        expect(words.locator("a")).to_have_attribute("href", link)
+
+
 def test_fix_leads_to_the_input(admin_page: Page) -> None:
     page = admin_page
     page_of(page, write_blocks({"type": "heading", "text": "Hi"}, {"type": "button", "label": "Menu", "link": ""}))
@@ -176,6 +242,146 @@ def test_tells_the_second_of_two_people(admin_page: Page) -> None:
     assert {row.name for row in Campaign.objects.all()} == {"Theirs", "Patio opener (my version)"}
 
 
+def test_tells_the_second_of_two_on_a_page_that_was_new(admin_page: Page) -> None:
+    page = admin_page
+    page.goto(ADD)
+    page.get_by_label("Name:", exact=True).fill("Mine")
+    saved(page)
+    save_draft(Draft(name="Theirs", channel=Channel.EMAIL, body="B"), campaign=Campaign.objects.get())
+
+    page.locator("#id_subject").fill("My words")
+
+    expect(page.locator("[data-conflict]")).to_contain_text("saved this campaign at")
+    page.get_by_role("link", name="Drop mine and show theirs").click()
+    expect(page.get_by_label("Name:", exact=True)).to_have_value("Theirs")
+
+
+def test_goes_on_where_the_answer_was_lost(rough_page: Page) -> None:
+    page, lost = rough_page, []
+
+    def lose(route: Route) -> None:
+        lost.append(route.fetch().status)  # it arrives, and nobody hears of it
+        route.abort()
+
+    page.goto(ADD)
+    page.route("**/autosave/", lose)
+    page.get_by_label("Name:", exact=True).fill("Patio")
+    expect(page.locator("[data-save-status]")).to_contain_text("does not answer")
+    page.locator("#id_subject").fill("The patio is open")
+    page.get_by_role("button", name="Save draft").click()
+    expect(page.locator("[data-save-status]")).to_contain_text("does not answer")
+    expect(page).to_have_url(re.compile("/add/$"))  # leaving would lose what was written
+    assert set(lost) == {200}
+
+    page.unroute("**/autosave/")
+    page.evaluate("window.dispatchEvent(new Event('online'))")
+
+    saved(page)
+    expect(page).to_have_url(re.compile(r"/\d+/change/$"))
+    assert variant_of(Campaign.objects.get()).subject == "The patio is open"
+
+
+def test_goes_on_after_signing_in_again(rough_page: Page, admin_user: Any, client: Client) -> None:
+    page, context = rough_page, rough_page.context
+    campaign = write_blocks({"type": "heading", "text": "Hi"})
+    page_of(page, campaign)
+    kept = context.cookies()
+    context.clear_cookies(name="sessionid")
+    page.locator("#id_blocks-0-text").fill("Hi there")
+    expect(page.locator("[data-save-status]")).to_contain_text("you are signed out")
+    page.get_by_role("button", name="Save draft").click()
+    expect(page.locator("#id_blocks-0-text")).to_have_value("Hi there")
+
+    # In another tab: a session of today, and with it another token for every form.
+    client.force_login(admin_user)
+    (session,) = (cookie for cookie in kept if cookie["name"] == "sessionid")
+    (token,) = (cookie for cookie in kept if cookie["name"] == "csrftoken")
+    for old, value in ((session, client.cookies["sessionid"].value), (token, "a" * 32)):
+        context.add_cookies([{"name": old["name"], "value": value, "domain": old["domain"], "path": "/"}])
+    page.get_by_role("button", name="Save draft").click()
+
+    expect(page.get_by_text("is saved. Nothing was sent.")).to_be_visible()
+    assert variant_of(campaign).built_text == "Hi there"
+
+
+def test_asks_before_unsaved_words_are_left(admin_page: Page) -> None:
+    page = admin_page
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
+    page.goto(ADD)
+    page.locator("#id_subject").fill("Nobody has a name for this yet")
+
+    page.get_by_role("link", name=re.compile("^Birthday")).click()
+
+    expect(page.locator("#id_subject")).to_have_value("Happy birthday from all of us")
+    assert asked == ["beforeunload"]
+
+
+def test_enter_in_a_line_presses_no_button(admin_page: Page) -> None:
+    page = admin_page
+    page_of(page, write_blocks({"type": "heading", "text": "Hi"}))
+    page.evaluate("window.isHere = true")
+
+    for line in ("#id_subject", "#id_blocks-0-text"):
+        page.locator(line).press("End")
+        page.keyboard.type(" now")
+        page.keyboard.press("Enter")
+    saved(page)
+
+    assert page.evaluate("window.isHere")
+    assert variant_of(Campaign.objects.get()).subject == "The patio is open now"
+    assert Campaign.objects.count() == 1
+
+
+def test_back_leads_to_the_page_before(admin_page: Page) -> None:
+    page = admin_page
+    page.goto("/admin/campaigns/campaign/")
+    page_of(page, write_blocks({"type": "heading", "text": "Hi"}))
+    expect(mail_of(page).get_by_role("heading", name="Hi")).to_be_visible()
+    for words in ("One", "Two", "Three"):
+        page.locator("#id_blocks-0-text").fill(words)
+        expect(mail_of(page).get_by_role("heading", name=words)).to_be_visible()
+    saved(page)
+
+    page.go_back()
+
+    expect(page).to_have_url(re.compile("/admin/campaigns/campaign/$"))
+
+
+def test_undoes_what_was_removed_from_a_column_that_moved(admin_page: Page) -> None:
+    page = admin_page
+    columns = {"type": "columns", "left": [{"type": "heading", "text": "In the left"}], "right": []}
+    page_of(page, write_blocks({"type": "divider"}, columns))
+
+    page.get_by_role("button", name="Remove: Heading 1").click()
+    page.get_by_role("button", name="Move up: Two columns 2").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
+
+    expect(page.locator("#id_blocks-0-left-0-text")).to_have_value("In the left")
+    expect(page.get_by_role("button", name="Remove: Heading 1")).to_be_focused()
+    saved(page)
+    stored = variant_of(Campaign.objects.get()).blocks
+    assert stored is not None
+    assert [block["type"] for block in stored["blocks"]] == ["columns", "divider"]
+
+
+def test_starts_anew_after_the_first_has_saved_itself(admin_page: Page) -> None:
+    page = admin_page
+    page.goto(ADD)
+    page.get_by_label("Name:", exact=True).fill("First")
+    saved(page)
+
+    page.get_by_role("link", name=re.compile("^Event")).click()
+
+    expect(page.locator("#id_subject")).to_have_value("Live music this Thursday")
+    expect(page.get_by_label("Name:", exact=True)).to_have_value("")
+
+
 def test_keeps_a_template_and_starts_from_it(admin_page: Page) -> None:
     page = admin_page
     page_of(page, write_blocks({"type": "heading", "text": "Every Thursday"}))
@@ -200,6 +406,10 @@ def test_counts_and_prices_a_text(admin_page: Page) -> None:
     expect(page.locator("[data-preview-size]")).to_contain_text("special: 🎸")
     expect(page.locator("[data-preview-cost]")).to_contain_text("each, about $0.00 for 0 people")
     expect(page.locator("#blocks-editor")).to_be_hidden()
+    page.locator("#id_body").fill("Come by. " * 60)
+    expect(page.locator("[data-preview-error]")).to_contain_text("too long")
+    expect(page.locator("[data-preview-bubble]")).to_have_text("…")
+    expect(page.locator("[data-preview-cost]")).to_have_text("")
 
 
 @pytest.mark.parametrize("width", [1280, 390])

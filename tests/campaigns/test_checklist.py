@@ -344,7 +344,7 @@ def test_warns_of_everyone_where_it_was_a_part(everyone_is_many):
     assert "This goes to everyone" not in lines()
 
 
-def test_warns_of_people_who_had_this_deal():
+def test_warns_of_people_who_had_this_deal(monkeypatch):
     offer = create_offer(name="Lunch", type=Offer.Type.ITEM)
     first = save_draft(Draft(name="first", channel=Channel.EMAIL, subject="s", body="b", offer=offer))
     launch = {"status": "sent", "starts_at": NOON, "launched_at": NOON, "audience": {}}
@@ -363,6 +363,9 @@ def test_warns_of_people_who_had_this_deal():
 
     assert lines(offer=offer)["1 person had this deal in the last 30 days"] == "warn"
     assert not [title for title in lines() if "this deal" in title]
+    Message.objects.filter(status="delivered").update(handed_at=NOON)
+    monkeypatch.setattr(messaging_checklist, "MANY_HAD", 1)
+    assert lines(offer=offer)["More than 1 people had this deal in the last 30 days"] == "warn"
 
 
 # --- What mends it ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from django.db.models import ProtectedError
 from django.urls import reverse
 
 from campaigns.models import Campaign
-from campaigns.queries import audience_of, audience_size, audience_words
+from campaigns.queries import audience_of, audience_size, audience_words, left_out
 from campaigns.services import Blocked, Draft, copy_campaign, save_draft
 from contacts.channels import Channel
 from contacts.models import ConsentEvent, Contact, Segment
@@ -207,3 +207,27 @@ class TestCommand:
     def test_says_that_there_is_none_of_that_name(self, capsys, tmp_path, option, guests):
         with pytest.raises(CommandError, match=r"There is no (segment|tag) 'nothing'"):
             self.create(capsys, tmp_path, "--all", option, "nothing")
+
+
+def test_tells_why_people_get_nothing(guests, vip, staff, at):
+    """Of six who agreed, two are left out, and three more never could get it."""
+    Contact.objects.bulk_create(
+        Contact(email=f"more{number}@example.org", email_status=status)
+        for number, status in enumerate(["unsubscribed", "suppressed", "unsubscribed"])
+    )
+    everybody = draft(exclude_tag=staff)
+    some = draft(tag=vip)
+
+    size = audience_size(everybody, at=at)
+    reasons = dict(left_out(everybody, size=size, at=at))
+    assert reasons == {"Unsubscribed": 2, "Cannot be reached": 1, "In what you leave out": 2}
+    assert size + sum(reasons.values()) == Contact.objects.count()
+    assert left_out(some, size=audience_size(some, at=at), at=at) == []
+
+
+def test_the_review_page_tells_why_people_get_nothing(guests, staff, admin_client):
+    campaign = draft(exclude_tag=staff)
+
+    page = admin_client.get(reverse("admin:campaigns_campaign_review", args=[campaign.pk])).content.decode()
+
+    assert "In what you leave out: 2" in page

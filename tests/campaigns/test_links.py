@@ -400,6 +400,10 @@ class TestPlaceholders:
             "your-link-here",
             "https://YOUR-DOMAIN.com/x",
             "https://bar.example/TODO",
+            "/menu",
+            "bar.example/menu",
+            "//bar.example/menu",
+            "{{ first_name }}",
         ],
     )
     def test_are_found_in_own_html(self, link):
@@ -419,6 +423,8 @@ class TestPlaceholders:
             "#menu",
             "mailto:hello@bar.example",
             "{{ coupon_url }}",
+            "https://bar.example/?n={{ first_name }}",
+            "TEL:+12175550123",
         ],
     )
     def test_real_ones_are_not(self, link):

@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 from django.test import Client
-from PIL import Image
+from PIL import Image, ImageCms
 
 from campaigns.models import Picture
 from campaigns.pictures import MOST_BYTES, PictureRefused, fit
@@ -23,6 +23,7 @@ def test_shrinks_and_strips_a_photo():
     exif = Image.Exif()
     exif[0x010F] = "Camera maker"
     exif[0x0112] = 6  # turned by a quarter
+    exif.get_ifd(0x8825).update({1: "N", 2: (39.0, 47.0, 1.5), 3: "W", 4: (89.0, 39.0, 2.5)})  # where it was taken
     photo = file_of(Image.effect_noise((3000, 2000), 80).convert("RGB"), exif=exif, comment=b"at home")
 
     fitted = fit(photo)
@@ -33,6 +34,7 @@ def test_shrinks_and_strips_a_photo():
     assert not image.getexif()
     assert b"Camera maker" not in fitted.data
     assert b"at home" not in fitted.data
+    assert b"Exif" not in fitted.data
 
 
 def test_leaves_a_small_picture_its_size():
@@ -51,6 +53,42 @@ def test_keeps_what_can_be_seen_through(kind):
     pixel = Image.open(io.BytesIO(fitted.data)).getpixel((0, 0))
     assert isinstance(pixel, tuple)
     assert pixel[3] == 0
+
+
+def test_makes_the_colours_of_a_phone_those_of_mails():
+    """A profile that swaps red and blue says what the pixels mean; without it nobody would know."""
+    matrix = ImageCms.createProfile("sRGB")
+    profile = bytearray(ImageCms.ImageCmsProfile(matrix).tobytes())
+    red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
+    profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    photo = file_of(Image.new("RGB", (20, 20), (255, 0, 0)), "PNG", icc_profile=bytes(profile))
+
+    image = Image.open(io.BytesIO(fit(photo).data))
+
+    pixel = image.getpixel((0, 0))
+    assert isinstance(pixel, tuple)
+    assert pixel[2] > 200 > 60 > pixel[0]
+    assert "icc_profile" not in image.info
+
+
+@pytest.mark.parametrize("profile", [b"no profile", ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()])
+def test_does_without_a_profile_that_cannot_be_used(profile):
+    fitted = fit(file_of(Image.new("RGB", (20, 20), "teal"), "PNG", icc_profile=profile))
+
+    assert (fitted.format, fitted.width) == ("jpg", 20)
+
+
+def test_makes_a_jpeg_of_a_screenshot():
+    fitted = fit(file_of(Image.effect_noise((200, 200), 80).convert("RGBA"), "PNG"))
+
+    assert fitted.format == "jpg"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "CMYK", "I;16", "YCbCr"])
+def test_takes_every_kind_of_pixels(mode):
+    kind = {"CMYK": "JPEG", "YCbCr": "JPEG", "I;16": "PNG"}.get(mode, "PNG")
+
+    assert fit(file_of(Image.new(mode, (30, 20)), kind)).width == 30
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -72,10 +110,11 @@ def bomb(width: int, height: int) -> bytes:
         (file_of(Image.new("RGB", (50, 50)), "BMP"), "no picture"),
         (file_of(Image.effect_noise((900, 900), 80))[:5000], "no picture"),
         (bomb(9000, 9000), "too many pixels"),
+        (bomb(6000, 6000), "too many pixels"),
         (bomb(60_000, 60_000), "too many pixels"),
         (b"x" * (MOST_BYTES + 1), "larger than 15 MB"),
     ],
-    ids=["empty", "svg", "broken", "bmp", "cut", "many pixels", "bomb", "large"],
+    ids=["empty", "svg", "broken", "bmp", "cut", "many pixels", "many of a PNG", "bomb", "large"],
 )
 def test_refuses_what_is_no_picture_for_mails(data, why):
     with pytest.raises(PictureRefused, match=why):

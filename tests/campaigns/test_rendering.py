@@ -53,6 +53,20 @@ class TestMergeFields:
         assert "Hi Maria Kim of Bar & Grill" in mail.text
         assert "Hi Maria Kim of Bar &amp; Grill" in mail.html
 
+    @pytest.mark.parametrize(
+        ("typed", "says"),
+        [
+            ("{{ first_name | default: \u2018there\u2019 }}", "there"),
+            ("{{ first_name | default: \u201cit\u2019s you\u201d }}", "it's you"),
+            ("{{\xa0first_name\xa0| default: 'there' }}", "there"),
+            ("{{ first_name | default: 'it\u2019s you' }}", "it\u2019s you"),
+        ],
+    )
+    def test_reads_what_word_processors_make_of_a_field(self, typed, says):
+        mail = email(f"\u201cHi\u201d {typed}!", person=Person())
+
+        assert f"\u201cHi\u201d {says}!" in mail.text
+
     def test_default_stands_in_for_what_is_not_known(self):
         assert "Hi there" in email('Hi {{ first_name | default: "there" }}', person=Person()).text
 
@@ -468,3 +482,17 @@ class TestBatch:
         readers = [Reader(Person(f"x-{digit}"), None, WAY_OUT) for digit in range(1, 10)]
 
         assert batches_of(compiled, shop=SHOP, readers=readers) == []
+
+
+class TestLimitsOfOwnHtml:
+    @pytest.mark.parametrize(("html", "why"), [("<div>" * 501, "too many tags"), ("x" * 400_001, "400,001 characters")])
+    def test_refuses_what_would_take_minutes_to_clean(self, html, why):
+        with pytest.raises(ContentError, match=why) as refused:
+            email(html=html)
+
+        assert refused.value.field == "html"
+
+    def test_takes_many_tags_that_close_each_other(self):
+        rows = "<table>" + "<tr><td>a<br><td>b<p>c<p>d<img src=x>" * 600 + "</table>" + "<b>x</b>" * 600
+
+        assert email(html=rows).html.count("<td") > 1200

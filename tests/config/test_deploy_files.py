@@ -31,7 +31,7 @@ READ_BY_LIBRARIES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_
 
 def read_by_the_settings() -> set[str]:
     source = (ROOT / "config" / "settings.py").read_text()
-    reads = r"\b(?:required|one_of|boolean|positive_int|rate|keys|env\.\w+)\(\s*\"([A-Z][A-Z0-9_]*)\""
+    reads = r"\b(?:required|one_of|boolean|positive_int|whole_number|rate|keys|env\.\w+)\(\s*\"([A-Z][A-Z0-9_]*)\""
     return {*re.findall(reads, source), *settings.EMAIL_KEYS.values()}
 
 

@@ -80,7 +80,9 @@ def some(*rules):
 
 def test_knows_the_states_and_sources_of_the_tables():
     assert STATES.keys() == set(ChannelStatus.values)
-    assert {code: str(label) for code, label in ChannelStatus.choices} == {code: STATES[code] for code in STATES}
+    assert {code: str(label) for code, label in ChannelStatus.choices} == {
+        code: str(label) for code, label in STATES.items()
+    }
     assert Contact._meta.get_field("source").choices == list(SOURCES.items())
 
 

@@ -119,7 +119,7 @@ def test_keeps_the_evidence_of_both_steps(client, clock, form):
 
 
 def test_takes_the_visitors_address_from_the_proxy_and_not_from_the_visitor(client, form, settings):
-    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.PROXY_COUNT = 1
     post(client, headers={"X-Forwarded-For": "10.9.9.9, 203.0.113.5"})
 
     assert Confirmation.objects.get().ip_address == "203.0.113.5"

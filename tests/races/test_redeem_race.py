@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
+from django.db import connection  # noqa: F401 - what skipif is asked of
 
 from contacts.models import Activity, Contact
 from redemptions.models import Code, Device, EntryCounter, Offer, OfferTally, Redemption, Scan

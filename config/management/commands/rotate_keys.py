@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
-from django.apps import apps
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connection, models
+from django.utils import timezone
 from encrypted_model_fields.fields import CRYPTER
 
-from contacts.fields import EncryptedMixin
 from contacts.management.console import ConsoleCommand
+from contacts.queries.keys import encrypted_columns, newest_key_id
+from messaging.services.facts import note
 
 BATCH = 500
 
@@ -31,6 +32,7 @@ class Command(ConsoleCommand):
             self._rotate_column(model, field, counts)
             if counts["rewritten"] > before:
                 self.remark(f"{model._meta.label}.{field.name}: {counts['rewritten'] - before:,} rewritten")
+        note("keys.rotated", True, {"key": newest_key_id()}, at=timezone.now())
         words = f"{counts['rewritten']:,} values rewritten, {counts['current']:,} had the newest key already."
         self.answer(options, counts, words)
 
@@ -60,14 +62,6 @@ class Command(ConsoleCommand):
                 [rotated, pk, token],
             )
         return 1
-
-
-def encrypted_columns() -> Iterator[tuple[type[models.Model], models.Field[Any, Any]]]:
-    """Yield every encrypted column of the project."""
-    for model in apps.get_models():
-        for field in model._meta.concrete_fields:
-            if isinstance(field, EncryptedMixin):
-                yield model, field
 
 
 def _tokens(model: type[models.Model], field: models.Field[Any, Any]) -> Iterator[tuple[int, str]]:

@@ -63,6 +63,11 @@
     }
   });
 
+  // Django's picker of many says its help on a plain span, which may carry no name.
+  window.addEventListener("load", () => {
+    document.querySelectorAll("span.help-tooltip[aria-label]").forEach((node) => node.setAttribute("role", "img"));
+  });
+
   // On a phone the rows of a list are cards: name each cell by its column.
   document.querySelectorAll("#result_list, table.stack").forEach((table) => {
     const labels = [...table.querySelectorAll("thead th")].map((cell) =>
@@ -85,7 +90,7 @@
       if (place.scrollWidth > place.clientWidth) {
         place.tabIndex = 0;
         place.setAttribute("role", "region");
-        place.setAttribute("aria-label", name || "Table");
+        place.setAttribute("aria-label", name || document.title);
       } else {
         ["tabindex", "role", "aria-label"].forEach((attribute) => place.removeAttribute(attribute));
       }

@@ -85,7 +85,7 @@ document.addEventListener("DOMContentLoaded", () => {
   async function refresh() {
     asked?.abort();
     asked = new AbortController();
-    status.textContent = "Counting…";
+    status.textContent = root.dataset.counting;
     try {
       const response = await fetch(root.dataset.liveUrl, {
         method: "POST",
@@ -99,7 +99,7 @@ document.addEventListener("DOMContentLoaded", () => {
       status.textContent = "";
     } catch (error) {
       if (error.name !== "AbortError") {
-        status.textContent = "No answer";
+        status.textContent = root.dataset.noAnswer;
       }
     }
   }

@@ -17,6 +17,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from contacts.admin.base import PlainAdmin
@@ -50,6 +52,7 @@ from contacts.importing import (
 )
 from contacts.importing.reading.sniff import MEANINGS, require_addresses
 from contacts.models import UNDO_FOR, Import, ImportProblem
+from contacts.sentences import said
 from contacts.services import find_or_make_tag
 
 NOON = time(12)
@@ -66,9 +69,9 @@ class ImportAdmin(PlainAdmin[Import]):
     list_select_related = ("created_by",)
     sortable_by = ()
     actions = None
-    add_label = "Import contacts"
-    empty_title = "Nothing imported yet"
-    empty_text = "Bring the list you have: from Mailchimp, Klaviyo, Square, any spreadsheet."
+    add_label = gettext_lazy("Import contacts")
+    empty_title = gettext_lazy("Nothing imported yet")
+    empty_text = gettext_lazy("Bring the list you have: from Mailchimp, Klaviyo, Square, any spreadsheet.")
 
     def has_change_permission(self, request: HttpRequest, obj: Import | None = None) -> bool:
         return False
@@ -81,35 +84,35 @@ class ImportAdmin(PlainAdmin[Import]):
 
     # --- The list ---
 
-    @admin.display(description="File")
+    @admin.display(description=gettext_lazy("File"))
     def name(self, record: Import) -> str:
         return str(record.file_name)
 
-    @admin.display(description="Status")
+    @admin.display(description=gettext_lazy("Status"))
     def status_badge(self, record: Import) -> SafeString:
         return pages.status_badge(record)
 
-    @admin.display(description="Rows")
+    @admin.display(description=gettext_lazy("Rows"))
     def rows(self, record: Import) -> str:
         return f"{pages.counts_of(record).rows or record.total or 0:,}"
 
-    @admin.display(description="New")
+    @admin.display(description=gettext_lazy("New"))
     def new(self, record: Import) -> str:
         return f"{pages.counts_of(record).created:,}"
 
-    @admin.display(description="Left out")
+    @admin.display(description=gettext_lazy("Left out"))
     def problems_found(self, record: Import) -> str:
         return f"{pages.counts_of(record).invalid:,}"
 
-    @admin.display(description="To look at")
+    @admin.display(description=gettext_lazy("To look at"))
     def to_look_at(self, record: Import) -> str:
         return f"{pages.counts_of(record).review:,}"
 
-    @admin.display(description="When")
+    @admin.display(description=gettext_lazy("When"))
     def day(self, record: Import) -> object:
         return timezone.localtime(record.created_at)
 
-    @admin.display(description="By", empty_value="—")
+    @admin.display(description=gettext_lazy("By"), empty_value="—")
     def by(self, record: Import) -> object:
         return record.created_by
 
@@ -148,11 +151,11 @@ class ImportAdmin(PlainAdmin[Import]):
                     actor=request.user,  # type: ignore[arg-type]  # admin_view lets nobody anonymous in
                 )
             except ImportFileError as error:
-                form.add_error("file", str(error))
+                form.add_error("file", said(str(error)))
             else:
                 self.log_addition(request, record, "Uploaded.")
                 return _go("columns", record)
-        return self._step(request, "upload", {"title": "Import contacts", "form": form})
+        return self._step(request, "upload", {"title": _("Import contacts"), "form": form})
 
     def columns_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Step 2: what the columns are. Everything found out can be changed, and is remembered for the next file."""
@@ -164,7 +167,7 @@ class ImportAdmin(PlainAdmin[Import]):
                 if answer := self._take_columns(request, record):
                     return answer
             except (ImportFileError, NotWaiting) as error:
-                self.message_user(request, str(error), level="ERROR")
+                self.message_user(request, said(str(error)), level="ERROR")
         plans = plans_of(record)
         readings = [ReadingForm.of(plan, number) for number, plan in enumerate(plans)]
         context = {
@@ -172,7 +175,7 @@ class ImportAdmin(PlainAdmin[Import]):
             "record": record,
             "tables": list(zip(pages.tables_of(record), readings, strict=True)),
             "fields": field_choices(),
-            "meanings": MEANINGS.items(),
+            "meanings": [(code, _(label)) for code, label in MEANINGS.items()],
             "has_meanings": len(plans) > 1 or any(plan.meaning for plan in plans),
         }
         return self._step(request, "columns", context)
@@ -183,7 +186,7 @@ class ImportAdmin(PlainAdmin[Import]):
             if request.POST.get("read") == str(number):
                 form = ReadingForm.of(plan, number, request.POST)
                 if not form.is_valid():
-                    raise ImportFileError("The line of the headers is a number; 0 means there are none.")
+                    raise ImportFileError(_("The line of the headers is a number; 0 means there are none."))
                 read_again(
                     record,
                     number,
@@ -203,7 +206,7 @@ class ImportAdmin(PlainAdmin[Import]):
         try:
             require_addresses(plans_of(record))
         except NoAddressColumn as error:
-            raise ImportFileError("Say which column holds the e-mail addresses or the phone numbers.") from error
+            raise ImportFileError(_("Say which column holds the e-mail addresses or the phone numbers.")) from error
         return _go("consent", record)
 
     def consent_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -225,7 +228,7 @@ class ImportAdmin(PlainAdmin[Import]):
                 )
                 ask_check(record)
             except ImportFileError as error:
-                self.message_user(request, str(error), level="ERROR")
+                self.message_user(request, said(str(error)), level="ERROR")
                 return _go("columns", record)
             except (ImportBusy, NotWaiting):
                 return self._too_late(request, record)
@@ -248,10 +251,12 @@ class ImportAdmin(PlainAdmin[Import]):
         may = self.has_add_permission(request)
         if record.status == Status.UPLOADED and record.upload_file is not None and may:
             if record.failure:  # the check stopped: nothing was written, and the columns may be what is wrong
-                self.message_user(request, record.failure, level="ERROR")
+                self.message_user(request, said(record.failure), level="ERROR")
             return _go("columns", record)
         found = ImportProblem.objects.filter(run=record)
         shown, total = list(found[:PROBLEMS_SHOWN]), found.count()
+        for problem in shown:
+            problem.said = said(problem.reason)  # type: ignore[attr-defined]
         waiting = record.status in {Status.CHECKED, Status.FAILED} and record.upload_file is not None
         waiting = waiting and record.undone_at is None
         context = {
@@ -271,6 +276,7 @@ class ImportAdmin(PlainAdmin[Import]):
             "can_stop": may and record.status in {Status.CHECKING, Status.QUEUED, Status.RUNNING},
             "can_undo": may and can_undo(record, at=timezone.now()),
             "undo_until": record.started_at + UNDO_FOR if record.started_at else None,
+            "failure": said(record.failure),
             "problems": shown,
             "more_problems": total - len(shown),
             "samples": pages.samples_shown(record) if may else [],
@@ -284,30 +290,36 @@ class ImportAdmin(PlainAdmin[Import]):
         try:
             ask_run(record, at=timezone.now())
         except (ImportBusy, ImportFileError) as error:
-            self.message_user(request, str(error), level="WARNING")
+            self.message_user(request, said(str(error)), level="WARNING")
             return _page_of(record)
         self.log_change(request, record, f"Started, {record.total or 0} rows.")
         if advance_now(record, clock=timezone.now, seconds=SECONDS_HERE) and record.status == Status.DONE:
             counts = pages.counts_of(record)
-            self.message_user(
-                request,
-                f"Imported {counts.rows:,} rows: {counts.created:,} new, {counts.updated:,} updated, "
-                f"{counts.unchanged:,} unchanged, {counts.duplicates:,} duplicate{'s' * (counts.duplicates != 1)}, "
-                f"{counts.invalid:,} left out.",
+            words = _(
+                "Imported %(rows)s rows: %(created)s new, %(updated)s updated, %(unchanged)s unchanged, "
+                "%(duplicates)s, %(invalid)s left out."
             )
+            twice = ngettext("%(count)s duplicate", "%(count)s duplicates", counts.duplicates)
+            numbers = {
+                name: f"{getattr(counts, name):,}" for name in ("rows", "created", "updated", "unchanged", "invalid")
+            }
+            again = twice % {"count": f"{counts.duplicates:,}"}
+            self.message_user(request, words % {**numbers, "duplicates": again})
         return _page_of(record)
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         record = self._record(request, pk)
         if not cancel_import(record):
-            self.message_user(request, "This import is done or cancelled already.", level="WARNING")
+            self.message_user(request, _("This import is done or cancelled already."), level="WARNING")
             return _page_of(record)
         self.log_change(request, record, "Cancelled.")
         if record.status != Status.CANCELLED:
-            self.message_user(request, "It stops within a few seconds.")
+            self.message_user(request, _("It stops within a few seconds."))
             return _page_of(record)
-        what = "What it wrote before stays, and can be undone." if record.started_at else "0 contacts were changed."
-        self.message_user(request, f"The import is cancelled and its file deleted. {what}")
+        what = (
+            _("What it wrote before stays, and can be undone.") if record.started_at else _("0 contacts were changed.")
+        )
+        self.message_user(request, f"{_('The import is cancelled and its file deleted.')} {what}")
         return HttpResponseRedirect(reverse("admin:contacts_import_changelist"))
 
     def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -315,7 +327,7 @@ class ImportAdmin(PlainAdmin[Import]):
         try:
             ask_undo(record, at=timezone.now(), actor=request.user)
         except ImportBusy as error:
-            self.message_user(request, str(error), level="WARNING")
+            self.message_user(request, said(str(error)), level="WARNING")
             return _page_of(record)
         self.log_change(request, record, "Undone.")
         advance_now(record, clock=timezone.now, seconds=SECONDS_HERE)
@@ -353,7 +365,7 @@ class ImportAdmin(PlainAdmin[Import]):
         return record
 
     def _too_late(self, request: HttpRequest, record: Import) -> HttpResponse:
-        self.message_user(request, "This file is not waiting to be imported any more.", level="WARNING")
+        self.message_user(request, _("This file is not waiting to be imported any more."), level="WARNING")
         return _page_of(record)
 
     def _step(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:

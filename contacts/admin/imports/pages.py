@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from contacts.admin.base import Number, badge, people
 from contacts.importing import PRESETS, Counts, TablePlan, plans_of, samples_of
@@ -28,11 +30,11 @@ STATUS_KINDS = {
 MOVING = {Status.CHECKING, Status.QUEUED, Status.RUNNING, Status.UNDOING}
 ENDED = {Status.DONE, Status.FAILED, Status.CANCELLED, Status.UNDONE}
 SAMPLE_TITLES = {
-    "created": "New people",
-    "updated": "People who are completed or changed",
-    "unchanged": "Known already, nothing new",
-    "duplicates": "Rows about somebody an earlier row was about",
-    "suppressed": "Opted out or cannot be reached, and stay so",
+    "created": gettext_lazy("New people"),
+    "updated": gettext_lazy("People who are completed or changed"),
+    "unchanged": gettext_lazy("Known already, nothing new"),
+    "duplicates": gettext_lazy("Rows about somebody an earlier row was about"),
+    "suppressed": gettext_lazy("Opted out or cannot be reached, and stay so"),
 }
 
 
@@ -83,19 +85,19 @@ def numbers_of(record: Import) -> list[Number]:
     counts, done = counts_of(record), record.status in ENDED
     if record.status == Status.UNDONE:
         return [
-            Number("Contacts removed", record.counts.get("removed", 0)),
-            Number("Contacts put back as they were", record.counts.get("restored", 0)),
-            Number("Kept: something happened to them since", record.counts.get("kept", 0)),
+            Number(_("Contacts removed"), record.counts.get("removed", 0)),
+            Number(_("Contacts put back as they were"), record.counts.get("restored", 0)),
+            Number(_("Kept: something happened to them since"), record.counts.get("kept", 0)),
         ]
     return [
-        Number("Rows in the file", counts.rows),
-        Number("New" if done else "Will be new", counts.created, "good"),
-        Number("Updated" if done else "Will be updated", counts.updated),
-        Number("Unchanged", counts.unchanged),
-        Number("Duplicates", counts.duplicates),
-        Number("Problems, left out", counts.invalid, "poor" if counts.invalid else ""),
-        Number("Need a look", counts.review),
-        Number("Kept unsubscribed", counts.suppressed),
+        Number(_("Rows in the file"), counts.rows),
+        Number(_("New") if done else _("Will be new"), counts.created, "good"),
+        Number(_("Updated") if done else _("Will be updated"), counts.updated),
+        Number(_("Unchanged"), counts.unchanged),
+        Number(_("Duplicates"), counts.duplicates),
+        Number(_("Problems, left out"), counts.invalid, "poor" if counts.invalid else ""),
+        Number(_("Need a look"), counts.review),
+        Number(_("Kept unsubscribed"), counts.suppressed),
     ]
 
 
@@ -104,22 +106,29 @@ def consent_lines(record: Import) -> list[str]:
     if record.undone_at is not None:
         return []
     counts, done = counts_of(record), record.status in ENDED
-    verb = "may" if done else "will be allowed to"
+    e_mail = _("%(people)s may get e-mail") if done else _("%(people)s will be allowed to get e-mail")
+    texts = _("%(people)s may get texts") if done else _("%(people)s will be allowed to get texts")
+    left = _("%(people)s unsubscribed or bounced elsewhere, and will not be written to from here")
+    kept_away = _("%(people)s unsubscribed here or cannot be reached, and stay so")
     lines = [
-        f"{people(count)} {verb} get {what}"
-        for count, what in ((counts.subscribed_email, "e-mail"), (counts.subscribed_sms, "texts"))
+        line % {"people": people(count)}
+        for count, line in (
+            (counts.subscribed_email, e_mail),
+            (counts.subscribed_sms, texts),
+            (counts.opted_out, left),
+            (counts.suppressed, kept_away),
+        )
         if count
     ]
-    if counts.opted_out:
-        lines.append(
-            f"{people(counts.opted_out)} unsubscribed or bounced elsewhere, and will not be written to from here"
-        )
-    if counts.suppressed:
-        lines.append(f"{people(counts.suppressed)} unsubscribed here or cannot be reached, and stay so")
     if counts.conflicts:
-        kept = "what you have is kept" if record.conflicts == Import.Conflicts.KEEP else "the file's word is taken"
-        differ = "1 cell differs" if counts.conflicts == 1 else f"{counts.conflicts:,} cells differ"
-        lines.append(f"{differ} from what you have: {kept}")
+        keeps = record.conflicts == Import.Conflicts.KEEP
+        kept = _("what you have is kept") if keeps else _("the file's word is taken")
+        differ = ngettext(
+            "%(count)s cell differs from what you have: %(kept)s",
+            "%(count)s cells differ from what you have: %(kept)s",
+            counts.conflicts,
+        )
+        lines.append(differ % {"count": f"{counts.conflicts:,}", "kept": kept})
     return lines
 
 
@@ -136,15 +145,20 @@ def importable(record: Import) -> str:
 def line_of(record: Import) -> str:
     """Say how far it is: `Being checked: 12,000 of 100,000 rows`."""
     words = {
-        Status.CHECKING: "Checking",
-        Status.QUEUED: "Waiting for the background worker",
-        Status.RUNNING: "Importing",
-        Status.UNDOING: "Undoing",
+        Status.CHECKING: _("Checking"),
+        Status.QUEUED: _("Waiting for the background worker"),
+        Status.RUNNING: _("Importing"),
+        Status.UNDOING: _("Undoing"),
     }
     if record.status not in words:
         return str(Status(record.status).label)
-    what = "people" if record.status == Status.UNDOING else "rows"
-    return f"{words[Status(record.status)]}: {record.position:,} of {record.total or 0:,} {what}"
+    people_done = _("%(doing)s: %(done)s of %(total)s people")
+    rows_done = _("%(doing)s: %(done)s of %(total)s rows")
+    return (people_done if record.status == Status.UNDOING else rows_done) % {
+        "doing": words[Status(record.status)],
+        "done": f"{record.position:,}",
+        "total": f"{record.total or 0:,}",
+    }
 
 
 def tables_of(record: Import) -> list[TableView]:
@@ -172,7 +186,7 @@ def samples_shown(record: Import) -> list[tuple[str, list[SampleView]]]:
     """Return a few rows of each kind, with what would change marked."""
     kept = json.loads(record.samples or "{}")
     return [
-        (title, [SampleView(sample["line"], diff(sample["before"], sample["after"])) for sample in kept[kind]])
+        (str(title), [SampleView(sample["line"], diff(sample["before"], sample["after"])) for sample in kept[kind]])
         for kind, title in SAMPLE_TITLES.items()
         if kept.get(kind)
     ]

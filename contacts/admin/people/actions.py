@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from contacts.admin.people.forms import BlockForm, ConsentForm
@@ -108,9 +109,10 @@ class PersonActions(ContactPages):
         if not request.user.has_perms(["contacts.view_contact", "contacts.erase_contact"]):
             raise PermissionDenied
         if request.method != "POST":
-            return self.person_page(request, "erase", contact, title="Erase this person")
+            return self.person_page(request, "erase", contact, title=_("Erase this person"))
         erase(contact, at=timezone.now(), actor=request.user)  # type: ignore[arg-type]  # as above
-        self.message_user(request, f"Contact {pk} is erased, and their addresses are never written to again.")
+        done = _("Contact %(number)s is erased, and their addresses are never written to again.")
+        self.message_user(request, done % {"number": pk})
         return HttpResponseRedirect(reverse("admin:contacts_contact_changelist"))
 
     # --- Consent and blocks, by hand ---
@@ -124,16 +126,18 @@ class PersonActions(ContactPages):
             at=timezone.now(),
             actor=request.user,  # type: ignore[arg-type]  # admin_view lets nobody anonymous in
         )
-        done = f"is off {way.label} from now on" if newly else f"was off {way.label} already"
-        self.log_change(request, contact, f"Unsubscribed from {way.label}.")
-        self.message_user(request, f"This contact {done}. 1 address changed." if newly else f"This contact {done}.")
+        newly_off = _("This contact is off %(channel)s from now on. 1 address changed.")
+        was_off = _("This contact was off %(channel)s already.")
+        self.log_change(request, contact, f"Unsubscribed from {way.value}.")
+        self.message_user(request, (newly_off if newly else was_off) % {"channel": way.label})
         return back_to(contact)
 
     def consent_view(self, request: HttpRequest, pk: int, channel: str) -> HttpResponse:
         contact, way, index = self._addressed(request, pk, channel)
         may_lift = request.user.has_perm("contacts.lift_suppression")
         if not may_record_consent(channel_state(contact, way), may_lift=may_lift):
-            self.message_user(request, f"Consent to {way.label} cannot be recorded here now.", level="WARNING")
+            refused = _("Consent to %(channel)s cannot be recorded here now.") % {"channel": way.label}
+            self.message_user(request, refused, level="WARNING")
             return back_to(contact)
         form = ConsentForm(request.POST or None, label_suffix="")
         if request.method == "POST" and form.is_valid():
@@ -146,10 +150,11 @@ class PersonActions(ContactPages):
                 wording=form.cleaned_data["wording"],
                 actor=request.user,  # type: ignore[arg-type]  # admin_view lets nobody anonymous in
             )
-            self.log_change(request, contact, f"Recorded consent to {way.label}.")
-            self.message_user(request, f"Consent to {way.label} is recorded for 1 contact.")
+            self.log_change(request, contact, f"Recorded consent to {way.value}.")
+            done = _("Consent to %(channel)s is recorded for 1 contact.") % {"channel": way.label}
+            self.message_user(request, done)
             return back_to(contact)
-        title = f"Record consent to {way.label}"
+        title = _("Record consent to %(channel)s") % {"channel": way.label}
         return self.person_page(request, "consent", contact, title=title, channel=way, form=form)
 
     def block_view(self, request: HttpRequest, pk: int, channel: str) -> HttpResponse:
@@ -157,11 +162,13 @@ class PersonActions(ContactPages):
         form = BlockForm(request.POST or None, label_suffix="")
         if request.method == "POST" and form.is_valid():
             newly = block(channel=way, address_index=index, reason=form.cleaned_data["reason"], at=timezone.now())
-            self.log_change(request, contact, f"Blocked {way.label}." if newly else f"{way.label} was blocked already.")
-            done = "is not written to any more" if newly else "was blocked already; that block stays as it is"
-            self.message_user(request, f"{way.label}: this contact {done}.")
+            self.log_change(request, contact, f"Blocked {way.value}." if newly else f"{way.value} was blocked already.")
+            newly_off = _("%(channel)s: this contact is not written to any more.")
+            was_off = _("%(channel)s: this contact was blocked already; that block stays as it is.")
+            self.message_user(request, (newly_off if newly else was_off) % {"channel": way.label})
             return back_to(contact)
-        return self.person_page(request, "block", contact, title=f"Block {way.label}", channel=way, form=form)
+        title = _("Block %(channel)s") % {"channel": way.label}
+        return self.person_page(request, "block", contact, title=title, channel=way, form=form)
 
     def _addressed(self, request: HttpRequest, pk: int, channel: str) -> tuple[Contact, Channel, bytes]:
         """Return a contact, one of its channels and its address there. Raises PermissionDenied and Http404."""

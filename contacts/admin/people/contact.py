@@ -11,8 +11,10 @@ from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from contacts.admin.base import EstimatedPaginator, status_badge
+from contacts.admin.base import status_badge
 from contacts.admin.bulk import BulkActions
 from contacts.admin.groups import chips
 from contacts.admin.people.actions import back_to
@@ -37,10 +39,11 @@ class ContactAdmin(BulkActions, MergePages, PrivateSearch[Contact]):
     search_help_text = HELP
     ordering = ("-id",)
     sortable_by = ()
-    paginator = EstimatedPaginator
     readonly_fields = ("masked_addresses", "full_name", "tag_chips", "added")
-    empty_title = "No contacts yet"
-    empty_text = "Import the list you have, from Mailchimp, Klaviyo, Square or any spreadsheet saved as CSV."
+    empty_title = gettext_lazy("No contacts yet")
+    empty_text = gettext_lazy(
+        "Import the list you have, from Mailchimp, Klaviyo, Square or any spreadsheet saved as CSV."
+    )
 
     # --- The list ---
 
@@ -54,36 +57,36 @@ class ContactAdmin(BulkActions, MergePages, PrivateSearch[Contact]):
             contacts = contacts.defer(*Contact.DETAIL_FIELDS).prefetch_related("tags")
         return contacts
 
-    @admin.display(description="Person")
+    @admin.display(description=gettext_lazy("Person"))
     def person(self, contact: Contact) -> SafeString:
         name = self.full_name(contact)
         if not name:
             return format_html("<strong>{}</strong>", contact.masked)
         return format_html('<strong>{}</strong><br><span class="quiet">{}</span>', name, contact.masked)
 
-    @admin.display(description="E-mail")
+    @admin.display(description=gettext_lazy("E-mail"))
     def email_badge(self, contact: Contact) -> SafeString:
         return status_badge(contact.status(Channel.EMAIL))
 
-    @admin.display(description="SMS")
+    @admin.display(description=gettext_lazy("SMS"))
     def sms_badge(self, contact: Contact) -> SafeString:
         return status_badge(contact.status(Channel.SMS))
 
-    @admin.display(description="Tags")
+    @admin.display(description=gettext_lazy("Tags"))
     def tag_chips(self, contact: Contact) -> str:
         return chips([tag.name for tag in contact.tags.all()]) or "—"
 
-    @admin.display(description="Added")
+    @admin.display(description=gettext_lazy("Added"))
     def added(self, contact: Contact) -> object:
         return timezone.localtime(contact.created_at).date()
 
     # --- The form ---
 
-    @admin.display(description="Name", empty_value="—")
+    @admin.display(description=gettext_lazy("Name"), empty_value="—")
     def full_name(self, contact: Contact) -> str:
         return f"{contact.first_name or ''} {contact.last_name or ''}".strip()
 
-    @admin.display(description="Addresses")
+    @admin.display(description=gettext_lazy("Addresses"))
     def masked_addresses(self, contact: Contact) -> str:
         return contact.masked
 
@@ -106,10 +109,10 @@ class ContactAdmin(BulkActions, MergePages, PrivateSearch[Contact]):
         if obj is None or self.has_change_permission(request, obj):
             details = ("birthday", ("postal_code", "region"), "time_zone", "notes", "tagged")
             names: tuple[object, ...] = (("first_name", "last_name"), ("email", "phone"))
-            return [("Person", {"fields": names}), ("Details", {"fields": details})]
+            return [(_("Person"), {"fields": names}), (_("Details"), {"fields": details})]
         revealed = ("email", "phone", *Contact.DETAIL_FIELDS)
         addresses = revealed if self.shows(request, obj) else ("masked_addresses",)
-        return [("Person", {"fields": ("full_name", *addresses, "tag_chips", "added")})]
+        return [(_("Person"), {"fields": ("full_name", *addresses, "tag_chips", "added")})]
 
     def save_model(self, request: HttpRequest, obj: Contact, form: Any, change: bool) -> None:
         save_contact(obj)
@@ -139,7 +142,7 @@ class ContactAdmin(BulkActions, MergePages, PrivateSearch[Contact]):
         if "_popup" in request.POST or "_addanother" in request.POST:
             return super().response_add(request, obj, post_url_continue)
         self.message_user(
-            request, "The contact is saved. Nobody may write to this person before their consent is recorded below."
+            request, _("The contact is saved. Nobody may write to this person before their consent is recorded below.")
         )
         return back_to(obj)
 

@@ -7,13 +7,14 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
+from contacts.admin.builder import import_name
 from contacts.models import ContactTag, Import, ImportEntry, Tag
 
 
 class TagFilter(admin.SimpleListFilter):
-    title = "tag"
+    title = gettext_lazy("tag")
     parameter_name = "tag"
     SHOWN = 40
 
@@ -30,13 +31,13 @@ class TagFilter(admin.SimpleListFilter):
 class ImportFilter(admin.SimpleListFilter):
     """Those an import added or completed, or found unchanged."""
 
-    title = "import"
+    title = gettext_lazy("import")
     parameter_name = "import"
     SHOWN = 20
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
         runs = Import.objects.filter(started_at__isnull=False).values_list("pk", "started_at")[: self.SHOWN]
-        return [(str(pk), f"Import {pk}, {timezone.localtime(at):%b %-d, %Y}") for pk, at in runs]
+        return [(str(pk), import_name(pk, at)) for pk, at in runs if at]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from contacts.admin.searching import SearchRefused
 from contacts.channels import AddressError, Channel
 from contacts.models import Contact
 from contacts.queries import address_index_of, find_by_name
 
-HELP = "A name or its first letters (three or more), a whole e-mail address, or a whole phone number."
-NOT_AN_ADDRESS = (
+HELP = gettext_lazy("A name or its first letters (three or more), a whole e-mail address, or a whole phone number.")
+NOT_AN_ADDRESS = gettext_lazy(
     "Addresses are stored encrypted, so people are found by the whole address or by their name. "
     "What you typed is no whole {}."
 )
-NO_NAME = "Type a name, a whole e-mail address or a whole phone number."
+NO_NAME = gettext_lazy("Type a name, a whole e-mail address or a whole phone number.")
 PHONE_DIGITS = 7
 
 
@@ -42,7 +45,7 @@ def address_of(text: str) -> tuple[Channel, bytes]:
     try:
         return address_index_of(text)
     except AddressError as error:
-        kind = "e-mail address" if "@" in text else "phone number"
+        kind = _("e-mail address") if "@" in text else _("phone number")
         raise SearchRefused(NOT_AN_ADDRESS.format(kind)) from error
 
 

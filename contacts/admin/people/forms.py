@@ -10,24 +10,31 @@ from django import forms
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from contacts.channels import AddressError, Channel, clean_name
 from contacts.days import UNKNOWN_YEAR
 from contacts.models import Contact, Tag, stored_address
 from contacts.places import clean_region, clean_time_zone
+from contacts.sentences import said
 from contacts.services.lifting import LONGEST_BLOCK_REASON, SHORTEST_REASON
 
 
 class ContactForm(forms.ModelForm[Contact]):
     tagged = forms.ModelMultipleChoiceField(
-        Tag.objects.all(), label="Tags", required=False, widget=forms.CheckboxSelectMultiple
+        Tag.objects.all(), label=gettext_lazy("Tags"), required=False, widget=forms.CheckboxSelectMultiple
     )
-    region = forms.CharField(label="State", required=False, max_length=40, help_text="TX or Texas.")
+    region = forms.CharField(
+        label=gettext_lazy("State"), required=False, max_length=40, help_text=gettext_lazy("TX or Texas.")
+    )
     time_zone = forms.CharField(
         required=False,
         max_length=64,
-        help_text="Where you know it: America/Chicago, or Central. Texts keep quiet hours there, and wherever the "
-        "state, the postal code and the number are from.",
+        help_text=gettext_lazy(
+            "Where you know it: America/Chicago, or Central. Texts keep quiet hours there, and wherever the "
+            "state, the postal code and the number are from."
+        ),
     )
 
     class Meta:
@@ -47,14 +54,14 @@ class ContactForm(forms.ModelForm[Contact]):
             "birthday": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
             "notes": forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField"}),
         }
-        help_texts = {"birthday": f"Where the year is not known: {UNKNOWN_YEAR}."}
+        help_texts = {"birthday": _("Where the year is not known: %(year)s.") % {"year": UNKNOWN_YEAR}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             self.initial.setdefault("tagged", list(self.instance.tags.values_list("pk", flat=True)))
         if not Tag.objects.exists() and "tagged" in self.fields:
-            self.fields["tagged"].help_text = "There are no tags yet. Make one under Tags, or by an import."
+            self.fields["tagged"].help_text = _("There are no tags yet. Make one under Tags, or by an import.")
 
     def clean_first_name(self) -> str | None:
         return clean_name(self.cleaned_data.get("first_name") or "") or None
@@ -73,7 +80,7 @@ class ContactForm(forms.ModelForm[Contact]):
         try:
             return clean(text) if text else None
         except ValueError as error:
-            raise forms.ValidationError(str(error)) from error
+            raise forms.ValidationError(said(str(error))) from error
 
     def clean(self) -> dict[str, Any]:
         """Find out whether an address is another contact's: the database would refuse it, without a word."""
@@ -83,7 +90,12 @@ class ContactForm(forms.ModelForm[Contact]):
             if other is not None:
                 url = reverse("admin:contacts_contact_change", args=[other.pk])
                 name = f"{other.first_name or ''} {other.last_name or ''}".strip() or other.masked
-                link = format_html('This is <a href="{}">{}</a> (contact {}) already.', url, name, other.pk)
+                link = format_html(
+                    _('This is <a href="{url}">{name}</a> (contact {number}) already.'),
+                    url=url,
+                    name=name,
+                    number=other.pk,
+                )
                 self.add_error(field, forms.ValidationError(link))
         return self.cleaned_data
 
@@ -98,30 +110,32 @@ class ContactForm(forms.ModelForm[Contact]):
 
 class ConsentForm(forms.Form):
     wording = forms.CharField(
-        label="What did they agree to, and how?",
+        label=gettext_lazy("What did they agree to, and how?"),
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="For example: “Signed the card at the bar: yes to news and deals by e-mail.”",
+        help_text=gettext_lazy("For example: “Signed the card at the bar: yes to news and deals by e-mail.”"),
     )
     at = forms.DateTimeField(
-        label="When?",
+        label=gettext_lazy("When?"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-        help_text="Empty: now.",
+        help_text=gettext_lazy("Empty: now."),
     )
 
     def clean_at(self) -> datetime | None:
         at: datetime | None = self.cleaned_data["at"]
         if at and at > timezone.now():
-            raise forms.ValidationError("That is in the future.")
+            raise forms.ValidationError(_("That is in the future."))
         return at
 
 
 class BlockForm(forms.Form):
     reason = forms.CharField(
-        label="Why?",
+        label=gettext_lazy("Why?"),
         min_length=SHORTEST_REASON,
         max_length=LONGEST_BLOCK_REASON,
-        help_text="For example: “Asked at the till to hear nothing for a while.” It is kept with the block.",
+        help_text=gettext_lazy(
+            "For example: “Asked at the till to hear nothing for a while.” It is kept with the block."
+        ),
     )
 
 
@@ -138,19 +152,19 @@ class LiftForm(forms.Form):
         super().__init__(*args, **kwargs)
         field = self.fields["reason"]
         if needs_their_word:
-            field.label = "What did the person say, when and how?"
-            field.help_text = (
+            field.label = _("What did the person say, when and how?")
+            field.help_text = _(
                 "For example: “Asked at the bar on Friday, November 20, to get our e-mails again.” "
                 "This is recorded as their consent, with your name and the time."
             )
         else:
-            field.label = "Why does the block end?"
-            field.help_text = "For example: “She says her mailbox was full and works again.” Kept with your name."
+            field.label = _("Why does the block end?")
+            field.help_text = _("For example: “She says her mailbox was full and works again.” Kept with your name.")
 
 
 class MergeSearchForm(forms.Form):
     text = forms.CharField(
-        label="Who is the same person?",
+        label=gettext_lazy("Who is the same person?"),
         max_length=200,
-        help_text="Their name, whole e-mail address, whole phone number, or the number of the contact.",
+        help_text=gettext_lazy("Their name, whole e-mail address, whole phone number, or the number of the contact."),
     )

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from contacts.admin.people.actions import PersonActions, back_to
@@ -61,7 +62,7 @@ class MergePages(PersonActions):
         if searched:
             others = self._others(request, contact, form)
         return self.person_page(
-            request, "merge", contact, title="Merge with…", form=form, others=others, searched=searched
+            request, "merge", contact, title=_("Merge with…"), form=form, others=others, searched=searched
         )
 
     def _others(self, request: HttpRequest, contact: Contact, form: MergeSearchForm) -> list[Contact]:
@@ -93,7 +94,7 @@ class MergePages(PersonActions):
             request,
             "merge_with",
             kept,
-            title="Merge two contacts",
+            title=_("Merge two contacts"),
             other=gone,
             choices=choices,
             loses_address=any(choice.is_address and choice.is_open for choice in choices),
@@ -106,10 +107,10 @@ class MergePages(PersonActions):
             actor: Any = request.user
             merge(kept.pk, gone.pk, take=take, at=timezone.now(), actor=actor)
         except NotTwoContacts:
-            self.message_user(request, "One of the two is not there any more. Nothing was changed.", level="WARNING")
+            self.message_user(request, _("One of the two is not there any more. Nothing was changed."), level="WARNING")
             return HttpResponseRedirect(reverse("admin:contacts_contact_changelist"))
         self.log_change(request, kept, f"Merged contact {gone.pk} into this one.")
-        self.message_user(request, f"Contact {gone.pk} is now part of this one.")
+        self.message_user(request, _("Contact %(number)s is now part of this one.") % {"number": gone.pk})
         return back_to(kept)
 
     def _mergeable(self, request: HttpRequest, pk: int) -> Contact:

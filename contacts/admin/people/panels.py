@@ -11,6 +11,7 @@ from django.urls import resolve, reverse
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
 
 from contacts.admin.base import badge, status_badge
 from contacts.channels import Channel
@@ -64,7 +65,7 @@ def _panel(channel: Channel, state: ChannelState, block: Suppression | None, *, 
     return ChannelPanel(
         channel=channel,
         status=status_badge(state.state),
-        reason="" if reason == state.state.label else reason,
+        reason="" if reason == str(state.state.label) else reason,
         since=state.since,
         can_unsubscribe=state.state in {*WAITING, ChannelStatus.SUBSCRIBED},
         can_consent=may_record_consent(state, may_lift=may_lift),
@@ -85,9 +86,9 @@ def numbers(contact: Contact) -> list[tuple[str, str]]:
     activity = activity_of(contact)
     visit = activity.last_redeemed_at
     return [
-        ("Deals redeemed", f"{activity.redemptions:,}"),
-        ("Spent with deals", f"{activity.spend:,.2f}"),
-        ("Last visit with a deal", date_format(localtime(visit), "N j, Y") if visit else "—"),
+        (_("Deals redeemed"), f"{activity.redemptions:,}"),
+        (_("Spent with deals"), f"{activity.spend:,.2f}"),
+        (_("Last visit with a deal"), date_format(localtime(visit), "DATE_FORMAT") if visit else "—"),
     ]
 
 

@@ -2,6 +2,6 @@
 
 from contacts.admin.users import people
 from contacts.admin.users.forms import SignInForm
-from contacts.admin.users.pages import sign_in_urls
+from contacts.admin.users.pages import knows_password, locked_out, sign_in_urls
 
-__all__ = ["SignInForm", "people", "sign_in_urls"]
+__all__ = ["SignInForm", "knows_password", "locked_out", "people", "sign_in_urls"]

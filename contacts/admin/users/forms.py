@@ -18,6 +18,7 @@ WRONG_CODE = _(
     "This code is not right. Each is good once: wait for the next one, and see that the clock of the phone is right. "
     "After several wrong ones it takes a little longer each time."
 )
+WRONG_PASSWORD = _("This is not your password. Capital and small letters differ.")
 
 
 class CodeField(forms.CharField):
@@ -67,6 +68,19 @@ class CodeForm(forms.Form):
     """One code, to show that the phone is at hand."""
 
     token = CodeField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
+
+
+class PasswordForm(forms.Form):
+    """One's password once more."""
+
+    password = forms.CharField(
+        label=_("Your password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})

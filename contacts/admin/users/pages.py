@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordResetConfirmView
 from django.core.exceptions import PermissionDenied
@@ -22,9 +24,10 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django_otp import login as remember_factor
 
-from contacts.admin.users.forms import WRONG_CODE, CodeForm
+from contacts.admin.users.forms import WRONG_CODE, WRONG_PASSWORD, CodeForm, PasswordForm
 from contacts.models import AuditEvent, Business
 from contacts.services import (
+    SIGNED_IN_AT,
     audit,
     end_sessions,
     enrolment,
@@ -39,6 +42,8 @@ from contacts.services import (
     verify_second_factor,
     wait_words,
 )
+
+JUST_NOW_S = 600
 
 
 def sign_in_urls(site: admin.AdminSite) -> list[URLPattern]:
@@ -72,6 +77,7 @@ class OwnSignIn:
     def __init__(self, site: admin.AdminSite, request: HttpRequest, user: User) -> None:
         self.site, self.request, self.user = site, request, user
         self.form = CodeForm()
+        self.password_form = PasswordForm()
         self.codes: list[str] = []
 
     def answer(self) -> HttpResponse:
@@ -95,6 +101,7 @@ class OwnSignIn:
             **self.site.each_context(self.request),
             "title": _("Your sign-in"),
             "form": self.form,
+            "password_form": None if self._has_just_come() else self.password_form,
             "codes": self.codes,
             "enrolment": enrolment(user, business=business.name),
             "has_factor": has_second_factor(user),
@@ -112,8 +119,12 @@ class OwnSignIn:
         return HttpResponseRedirect(self.request.path)
 
     def _start(self) -> HttpResponse:
-        """Begin; whoever has an app shows that it is at hand: a phone left open must not be enough."""
-        if has_second_factor(self.user) and not self._has_typed_a_code():
+        """Begin. A laptop left open must not be enough: it takes a code of the app, or else the password."""
+        if has_second_factor(self.user):
+            is_theirs = self._has_typed_a_code()
+        else:
+            is_theirs = self._has_just_come() or self._has_typed_the_password()
+        if not is_theirs:
             return self._page()
         start_enrolment(self.user)
         return self._again()
@@ -131,6 +142,7 @@ class OwnSignIn:
             self.form.add_error("token", WRONG_CODE)
             return self._page()
         app, self.codes = done
+        self.request.session.cycle_key()  # it may do more from here on
         remember_factor(self.request, app)
         end_sessions(self.user, at=timezone.now(), but=self.request.session.session_key)
         self.form = CodeForm()
@@ -154,6 +166,19 @@ class OwnSignIn:
         count = end_sessions(self.user, at=timezone.now(), but=self.request.session.session_key)
         return self._again(_("Signed out in %(count)s other places.") % {"count": count})
 
+    def _has_just_come(self) -> bool:
+        """Whether they signed in so lately that nobody else is likely to sit there."""
+        return time.time() - float(self.request.session.get(SIGNED_IN_AT, 0)) < JUST_NOW_S
+
+    def _has_typed_the_password(self) -> bool:
+        self.password_form = PasswordForm(self.request.POST)
+        if not self.password_form.is_valid():
+            return False
+        if not knows_password(self.request, self.password_form.cleaned_data["password"]):
+            self.password_form.add_error("password", WRONG_PASSWORD)
+            return False
+        return True
+
     def _has_typed_a_code(self) -> bool:
         self.form = CodeForm(self.request.POST)
         if not self.form.is_valid():
@@ -166,17 +191,30 @@ class OwnSignIn:
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class InviteView(PasswordResetConfirmView):
-    """Where a link leads: somebody chooses a password of their own. The link is good once, and for three days."""
+    """Where a link leads: somebody chooses a password of their own. The link is good once, and for three days.
+
+    Whoever may not sign in any more finds it used up.
+    """
 
     template_name = "admin/sign_in/invite.html"
     success_url = reverse_lazy("admin:login")
     title = gettext_lazy("Choose your password")
+
+    def get_user(self, uidb64: str) -> Any:
+        user = super().get_user(uidb64)
+        return user if user is not None and user.is_active and user.is_staff else None
 
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
         audit(AuditEvent.Action.PASSWORD, detail=f"user {form.user.pk}, by a link", actor=form.user)
         messages.success(self.request, _("Your password is set. Sign in with it."))
         return response
+
+
+def knows_password(request: HttpRequest, typed: str) -> bool:
+    """Say whether this is the password of whoever is signed in. Wrong ones count, and lock out, as at the sign-in."""
+    user = authenticate(request, username=request.user.get_username(), password=typed)
+    return user is not None and user.pk == request.user.pk
 
 
 def locked_out(request: HttpRequest, response: HttpResponse | None = None, credentials: Any = None) -> HttpResponse:

@@ -7,15 +7,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth import admin as stock
 from django.contrib.auth.models import User
-from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.encoding import force_bytes
-from django.utils.http import urlsafe_base64_encode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -31,8 +28,10 @@ from contacts.services import (
     extras_of,
     has_second_factor,
     locked_places,
+    note_new_name,
     role_of,
     save_person,
+    sign_in_link,
     turn_off_second_factor,
     unlock,
 )
@@ -58,6 +57,10 @@ class UserAdmin(PlainAdmin[User]):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Nobody: the audit log names them. Whoever leaves may not sign in any more."""
         return False
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Filter by no part of a password's hash: whoever sees the list would read it letter by letter."""
+        return not lookup.startswith("password") and bool(super().lookup_allowed(lookup, value, request))
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Whoever manages the machine is changed by their like only."""
@@ -120,8 +123,12 @@ class UserAdmin(PlainAdmin[User]):
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if isinstance(form, PersonForm):
             save_person(obj, role=Role(form.cleaned_data["role"]), extras=form.cleaned_data["extras"])
+            if not (obj.is_active and obj.is_staff):
+                end_sessions(obj, at=timezone.now())  # or they would go on, once this person may come again
         else:
+            before = User.objects.get(pk=obj.pk).username
             super().save_model(request, obj, form, change)
+            note_new_name(obj, before=before)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Nothing is left to save: the role is saved with the person."""
@@ -176,14 +183,12 @@ class UserAdmin(PlainAdmin[User]):
         return self._show_link(request, user)
 
     def _show_link(self, request: HttpRequest, user: User) -> HttpResponse:
-        number, token = urlsafe_base64_encode(force_bytes(user.pk)), default_token_generator.make_token(user)
-        audit(AuditEvent.Action.INVITED, detail=f"user {user.pk}")
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": _("A link for %(name)s") % {"name": user.username},
             "person": user,
-            "link": request.build_absolute_uri(reverse("admin:invite", args=[number, token])),
+            "link": sign_in_link(user),
         }
         response = TemplateResponse(request, "admin/contacts/user/link.html", context)
         response["Cache-Control"] = "no-store"
@@ -207,6 +212,7 @@ class UserAdmin(PlainAdmin[User]):
     def sign_out_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         user = self._other(request, pk)
         count = end_sessions(user, at=timezone.now())
+        audit(AuditEvent.Action.SIGNED_OUT, detail=f"user {user.pk}, everywhere")
         said = _("%(name)s is signed out everywhere: in %(count)s places.") % {"name": user.username, "count": count}
         self.message_user(request, said)
         return self._to_person(user)
@@ -218,7 +224,8 @@ class UserAdmin(PlainAdmin[User]):
             raise Http404
         if user.pk == request.user.pk or not self.has_change_permission(request, user):
             raise PermissionDenied
-        self.log_change(request, user, str(request.resolver_match and request.resolver_match.url_name))
+        pressed = request.path.rstrip("/").rpartition("/")[2]
+        self.log_change(request, user, f"Pressed: {pressed.replace('-', ' ')}.")
         return user
 
     def _to_person(self, user: User) -> HttpResponse:

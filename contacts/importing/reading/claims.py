@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
+from django.utils.translation import gettext_noop
+
 from contacts.channels import Channel
 from contacts.importing.reading import columns
 from contacts.importing.reading.presets import PRESETS
@@ -106,7 +108,7 @@ def _hear_status(said: _Said, cells: Iterable[tuple[str, str]]) -> None:
             said.add(claim, at)
         if claim == Claim.UNKNOWN:
             said.doubts.append(
-                (header, cell, "This word about consent is not understood, so it is not taken as a yes.")
+                (header, cell, gettext_noop("This word about consent is not understood, so it is not taken as a yes."))
             )
 
 
@@ -158,7 +160,9 @@ def _instant(
             continue
         at = read_instant(cell)
         if at is None and not is_yes(cell):
-            said.doubts.append((header, cell, "This is not a time that can be told. Write it as 2024-05-31 14:30."))
+            said.doubts.append(
+                (header, cell, gettext_noop("This is not a time that can be told. Write it as 2024-05-31 14:30."))
+            )
             happened = happened or is_certain
             continue
         happened, last = True, max(filter(None, (at, last)), default=None)
@@ -182,7 +186,7 @@ def _hear_person(said: _Said, cells: Iterable[tuple[str, str]], *, is_main: bool
             said.add(claim, at)
         if claim == Claim.UNKNOWN:
             said.doubts.append(
-                (header, cell, "This word about consent is not understood, so it is not taken as a yes.")
+                (header, cell, gettext_noop("This word about consent is not understood, so it is not taken as a yes."))
             )
 
 

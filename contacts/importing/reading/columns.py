@@ -5,29 +5,31 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from django.utils.translation import gettext_noop
+
 from contacts.importing.reading.words import Claim
 
 FIELDS: dict[str, str] = {
-    "email": "E-mail",
-    "phone": "Phone",
-    "first_name": "First name",
-    "last_name": "Last name",
-    "name": "Full name",
-    "birthday": "Birthday",
-    "postal_code": "Postal code",
-    "region": "State",
-    "time_zone": "Time zone",
-    "tags": "Tags",
-    "notes": "Notes",
-    "email_status": "E-mail: agreed or not",
-    "email_consent_at": "E-mail: agreed when",
-    "email_consent_note": "E-mail: agreed how",
-    "email_unsubscribed_at": "E-mail: unsubscribed when",
-    "sms_status": "Texts: agreed or not",
-    "sms_consent_at": "Texts: agreed when",
-    "sms_consent_note": "Texts: agreed how",
-    "sms_unsubscribed_at": "Texts: opted out when",
-    "status": "Status of the person",
+    "email": gettext_noop("E-mail"),
+    "phone": gettext_noop("Phone"),
+    "first_name": gettext_noop("First name"),
+    "last_name": gettext_noop("Last name"),
+    "name": gettext_noop("Full name"),
+    "birthday": gettext_noop("Birthday"),
+    "postal_code": gettext_noop("Postal code"),
+    "region": gettext_noop("State"),
+    "time_zone": gettext_noop("Time zone"),
+    "tags": gettext_noop("Tags"),
+    "notes": gettext_noop("Notes"),
+    "email_status": gettext_noop("E-mail: agreed or not"),
+    "email_consent_at": gettext_noop("E-mail: agreed when"),
+    "email_consent_note": gettext_noop("E-mail: agreed how"),
+    "email_unsubscribed_at": gettext_noop("E-mail: unsubscribed when"),
+    "sms_status": gettext_noop("Texts: agreed or not"),
+    "sms_consent_at": gettext_noop("Texts: agreed when"),
+    "sms_consent_note": gettext_noop("Texts: agreed how"),
+    "sms_unsubscribed_at": gettext_noop("Texts: opted out when"),
+    "status": gettext_noop("Status of the person"),
 }
 
 # The columns that a file of problems has beside its own. The first two are read when it is uploaded again.

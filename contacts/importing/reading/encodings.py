@@ -8,7 +8,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from django.utils.translation import gettext_noop
+
 from contacts.importing.reading.files import ImportFileError
+from contacts.sentences import kept
 
 MAX_LINE = 1_000_000  # characters
 WINDOWS_KEPT = 20_000
@@ -24,7 +27,9 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_NOT_TEXT = "The file is not text. Export your contacts as CSV (UTF-8) or Excel (.xlsx), and try again."
+_NOT_TEXT = gettext_noop("The file is not text. Export your contacts as CSV (UTF-8) or Excel (.xlsx), and try again.")
+NO_ENCODING = kept("'%(name)s' is not an encoding. Take utf-8, utf-16, cp1252 or mac_roman.")
+TOO_LONG = kept("Line %(line)s is longer than %(most)s characters, so this is hardly a table. Export it again.")
 
 _COMMON = frozenset("éèêëáàâäãåíìîïóòôöõøúùûüñçßæœ")
 _CAPITALS = frozenset("ÉÈÊËÁÀÂÄÃÅÍÌÎÏÓÒÔÖÕØÚÙÛÜÑÇÆŒ")
@@ -138,7 +143,7 @@ def known_encoding(name: str) -> str:
             return name
     except (LookupError, ValueError):
         pass
-    raise ImportFileError(f"'{name}' is not an encoding. Take utf-8, utf-16, cp1252 or mac_roman.")
+    raise ImportFileError(NO_ENCODING % {"name": name})
 
 
 def lines_of(pieces: Iterable[bytes], encoding: str) -> Iterator[str]:
@@ -159,9 +164,7 @@ def lines_of(pieces: Iterable[bytes], encoding: str) -> Iterator[str]:
         number += len(lines)
         yield from [line + "\n" for line in lines]
         if len(rest) > MAX_LINE:
-            raise ImportFileError(
-                f"Line {number + 1} is longer than {MAX_LINE} characters, so this is hardly a table. Export it again."
-            )
+            raise ImportFileError(TOO_LONG % {"line": number + 1, "most": MAX_LINE})
     rest += decoder.decode(b"", final=True).replace("\x00", "")
     if rest:
         yield from [line + "\n" for line in rest.removesuffix("\n").split("\n")]

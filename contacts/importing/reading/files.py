@@ -15,7 +15,10 @@ from datetime import date, datetime, time
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
+from django.utils.translation import gettext_noop
 from openpyxl import load_workbook
+
+from contacts.sentences import kept
 
 MEBIBYTE = 1024 * 1024
 MAX_BYTES = 200 * MEBIBYTE
@@ -41,37 +44,54 @@ class NoAddressColumn(ImportFileError):
     """No column was recognised; each interface adds how to name one there."""
 
 
-_SAVE_AS_CSV = "Open it, choose 'Save as' or 'Export', take CSV (UTF-8) or Excel (.xlsx), and import that."
+_SAVE_AS_CSV = gettext_noop(
+    "Open it, choose 'Save as' or 'Export', take CSV (UTF-8) or Excel (.xlsx), and import that."
+)
+TOO_LARGE = kept("The file is larger than %(most)s MB. Split it and import the parts.")
+TOO_LARGE_UNPACKED = kept("Unpacked, the file is larger than %(most)s MB. Split it and import the parts.")
+TOO_MANY_FILES = kept("The ZIP file holds more than %(most)s files. Import the ones with contacts alone.")
+TOO_MANY_TABLES = kept("The ZIP file holds more than %(most)s tables. Import them in several parts.")
+TOO_MANY_SHEETS = kept("The workbook has more than %(most)s sheets. Import them in several parts.")
+CUT = kept("This was cut to %(count)s characters.")
 _NOT_TABLES = (
-    (b"\xd0\xcf\x11\xe0", f"This is an old Excel file (.xls), or one with a password. {_SAVE_AS_CSV}"),
-    (b"%PDF", "This is a PDF, which holds no rows and columns. Export the contacts as CSV where they are kept."),
-    (b"{\\rtf", f"This is a text document, not a table. {_SAVE_AS_CSV}"),
-    (b"\x1f\x8b", "This file is packed (.gz). Unpack it first, and import the file in it."),
-    (b"Rar!", "This file is packed (.rar). Unpack it first, and import the file in it."),
-    (b"7z\xbc\xaf", "This file is packed (.7z). Unpack it first, and import the file in it."),
-    (b"\x89PNG", "This is a picture. Export the contacts as CSV where they are kept."),
-    (b"\xff\xd8\xff", "This is a picture. Export the contacts as CSV where they are kept."),
-    (b"SQLite format 3", "This is a database. Export the contacts as CSV where they are kept."),
+    (
+        b"\xd0\xcf\x11\xe0",
+        kept("This is an old Excel file (.xls), or one with a password. %(how)s") % {"how": _SAVE_AS_CSV},
+    ),
+    (
+        b"%PDF",
+        gettext_noop("This is a PDF, which holds no rows and columns. Export the contacts as CSV where they are kept."),
+    ),
+    (b"{\\rtf", kept("This is a text document, not a table. %(how)s") % {"how": _SAVE_AS_CSV}),
+    (b"\x1f\x8b", gettext_noop("This file is packed (.gz). Unpack it first, and import the file in it.")),
+    (b"Rar!", gettext_noop("This file is packed (.rar). Unpack it first, and import the file in it.")),
+    (b"7z\xbc\xaf", gettext_noop("This file is packed (.7z). Unpack it first, and import the file in it.")),
+    (b"\x89PNG", gettext_noop("This is a picture. Export the contacts as CSV where they are kept.")),
+    (b"\xff\xd8\xff", gettext_noop("This is a picture. Export the contacts as CSV where they are kept.")),
+    (b"SQLite format 3", gettext_noop("This is a database. Export the contacts as CSV where they are kept.")),
 )
 _TEXTS_NOT_TABLES = (
     (
         re.compile(rb"(?i)<(!doctype|html|table|head|body|meta)\b"),
-        f"This is a web page, even if it is named .xls or .csv. {_SAVE_AS_CSV}",
+        kept("This is a web page, even if it is named .xls or .csv. %(how)s") % {"how": _SAVE_AS_CSV},
     ),
-    (re.compile(rb"(?i)<\?xml|<workbook"), f"This is an XML file, not a table. {_SAVE_AS_CSV}"),
+    (re.compile(rb"(?i)<\?xml|<workbook"), kept("This is an XML file, not a table. %(how)s") % {"how": _SAVE_AS_CSV}),
     (
         re.compile(rb"(?i)begin:vcard"),
-        "These are contact cards (vCard). Export the contacts as CSV instead, for example 'Google CSV'.",
+        gettext_noop("These are contact cards (vCard). Export the contacts as CSV instead, for example 'Google CSV'."),
     ),
-    (re.compile(rb'\{\s*"|\[\s*\{'), "This is a JSON file, not a table. Export the contacts as CSV, and import that."),
+    (
+        re.compile(rb'\{\s*"|\[\s*\{'),
+        gettext_noop("This is a JSON file, not a table. Export the contacts as CSV, and import that."),
+    ),
 )
 _ZIPPED = (
     ("xl/workbook.xml", "xlsx"),
-    ("xl/workbook.bin", f"This is a binary Excel file (.xlsb). {_SAVE_AS_CSV}"),
-    ("word/document.xml", f"This is a Word document, not a table. {_SAVE_AS_CSV}"),
-    ("index/document.iwa", f"This is an Apple Numbers file. {_SAVE_AS_CSV}"),
-    ("index.zip", f"This is an Apple Numbers file. {_SAVE_AS_CSV}"),
-    ("content.xml", f"This is a LibreOffice file (.ods). {_SAVE_AS_CSV}"),
+    ("xl/workbook.bin", kept("This is a binary Excel file (.xlsb). %(how)s") % {"how": _SAVE_AS_CSV}),
+    ("word/document.xml", kept("This is a Word document, not a table. %(how)s") % {"how": _SAVE_AS_CSV}),
+    ("index/document.iwa", kept("This is an Apple Numbers file. %(how)s") % {"how": _SAVE_AS_CSV}),
+    ("index.zip", kept("This is an Apple Numbers file. %(how)s") % {"how": _SAVE_AS_CSV}),
+    ("content.xml", kept("This is a LibreOffice file (.ods). %(how)s") % {"how": _SAVE_AS_CSV}),
 )
 
 
@@ -88,11 +108,13 @@ def unpack(file: BinaryIO, name: str) -> Iterator[tuple[str, Iterator[bytes]]]:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if size > MAX_BYTES:
-        raise ImportFileError(f"The file is larger than {MAX_BYTES // MEBIBYTE} MB. Split it and import the parts.")
+        raise ImportFileError(TOO_LARGE % {"most": MAX_BYTES // MEBIBYTE})
     start = file.read(4096)
     file.seek(0)
     if not start.strip():
-        raise ImportFileError("The file is empty. Export your contacts as CSV with a header line, and try again.")
+        raise ImportFileError(
+            gettext_noop("The file is empty. Export your contacts as CSV with a header line, and try again.")
+        )
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         yield from _unpack_zip(file)
         return
@@ -120,7 +142,9 @@ def _unpack_zip(file: BinaryIO) -> Iterator[tuple[str, Iterator[bytes]]]:
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-        raise ImportFileError("The ZIP file is damaged or incomplete. Download it again, and try again.") from error
+        raise ImportFileError(
+            gettext_noop("The ZIP file is damaged or incomplete. Download it again, and try again.")
+        ) from error
     with archive:
         members = archive.infolist()
         names = {member.filename.lower() for member in members}
@@ -133,14 +157,14 @@ def _unpack_zip(file: BinaryIO) -> Iterator[tuple[str, Iterator[bytes]]]:
 
 def _guard_against_bombs(members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MAX_MEMBERS:
-        raise ImportFileError(f"The ZIP file holds more than {MAX_MEMBERS} files. Import the ones with contacts alone.")
+        raise ImportFileError(TOO_MANY_FILES % {"most": MAX_MEMBERS})
     if sum(member.file_size for member in members) > MAX_UNZIPPED:
-        raise ImportFileError(
-            f"Unpacked, the file is larger than {MAX_UNZIPPED // MEBIBYTE} MB. Split it and import the parts."
-        )
+        raise ImportFileError(TOO_LARGE_UNPACKED % {"most": MAX_UNZIPPED // MEBIBYTE})
     for member in members:
         if member.file_size > RATIO_MATTERS_FROM and member.file_size > MAX_RATIO * max(member.compress_size, 1):
-            raise ImportFileError("The file unpacks to far more than it should, so it was not opened. Export it again.")
+            raise ImportFileError(
+                gettext_noop("The file unpacks to far more than it should, so it was not opened. Export it again.")
+            )
 
 
 def _members(archive: zipfile.ZipFile) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -150,21 +174,26 @@ def _members(archive: zipfile.ZipFile) -> Iterator[tuple[str, Iterator[bytes]]]:
         if member.is_dir() or any(part.startswith((".", "__MACOSX")) for part in path.parts):
             continue
         if member.flag_bits & 1:
-            raise ImportFileError("The ZIP file has a password. Unpack it first, and import the files in it.")
+            raise ImportFileError(
+                gettext_noop("The ZIP file has a password. Unpack it first, and import the files in it.")
+            )
         start = _start_of(archive, member)
         if start.startswith(b"PK\x03\x04"):
             raise ImportFileError(
-                "The ZIP file holds another ZIP or Excel file. Unpack it first, and import the files in it one by one."
+                gettext_noop(
+                    "The ZIP file holds another ZIP or Excel file. Unpack it first, and import the files in it one by "
+                    "one."
+                )
             )
         if path.suffix.lower() not in TEXT_ENDINGS or not start.strip():
             continue
         refuse_what_is_no_table(start)
         found += 1
         if found > MAX_TABLES:
-            raise ImportFileError(f"The ZIP file holds more than {MAX_TABLES} tables. Import them in several parts.")
+            raise ImportFileError(TOO_MANY_TABLES % {"most": MAX_TABLES})
         yield path.name, _member_pieces(archive, member)
     if not found:
-        raise ImportFileError("The ZIP file holds no CSV, TSV or TXT file with something in it.")
+        raise ImportFileError(gettext_noop("The ZIP file holds no CSV, TSV or TXT file with something in it."))
 
 
 _UNZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
@@ -179,13 +208,17 @@ def _member_pieces(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterato
         with archive.open(member) as stream:
             yield from _pieces(stream)
     except _UNZIP_ERRORS as error:
-        raise ImportFileError("The ZIP file is damaged or incomplete. Download it again, and try again.") from error
+        raise ImportFileError(
+            gettext_noop("The ZIP file is damaged or incomplete. Download it again, and try again.")
+        ) from error
 
 
 def _sheets(file: BinaryIO, members: list[zipfile.ZipInfo]) -> Iterator[tuple[str, Iterator[bytes]]]:
     if any(member.filename.lower().endswith("sharedstrings.xml") and member.file_size > MAX_SHARED_STRINGS
            for member in members):  # fmt: skip
-        raise ImportFileError("The workbook is too large. Save its sheet as CSV (UTF-8), and import that.")
+        raise ImportFileError(
+            gettext_noop("The workbook is too large. Save its sheet as CSV (UTF-8), and import that.")
+        )
     file.seek(0)
     try:
         workbook = load_workbook(file, read_only=True, data_only=True, keep_links=False)
@@ -202,16 +235,18 @@ def _sheets(file: BinaryIO, members: list[zipfile.ZipInfo]) -> Iterator[tuple[st
                 continue
             found += 1
             if found > MAX_TABLES:
-                raise ImportFileError(f"The workbook has more than {MAX_TABLES} sheets. Import them in several parts.")
+                raise ImportFileError(TOO_MANY_SHEETS % {"most": MAX_TABLES})
             yield sheet.title, _after(first, pieces)
     finally:
         workbook.close()
     if not found:
-        raise ImportFileError("The workbook is empty: none of its visible sheets has anything in it.")
+        raise ImportFileError(gettext_noop("The workbook is empty: none of its visible sheets has anything in it."))
 
 
 def _broken_workbook() -> ImportFileError:
-    return ImportFileError("The Excel file is damaged. Open it, save its sheet as CSV (UTF-8), and import that.")
+    return ImportFileError(
+        gettext_noop("The Excel file is damaged. Open it, save its sheet as CSV (UTF-8), and import that.")
+    )
 
 
 def _after(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -12,11 +12,13 @@ from contacts.importing.reading.columns import FIELD_OF_HEADER, folded
 from contacts.importing.reading.files import ImportFileError
 from contacts.importing.reading.presets import PRESETS
 from contacts.importing.reading.table import Row, filled, is_address, records_of
+from contacts.sentences import kept
 
 SEPARATORS = ",;\t|"
 SAMPLE_ROWS = 200
 HEADER_WITHIN = 20  # rows
 SEPARATOR_LINE = re.compile(r'(?i)"?sep=(.?)"?')
+NO_SUCH_LINE = kept("There is no line %(line)s near the beginning of the table that could be its header.")
 
 
 def separator_of(lines: list[str]) -> str:
@@ -104,7 +106,7 @@ def row_at_line(rows: list[Row], line: int) -> int | None:
         return None
     at = next((index for index, row in enumerate(rows) if row.line >= line), None)
     if at is None:
-        raise ImportFileError(f"There is no line {line} near the beginning of the table that could be its header.")
+        raise ImportFileError(NO_SUCH_LINE % {"line": line})
     return at
 
 

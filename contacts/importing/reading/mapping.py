@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from django.utils.translation import gettext_noop
+
 from contacts.channels import clean_cell
 from contacts.importing.reading.columns import FIELD_OF_HEADER, FIELDS, MULTIPLE, RANK_OF_HEADER, folded, refusal_of
 from contacts.importing.reading.files import ImportFileError
@@ -13,6 +15,7 @@ from contacts.importing.reading.presets import PRESETS, Preset, recognise
 from contacts.importing.reading.table import Row, filled, is_email, is_phone
 from contacts.importing.reading.words import Claim, read_instant, read_status
 from contacts.places import clean_region
+from contacts.sentences import kept
 
 MOSTLY = 0.8
 HALF = 0.5
@@ -24,12 +27,16 @@ _ABOUT_TEXTS = re.compile(r"sms|text|mobil|phone")
 _ABOUT_E_MAIL = re.compile(r"mail|newsletter|bounce|spam|correo|courriel")
 _OTHER_CHANNEL = re.compile(r"whatsapp|push|facebook|call|anruf|postal|directmail")
 
+NO_SUCH_KIND = kept("'%(name)s' is not a kind of file. Take one of: auto, %(names)s.")
+NO_SUCH_COLUMN = kept("There is no column '%(name)s' in the file. Its columns are: %(names)s.")
+NO_SUCH_FIELD = kept("'%(name)s' is not a field. The fields are: %(names)s.")
+TWO_COLUMNS = kept("Two columns are given to '%(name)s'. Only one can fill it.")
 MEANINGS: dict[str, str] = {
-    "": "As its columns say",
-    "subscribed": "People who subscribed",
-    "unsubscribed": "People who unsubscribed",
-    "cleaned": "Addresses that bounced",
-    "nonsubscribed": "People who never subscribed",
+    "": gettext_noop("As its columns say"),
+    "subscribed": gettext_noop("People who subscribed"),
+    "unsubscribed": gettext_noop("People who unsubscribed"),
+    "cleaned": gettext_noop("Addresses that bounced"),
+    "nonsubscribed": gettext_noop("People who never subscribed"),
 }
 _MEANING_OF_NAME = (
     (re.compile(r"(?i)^(non|not|never)[ _-]?subscribed"), "nonsubscribed"),
@@ -43,7 +50,7 @@ def choose_preset(name: str, header: list[str]) -> Preset:
     if name in ("", "auto"):
         return recognise(map(_folded_name, header))
     if name not in PRESETS:
-        raise ImportFileError(f"'{name}' is not a kind of file. Take one of: auto, {', '.join(PRESETS)}.")
+        raise ImportFileError(NO_SUCH_KIND % {"name": name, "names": ", ".join(PRESETS)})
     return PRESETS[name]
 
 
@@ -94,11 +101,11 @@ def _decided(header: list[str], overrides: Mapping[str, str]) -> dict[int, str]:
     decided: dict[int, str] = {}
     for name, field in overrides.items():
         if name.casefold() not in positions:
-            raise ImportFileError(f"There is no column '{name}' in the file. Its columns are: {', '.join(header)}.")
+            raise ImportFileError(NO_SUCH_COLUMN % {"name": name, "names": ", ".join(header)})
         if field and field not in FIELDS:
-            raise ImportFileError(f"'{field}' is not a field. The fields are: {', '.join(FIELDS)}.")
+            raise ImportFileError(NO_SUCH_FIELD % {"name": field, "names": ", ".join(FIELDS)})
         if field and field not in MULTIPLE and field in decided.values():
-            raise ImportFileError(f"Two columns are given to '{FIELDS[field]}'. Only one can fill it.")
+            raise ImportFileError(TWO_COLUMNS % {"name": FIELDS[field]})
         decided[positions[name.casefold()]] = field
     return decided
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_noop
+
 from contacts.importing.reading.columns import folded
 
 
@@ -210,7 +212,7 @@ _ALL = (
             "notes": "Notes, Notizen",
         },
     ),
-    _preset("plain", "A plain spreadsheet", "", {}),
+    _preset("plain", gettext_noop("A plain spreadsheet"), "", {}),
 )
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ALL}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 from import_export import resources
 from import_export.fields import Field
 from import_export.widgets import CharWidget
@@ -66,7 +67,7 @@ def diff(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str,
     values = _Values(names)
     shown = resources.Diff(values, {name: (before or after).get(name, "") for name in names}, False)
     shown.compare_with(values, {name: after.get(name, "") for name in names})
-    return [(FIELDS.get(name, name), _plain(html)) for name, html in zip(names, shown.as_html(), strict=True)]
+    return [(gettext(FIELDS.get(name, name)), _plain(html)) for name, html in zip(names, shown.as_html(), strict=True)]
 
 
 def _plain(html: str) -> SafeString:

@@ -6,19 +6,30 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from contacts.channels import AddressError, Channel
 from contacts.fields import keyed_hash
 from contacts.importing.reading.claims import Cells, ChannelClaim, read_claims
-from contacts.importing.reading.files import MAX_CELL
+from contacts.importing.reading.files import CUT, MAX_CELL
 from contacts.importing.reading.resource import ContactResource
 from contacts.importing.reading.sniff import Row, TablePlan
 from contacts.importing.reading.table import filled, is_email
 from contacts.importing.reading.widgets import ReadingWidget, name_in, read_date
+from contacts.sentences import kept
 
 __all__ = ["Candidate", "ChannelClaim", "Problem", "read_date", "read_row", "split_name"]
 
 WIDGETS: dict[str, ReadingWidget[Any]] = {name: field.widget for name, field in ContactResource.fields.items()}
 TEXTS = ("first_name", "last_name", "postal_code", "region", "time_zone")
+SWALLOWED = kept(
+    "A quotation mark in this row is not closed where it should be, so %(count)s rows below were read as part of this "
+    "cell. Mend it and import the rows again."
+)
+SLIPPED = gettext_noop(
+    "The row has more cells than the table has columns, so cells may have slipped. See whether this person is right; a "
+    "cell that holds the separator needs quotation marks."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,7 @@ class _Reading:
         try:
             cleaned = WIDGETS[name].read(cell)
         except AddressError as error:
-            self.problems.append((header, cell, f"This {error}."))
+            self.problems.append((header, cell, error.english))
         except ValueError as error:
             self.problems.append((header, cell, str(error)))
         else:
@@ -103,7 +114,7 @@ def read_row(plan: TablePlan, row: Row) -> tuple[Candidate | None, list[Problem]
     if phone := reading.take("phone"):
         candidate.phone, candidate.phone_index = phone, keyed_hash(Channel.SMS.value, phone)
     if candidate.email is None and candidate.phone is None:
-        wrong = problems or [("", "", "The row has neither an e-mail address nor a phone number.")]
+        wrong = problems or [("", "", gettext_noop("The row has neither an e-mail address nor a phone number."))]
         return None, [Problem(row.line, *problem, whole_row=True) for problem in wrong]
     _set_details(reading)
     claims, doubts = read_claims(plan, reading.cells)
@@ -119,7 +130,7 @@ def _cells(plan: TablePlan, row: Row, problems: list[tuple[str, str, str]]) -> C
             continue
         header, cell = plan.header[position], row.cells[position]
         if len(cell) > MAX_CELL:
-            problems.append((header, cell[:MAX_CELL], f"This was cut to {MAX_CELL} characters."))
+            problems.append((header, cell[:MAX_CELL], CUT % {"count": MAX_CELL}))
             cell = cell[:MAX_CELL]
         cells.setdefault(name, []).append((header, cell))
     if extra := [cell for cell in row.cells[plan.width :] if filled(cell)]:
@@ -127,8 +138,7 @@ def _cells(plan: TablePlan, row: Row, problems: list[tuple[str, str, str]]) -> C
             (
                 "",
                 plan.separator.join(extra)[:MAX_CELL],
-                "The row has more cells than the table has columns, so cells may have slipped. See whether this person "
-                "is right; a cell that holds the separator needs quotation marks.",
+                SLIPPED,
             )
         )
     return cells
@@ -143,11 +153,7 @@ def _swallowed(plan: TablePlan, row: Row) -> tuple[str, str, str] | None:
             parts = text.split(plan.separator)
             if len(parts) > max(plan.width // 2, 1) and any(map(is_email, parts)):
                 header = plan.header[position] if position < plan.width else ""
-                reason = (
-                    f"A quotation mark in this row is not closed where it should be, so {cell.count(chr(10))} rows "
-                    "below were read as part of this cell. Mend it and import the rows again."
-                )
-                return header, cell, reason
+                return header, cell, SWALLOWED % {"count": cell.count("\n")}
     return None
 
 

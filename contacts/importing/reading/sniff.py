@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from contacts.importing.reading.columns import FIELDS, folded
 from contacts.importing.reading.encodings import EncodingScan, known_encoding, lines_of
 from contacts.importing.reading.files import MAX_COLUMNS, ImportFileError, NoAddressColumn, refuse_what_is_no_table
@@ -22,6 +24,7 @@ from contacts.importing.reading.headers import (
 )
 from contacts.importing.reading.mapping import MEANINGS, choose_preset, map_columns, meaning_of
 from contacts.importing.reading.table import Row, records_of
+from contacts.sentences import kept
 
 __all__ = [
     "FIELDS",
@@ -37,6 +40,11 @@ __all__ = [
 ]
 
 HEAD_BYTES = 512 * 1024
+TOO_MANY_COLUMNS = kept("The table has more than %(most)s columns. Delete those that are not needed.")
+NO_ADDRESSES = kept(
+    "No column of this file looks like e-mail addresses or phone numbers. Its columns are: %(names)s. Add a first line "
+    "that names them, such as 'E-mail' or 'Phone', and try again."
+)
 
 
 @dataclass(slots=True)
@@ -126,13 +134,15 @@ def detect(
     separator = _known_separator(separator) if separator else separator_of(lines)
     rows = head_rows(lines, separator)
     if not rows:
-        raise ImportFileError("The file is empty. Export your contacts as CSV with a header line, and try again.")
+        raise ImportFileError(
+            gettext_noop("The file is empty. Export your contacts as CSV with a header line, and try again.")
+        )
     at = header_at(rows) if header_line is None else row_at_line(rows, header_line)
     data = from_first_address(rows) if at is None else rows[at + 1 :]
     sample = data[:SAMPLE_ROWS]
     header = names_of([] if at is None else rows[at].cells, sample)
     if len(header) > MAX_COLUMNS:
-        raise ImportFileError(f"The table has more than {MAX_COLUMNS} columns. Delete those that are not needed.")
+        raise ImportFileError(TOO_MANY_COLUMNS % {"most": MAX_COLUMNS})
     chosen = choose_preset(preset, header)
     plan = TablePlan(
         name=name,
@@ -154,7 +164,7 @@ def detect(
 def _known_separator(separator: str) -> str:
     if len(separator) == 1 and separator not in '"\n\r\x00 ':
         return separator
-    raise ImportFileError("The separator must be one character, such as a comma, a semicolon or a tab.")
+    raise ImportFileError(gettext_noop("The separator must be one character, such as a comma, a semicolon or a tab."))
 
 
 def require_addresses(plans: Sequence[TablePlan]) -> None:
@@ -162,10 +172,7 @@ def require_addresses(plans: Sequence[TablePlan]) -> None:
     if any(plan.has_addresses for plan in plans):
         return
     columns = list(dict.fromkeys(name for plan in plans for name in plan.header))
-    raise NoAddressColumn(
-        f"No column of this file looks like e-mail addresses or phone numbers. Its columns are: {', '.join(columns)}. "
-        "Add a first line that names them, such as 'E-mail' or 'Phone', and try again."
-    )
+    raise NoAddressColumn(NO_ADDRESSES % {"names": ", ".join(columns)})
 
 
 def rows_of(pieces: Iterable[bytes], plan: TablePlan) -> Iterator[Row]:

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 
 from contacts.channels import AddressError, normalise_email, normalise_phone
 from contacts.importing.reading.files import ROW_BREAK, ImportFileError
+from contacts.sentences import kept
+
+UNCLOSED = kept(
+    "A quotation mark in line %(line)s is never closed, or a cell there is far too long. Mend that line, or open the "
+    "file in a spreadsheet program, save it as CSV again, and import that."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +47,7 @@ def records_of(lines: Iterable[str], separator: str) -> Iterator[Row]:
 
 
 def _unclosed(line: int) -> ImportFileError:
-    return ImportFileError(
-        f"A quotation mark in line {line} is never closed, or a cell there is far too long. Mend that line, or open "
-        "the file in a spreadsheet program, save it as CSV again, and import that."
-    )
+    return ImportFileError(UNCLOSED % {"line": line})
 
 
 def filled(cell: str) -> bool:

@@ -16,16 +16,20 @@ from email.utils import parseaddr
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
+from django.utils.translation import gettext_noop
 from import_export.widgets import Widget
 
 from contacts.channels import AddressError, clean_cell, clean_email, clean_name, normalise_email, normalise_phone
 from contacts.days import UNKNOWN_YEAR, birthday_text
+from contacts.importing.reading.files import CUT
 from contacts.places import clean_region, clean_time_zone, is_no_place
+from contacts.sentences import kept
 
 Value = TypeVar("Value")
 
 OLDEST_YEAR_OF_TWO = 2025  # a birthday in 26 or later is one of 1926 or later
 MAX_TAGS = 50
+FIRST_TAGS = kept("Only the first %(count)s tags were taken.")
 
 BLANKS = frozenset(
     ["", "-", "--", "n/a", "na", "#n/a", "none", "null", "nil", "nan", "no email", "no e-mail", "no phone", "unknown"]
@@ -72,7 +76,7 @@ class EmailWidget(ReadingWidget[tuple[str, str]]):
         if is_blank(text):
             return Cleaned(("", ""))
         if text.count("@") > 1 or ":::" in text:
-            return _first_of(text, self._one, "e-mail addresses")
+            return _first_of(text, self._one, SEVERAL_EMAILS, NO_EMAIL_OF_SEVERAL)
         return Cleaned(self._one(text))
 
     def _one(self, text: str) -> tuple[str, str]:
@@ -110,11 +114,13 @@ class PhoneWidget(ReadingWidget[str]):
         text = unicodedata.normalize("NFKC", text)
         if _SPOILED.fullmatch(text):
             raise AddressError(
-                "was shortened by a spreadsheet program: show the column as a whole number, export again"
+                gettext_noop(
+                    "This was shortened by a spreadsheet program: show the column as a whole number, export again."
+                )
             )
         parts = [part for part in _BETWEEN.split(text) if sum(map(str.isdigit, part)) >= 10]
         if len(parts) > 1:
-            return _first_of(text, self._one, "phone numbers")
+            return _first_of(text, self._one, SEVERAL_PHONES, NO_PHONE_OF_SEVERAL)
         return Cleaned(self._one(text))
 
     def _one(self, text: str) -> str:
@@ -122,17 +128,21 @@ class PhoneWidget(ReadingWidget[str]):
 
 
 Address = TypeVar("Address", str, tuple[str, str])
+SEVERAL_EMAILS = gettext_noop("This cell holds several e-mail addresses. The first was taken.")
+SEVERAL_PHONES = gettext_noop("This cell holds several phone numbers. The first was taken.")
+NO_EMAIL_OF_SEVERAL = gettext_noop("This holds several e-mail addresses, and none of them is valid.")
+NO_PHONE_OF_SEVERAL = gettext_noop("This holds several phone numbers, and none of them is valid.")
 
 
-def _first_of(text: str, read: Callable[[str], Address], kind: str) -> Cleaned[Address]:
+def _first_of(text: str, read: Callable[[str], Address], several: str, none: str) -> Cleaned[Address]:
     """Return the first address of several in one cell that is valid. Raises AddressError: none is."""
     refused = None
     for part in _BETWEEN.split(text):
         try:
-            return Cleaned(read(part), f"This cell holds several {kind}. The first was taken.")
+            return Cleaned(read(part), several)
         except AddressError as error:
             refused = refused or error
-    raise refused or AddressError(f"holds several {kind}, and none of them is valid")
+    raise refused or AddressError(none)
 
 
 def is_blank(text: str) -> bool:
@@ -156,9 +166,9 @@ class NameWidget(ReadingWidget[str]):
             return Cleaned("")
         name = clean_name(text, max_length=400)
         if not name and text.strip("'<>{}| "):
-            return Cleaned("", "This looks like a link, so the name was left empty.")
+            return Cleaned("", gettext_noop("This looks like a link, so the name was left empty."))
         if len(name) > self.max_length:
-            return Cleaned(name[: self.max_length].strip(), f"This was cut to {self.max_length} characters.")
+            return Cleaned(name[: self.max_length].strip(), CUT % {"count": self.max_length})
         return Cleaned(name)
 
 
@@ -172,7 +182,7 @@ class TextWidget(ReadingWidget[str]):
     def read(self, cell: str) -> Cleaned[str]:
         text = clean_cell(cell)
         if len(text) > self.max_length:
-            return Cleaned(text[: self.max_length].strip(), f"This was cut to {self.max_length} characters.")
+            return Cleaned(text[: self.max_length].strip(), CUT % {"count": self.max_length})
         return Cleaned(text)
 
 
@@ -219,7 +229,7 @@ class TagsWidget(ReadingWidget[list[str]]):
         cleaned = (" ".join(clean_cell(tag).removeprefix("* ").split())[:100].strip() for tag in tags)
         kept = {tag.casefold(): tag for tag in reversed(list(cleaned)) if tag and tag.casefold() != "mycontacts"}
         values = list(reversed(kept.values()))
-        doubt = f"Only the first {MAX_TAGS} tags were taken." if len(values) > MAX_TAGS else ""
+        doubt = FIRST_TAGS % {"count": MAX_TAGS} if len(values) > MAX_TAGS else ""
         return Cleaned(values[:MAX_TAGS], doubt)
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
@@ -269,7 +279,7 @@ class BirthdayWidget(ReadingWidget["date | None"]):
             return Cleaned(None)
         day = read_date(text)
         if day is None:
-            raise ValueError("This is not a birthday that can be told. Write it as 1990-12-31.")
+            raise ValueError(gettext_noop("This is not a birthday that can be told. Write it as 1990-12-31."))
         return Cleaned(day)
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:

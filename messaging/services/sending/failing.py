@@ -16,6 +16,7 @@ from campaigns.models import Campaign
 from campaigns.services import NotPossible
 from contacts.channels import Channel
 from contacts.models import Suppression
+from contacts.sentences import kept
 from contacts.services import suppress
 from messaging.models import Message
 from messaging.services import control, pacing
@@ -35,6 +36,12 @@ BRAKE = 5  # as many refusals or silences in a row are not the guests' fault
 AWAY_FOR_S = 3 * 3600  # without one success in between; then the channel's campaigns pause, and somebody has to look
 
 Status, Reason = Message.Status, Message.Reason
+AWAY = kept("The %(channel)s provider has been away for hours (%(code)s). See that it is well, then resume.")
+STOPPED = {
+    Outcome.STOP: kept("The %(channel)s provider refuses the account (%(code)s). Check its keys, then resume."),
+    Outcome.UNKNOWN: kept("The %(channel)s provider does not answer (%(code)s). See that it is well, then resume."),
+    Outcome.REFUSED: kept("The %(channel)s provider refused %(count)s in a row (%(code)s). See why, then resume."),
+}
 
 
 @dataclass(slots=True)
@@ -102,10 +109,7 @@ def settle(refusals: Sequence[tuple[Answer, TransportError]], *, channel: Channe
         return 0.0
     wait_s, failing_s = pacing.failed(channel, max(error.retry_after_s for error in busy))
     if failing_s >= AWAY_FOR_S:
-        reason = (
-            f"The {channel.label} provider has been away for hours ({busy[-1].code}). See that it is well, then resume."
-        )
-        stop_channel(channel, reason)
+        stop_channel(channel, AWAY % {"channel": channel.label, "code": busy[-1].code})
     return wait_s
 
 
@@ -156,13 +160,9 @@ def stops(error: TransportError, in_a_row: int) -> bool:
 
 def stop_campaign(campaign_id: int, channel: Channel, error: TransportError) -> None:
     """Pause the campaign that gets nowhere, with the reason; what pumps hold of it is back in the queue."""
-    reasons = {
-        Outcome.STOP: f"The {channel.label} provider refuses the account ({error.code}). Check its keys, then resume.",
-        Outcome.UNKNOWN: f"The {channel.label} provider does not answer ({error.code}). See that it is well, then "
-        "resume.",
-        Outcome.REFUSED: f"The {channel.label} provider refused {BRAKE} in a row ({error.code}). See why, then resume.",
-    }
-    _pause(Campaign.objects.get(pk=campaign_id), reasons.get(error.outcome, error.code))
+    said = {"channel": channel.label, "code": error.code, "count": BRAKE}
+    words = STOPPED[error.outcome] % said if error.outcome in STOPPED else error.code
+    _pause(Campaign.objects.get(pk=campaign_id), words)
 
 
 def stop_channel(channel: Channel, reason: str) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.translation import gettext_noop
 
 from campaigns import sms
 from campaigns.models import Campaign, Variant
@@ -29,6 +30,7 @@ from messaging.transports import MergedEmail, Outbound, OutboundText, batch_limi
 
 logger = logging.getLogger(__name__)
 
+NO_SENDER = gettext_noop("The sender's address is missing. Set it under Business, then resume.")
 CLAIM = 200  # messages claimed at a time
 CLAIM_AHEAD_S = 10.0  # but no more than the provider's limits let through in this time
 LOOK_AGAIN_S = 1.0  # for messages that came due, while calls are under way
@@ -91,6 +93,7 @@ class Stock:
     def _read_settings(self) -> None:
         self._settings_read_at = time.monotonic()
         self._business = Business.load()
+        self._own_hours = windows.daily(self._business.texts_from, self._business.texts_until)
         self._composer = Composer(self._business)
         provider = pacing.settings_of(self.channel)
         self.caps = Caps.of(provider)
@@ -148,7 +151,7 @@ class Stock:
     def _has_sender(self) -> bool:
         """Whether the shop has an address to send from; where it was taken away, its campaigns pause."""
         if self.channel == Channel.EMAIL and not self._business.from_email:
-            failing.stop_channel(self.channel, "The sender's address is missing. Set it under Business, then resume.")
+            failing.stop_channel(self.channel, NO_SENDER)
             return False
         return True
 
@@ -238,9 +241,9 @@ class Stock:
         assert contact is not None
         places = self._places_of(contact)
         try:
-            opens = windows.next_open(places, at)
-            if opens <= at and windows.closes_at(places, at) - at < LAST_MINUTES:
-                opens = windows.next_open(places, windows.closes_at(places, at))
+            opens = windows.next_open(places, at, self._own_hours)
+            if opens <= at and windows.closes_at(places, at, self._own_hours) - at < LAST_MINUTES:
+                opens = windows.next_open(places, windows.closes_at(places, at, self._own_hours), self._own_hours)
         except windows.NeverOpen:
             self.settled.append(Row(message.pk, Status.SKIPPED, Reason.NO_HOURS))
             return False
@@ -274,7 +277,7 @@ class Stock:
     def _timed(self, outbound: OutboundText, contact: Guest) -> OutboundText:
         """Say until when this person may be texted, and that it is to be known what becomes of the text."""
         at = self._clock()
-        left = windows.closes_at(self._places_of(contact), at) - at
+        left = windows.closes_at(self._places_of(contact), at, self._own_hours) - at
         return replace(outbound, open_until_s=time.monotonic() + left.total_seconds(), is_tracked=True)
 
     def _places_of(self, contact: Guest) -> frozenset[windows.Place]:

@@ -78,8 +78,9 @@ def new_context(live_server: Any) -> Iterator[Callable[..., BrowserContext]]:
 
     def make(browser: Browser, **more: Any) -> BrowserContext:
         # Playwright cannot answer in the server's place where a service worker is; test_installed has one.
-        options: dict[str, Any] = {"service_workers": "block", "viewport": {"width": 390, "height": 844}} | more
-        context = browser.new_context(base_url=live_server.url, locale="en-US", **options)
+        usual = {"service_workers": "block", "viewport": {"width": 390, "height": 844}, "locale": "en-US"}
+        options: dict[str, Any] = usual | more
+        context = browser.new_context(base_url=live_server.url, **options)
         context.on("console", note)
         context.on("weberror", lambda error: errors.append(str(error.error)))
         context.on(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.utils.translation import override
 
 from campaigns.models import Campaign
 from contacts.channels import Channel
+from contacts.sentences import said
 from messaging.incoming import Verdict
 from messaging.models import Fact, Message
 from messaging.services import alarms, pause, resume
@@ -229,3 +231,15 @@ def test_what_carriers_refuse(codes, good, status, offer, guest):
 
     assert campaign.status == status
     assert len(campaign.pause_reason) <= 200
+
+
+def test_keeps_why_in_english_and_says_it_in_the_readers_language(campaign):
+    fill(campaign, hard=20, good=80)
+
+    with override("es"):
+        status, why = look(campaign)
+        shown = said(why)
+
+    assert (status, why[:60]) == ("paused", "20 of 100 mails came back because the address does not work.")
+    assert shown.startswith("20 de 100 correos regresaron porque la dirección no funciona.")
+    assert said(why) == why

@@ -57,13 +57,12 @@ function fromText(text) {
 
 export function startBlocks({ root, form, kinds, words, insert }) {
   const store = form.elements.namedItem("blocks");
-  const token = form.elements.namedItem("csrfmiddlewaretoken").value;
   const kindOf = Object.fromEntries(kinds.map((kind) => [kind.type, kind]));
   let blocks = [];
   let editors = [];
   let lastWords = null; // the text block that was written in last
 
-  const list = make("ol", { class: "blocks", "aria-label": words.text });
+  const list = make("ol", { class: "blocks", role: "group", "aria-label": words.text });
   const empty = make("p", { class: "quiet", text: words.empty });
   const undoBar = make("p", { class: "undo-bar", hidden: true });
   const said = make("p", { class: "visually-hidden", role: "status" });
@@ -155,7 +154,8 @@ export function startBlocks({ root, form, kinds, words, insert }) {
   }
 
   function remove(path, number) {
-    const [block] = listAt(path).splice(number, 1);
+    const target = listAt(path); // keeps being the same list, wherever its columns are moved meanwhile
+    const [block] = target.splice(number, 1);
     delete place.dataset.active;
     keep();
     draw();
@@ -164,9 +164,9 @@ export function startBlocks({ root, form, kinds, words, insert }) {
       class: "linklike",
       text: words.undo,
       onclick: () => {
-        listAt(path).splice(number, 0, block);
+        target.splice(number, 0, block);
         undoBar.hidden = true;
-        change(`blocks-${path ? `${path}-` : ""}${number}-remove`);
+        change(`blocks-${whereIs(block)}-remove`);
         say(words.added, block);
       },
     });
@@ -174,6 +174,18 @@ export function startBlocks({ root, form, kinds, words, insert }) {
     undoBar.hidden = false;
     undo.focus();
     say(words.removed, block);
+  }
+
+  // The place of a block as it stands in ids: "2", "3-left-0".
+  function whereIs(wanted) {
+    for (const [number, block] of blocks.entries()) {
+      const inside = SIDES.flatMap((side) => (block[side] ?? []).map((one, inner) => [one, `${number}-${side}-${inner}`]));
+      const found = [[block, String(number)], ...inside].find(([one]) => one === wanted);
+      if (found) {
+        return found[1];
+      }
+    }
+    return "";
   }
 
   // --- How it is shown ---
@@ -229,11 +241,11 @@ export function startBlocks({ root, form, kinds, words, insert }) {
       field(at, block, "text", words.text, { maxlength: 300 }),
       choice(at, block, "size", words.size, [["large", words.large], ["small", words.small]]),
     ],
-    text: (block, at) => {
+    text: (block, at, name) => {
       const editor = wordsEditor({
         id: `id_blocks-${at}-html`,
         html: block.html,
-        label: `${labelOf(block)} ${at}`,
+        label: name,
         words,
         insert,
         onChange: (html) => {
@@ -252,7 +264,6 @@ export function startBlocks({ root, form, kinds, words, insert }) {
         id: `id_blocks-${at}-picture`,
         name: block.picture,
         url: root.dataset.picturesUrl,
-        token,
         words,
         onChange: (name) => {
           block.picture = name;
@@ -274,7 +285,7 @@ export function startBlocks({ root, form, kinds, words, insert }) {
         "div",
         { class: "block-columns" },
         ...SIDES.map((side) => {
-          const inner = make("ol", { class: "blocks" });
+          const inner = make("ol", { class: "blocks", role: "presentation" });
           block[side].forEach((one, number) => inner.append(item(one, `${at}-${side}`, number, block[side].length)));
           return make("div", {}, inner, adder(`${at}-${side}`, fill(words.addTo, { side: words[side] })));
         }),
@@ -301,7 +312,7 @@ export function startBlocks({ root, form, kinds, words, insert }) {
       tool(at, "copy", `${words.copy}: ${name}`, () => copy(path, number)),
       tool(at, "remove", `${words.remove}: ${name}`, () => remove(path, number)),
     );
-    const body = make("div", { class: "block-body" }, ...(BODIES[block.type]?.(block, at) ?? []));
+    const body = make("div", { class: "block-body" }, ...(BODIES[block.type]?.(block, at, name) ?? []));
     const node = make("li", { class: `block block-${block.type}`, role: "group", "aria-label": name, "data-at": at }, head, body);
     node.addEventListener("focusin", (event) => {
       event.stopPropagation();
@@ -398,6 +409,7 @@ export function startBlocks({ root, form, kinds, words, insert }) {
       const isBlank = !blocks.some((block) => Object.entries(block).some(([key, value]) => key !== "type" && value.length && !["large", "small", "full", "half", "<p></p>", "<p><br></p>"].includes(value)));
       if (radio.value === "blocks" && radio.checked && isBlank && body.value.trim()) {
         blocks = fromText(body.value);
+        undoBar.hidden = true;
         change("");
       }
     }),

@@ -16,4 +16,22 @@ if (root && form && config) {
   const editor = startBlocks({ root, form, kinds, words, insert });
   startPreview({ root, form, words, editor });
   startAutosave({ root, form, words });
+  tameEnter(form);
+}
+
+// "Enter" in a line would press whatever button comes first on the page; beside a test's address it sends the test.
+function tameEnter(within) {
+  within.addEventListener("keydown", (event) => {
+    const isLine = event.target.matches("input:not([type=submit], [type=button], [type=radio], [type=checkbox])");
+    if (event.key === "Enter" && isLine) {
+      event.preventDefault();
+    }
+  });
+  const to = document.getElementById("test_to");
+  to?.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") {
+      event.preventDefault();
+      to.closest("section").querySelector("button").click();
+    }
+  });
 }

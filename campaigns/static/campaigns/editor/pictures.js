@@ -1,5 +1,5 @@
 // Choosing the picture of an image block: upload one, or take one that was uploaded before.
-import { make } from "./dom.js";
+import { make, renewToken } from "./dom.js";
 
 let earlier = null; // asked for once a page
 
@@ -17,7 +17,7 @@ export async function knowPictures(url) {
   (await askEarlier(url)).forEach((picture) => known.set(picture.name, picture));
 }
 
-export function pictureField({ id, name, url, token, words, onChange }) {
+export function pictureField({ id, name, url, words, onChange }) {
   const shown = make("div", { class: "picture-shown" });
   const status = make("p", { class: "quiet", role: "status" });
   const grid = make("ul", { class: "picture-grid", hidden: true });
@@ -91,7 +91,7 @@ export function pictureField({ id, name, url, token, words, onChange }) {
     }
     const data = new FormData();
     data.append("picture", file.files[0]);
-    data.append("csrfmiddlewaretoken", token);
+    data.append("csrfmiddlewaretoken", renewToken());
     status.textContent = words.uploading;
     press.disabled = true;
     try {

@@ -1,7 +1,8 @@
 // The live preview of what is typed, unsaved, and the checklist beside it.
-import { fill, make } from "./dom.js";
+import { fill, make, renewToken } from "./dom.js";
 
 const DELAY = 350;
+const PATIENCE = 1000;
 const DESKTOP_PX = 640; // what mail programs give a mail at least; narrower panels show it smaller
 const FRAME_PX = 400;
 
@@ -10,17 +11,18 @@ export function startShownAs() {
   const panel = document.querySelector("[data-preview]");
   const buttons = panel?.querySelectorAll("[data-show]") ?? [];
   const room = panel?.querySelector(".preview-mail");
-  const frame = room?.querySelector("iframe");
-  if (!frame) {
+  if (!room) {
     return;
   }
   const fit = () => {
     const isDesktop = (panel.dataset.shown ?? "desktop") === "desktop";
     const scale = isDesktop ? Math.min(1, room.clientWidth / DESKTOP_PX) : 1;
     room.classList.toggle("scaled", scale < 1);
-    frame.style.width = scale < 1 ? `${DESKTOP_PX}px` : "";
-    frame.style.height = scale < 1 ? `${Math.round(FRAME_PX / scale)}px` : "";
-    frame.style.transform = scale < 1 ? `scale(${scale})` : "";
+    room.querySelectorAll("iframe").forEach((frame) => {
+      frame.style.width = scale < 1 ? `${DESKTOP_PX}px` : "";
+      frame.style.height = scale < 1 ? `${Math.round(FRAME_PX / scale)}px` : "";
+      frame.style.transform = scale < 1 ? `scale(${scale})` : "";
+    });
   };
   new ResizeObserver(() => {
     if (room.clientWidth) {
@@ -49,7 +51,7 @@ export function startPreview({ root, form, words, editor }) {
   }
   const channel = form.elements.namedItem("channel");
   const isSms = () => channel && channel.value === "sms";
-  const token = form.elements.namedItem("csrfmiddlewaretoken").value;
+  const room = panel.querySelector(".preview-mail");
   let readAs = "sample";
   let isDark = false;
 
@@ -79,21 +81,39 @@ export function startPreview({ root, form, words, editor }) {
     panel.querySelector("[data-text-only]").hidden = sms || !isText;
   }
 
-  // A form of its own posts what is typed into the frame; the address stays out of the history.
-  const carrier = make("form", { method: "post", action: root.dataset.previewUrl, target: "mail-preview", hidden: true });
+  // A form of its own posts what is typed into a frame.
+  const carrier = make("form", { method: "post", action: root.dataset.previewUrl, hidden: true });
   document.body.append(carrier);
 
   function typed() {
+    renewToken();
     const data = new FormData(form);
     data.delete("test_to");
     data.set("preview_as", readAs);
-    if (isDark) {
-      data.set("preview_dark", "1");
-    }
+    data.set("preview_scheme", isDark ? "dark" : "light");
     return data;
   }
 
+  // Each look comes in a new frame, shown once it is there: nothing flickers, and the browser's "back" leads to the
+  // page before, not through all that was typed.
+  let frames = 0;
   function postIntoFrame(data) {
+    const shown = room.querySelector("iframe:not(.coming)");
+    const next = shown.cloneNode(false);
+    frames += 1;
+    next.removeAttribute("src");
+    next.name = `mail-preview-${frames}`;
+    next.classList.add("coming");
+    next.tabIndex = -1;
+    room.querySelectorAll("iframe.coming").forEach((older) => older.remove());
+    room.append(next);
+    next.addEventListener("load", () => {
+      room.querySelectorAll("iframe:not(.coming)").forEach((older) => older.remove());
+      next.classList.remove("coming");
+      next.removeAttribute("tabindex");
+      next.name = "mail-preview";
+    });
+    carrier.target = next.name;
     carrier.replaceChildren();
     for (const [name, value] of data) {
       const input = make("textarea", { name });
@@ -114,7 +134,10 @@ export function startPreview({ root, form, words, editor }) {
     set("from", facts.from);
     set("error", facts.error ? fill(words.mend, { why: facts.error }) : "");
     panel.querySelector("[data-preview-error]").hidden = !facts.error || !isSms();
-    if (!facts.error) {
+    if (facts.error) {
+      set("bubble", "…"); // what was there may be another text, or a mail's
+      ["size", "cost"].forEach((name) => set(name, ""));
+    } else {
       ["subject", "preheader", "text", "size", "cost"].forEach((name) => set(name, facts[name]));
       set("bubble", facts.text);
     }
@@ -170,22 +193,32 @@ export function startPreview({ root, form, words, editor }) {
 
   let asked = null;
 
+  // The frame waits for the server's word on the rest, but not for long: signed out, or without network, it would show
+  // the browser's own page for that.
   async function refresh() {
     showChannel();
     const data = typed();
-    if (!isSms()) {
+    asked?.abort();
+    const mine = (asked = new AbortController());
+    const answer = ask(data, mine.signal);
+    const patience = new Promise((done) => setTimeout(done, PATIENCE, "slow"));
+    const facts = await Promise.race([answer, patience]);
+    if (facts && !isSms() && mine === asked) {
       postIntoFrame(data);
     }
-    asked?.abort();
-    asked = new AbortController();
+  }
+
+  async function ask(data, signal) {
     try {
-      const response = await fetch(root.dataset.factsUrl, { method: "POST", body: data, signal: asked.signal });
+      const response = await fetch(root.dataset.factsUrl, { method: "POST", body: data, signal });
       if (response.ok && !response.redirected) {
         showFacts(await response.json());
+        return true;
       }
     } catch {
       // A newer question took over, or the server is away: the next letter asks again.
     }
+    return false;
   }
 
   let waiting = 0;
@@ -218,7 +251,7 @@ export function startPreview({ root, form, words, editor }) {
   async function find() {
     const data = new FormData();
     data.append("q", search.value);
-    data.append("csrfmiddlewaretoken", token);
+    data.append("csrfmiddlewaretoken", renewToken());
     const response = await fetch(root.dataset.readersUrl, { method: "POST", body: data });
     if (!response.ok || response.redirected) {
       return;

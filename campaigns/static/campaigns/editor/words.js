@@ -6,31 +6,86 @@ const KEPT = new Set(["A", "B", "BR", "EM", "I", "LI", "OL", "P", "STRONG", "U",
 const DROPPED = new Set(["SCRIPT", "STYLE", "TITLE", "TEMPLATE", "IFRAME", "OBJECT", "SVG", "MATH", "NOSCRIPT"]);
 const LINK = /^(https?:|mailto:|tel:|\{\{)/i;
 
+// What Word writes before an item of a list, which is a paragraph to it.
+const WORD_LIST = /\bMsoListParagraph/;
+const WORD_BULLET = /^\s*(?:[·•§o-]|(\d+|[a-z])[.)])\s+/i;
+
+// Styles and handlers go before the browser reads the rest: it would report each as refused.
+function withoutStyles(html) {
+  const bare = html.replace(/<style\b[\s\S]*?<\/style>/gi, "");
+  return bare.replace(/<[a-z][^>]*>/gi, (tag) => tag.replace(/\s(?:style|on\w+)\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)/gi, ""));
+}
+
 // What is pasted: paragraphs, lists, links, bold and italics come through; everything else is plain text.
 function plainFragment(html) {
-  const parsed = new DOMParser().parseFromString(html, "text/html");
+  const parsed = new DOMParser().parseFromString(withoutStyles(html), "text/html");
   const fragment = document.createDocumentFragment();
   const copy = (from, to) => {
     for (const node of from.childNodes) {
       if (node.nodeType === Node.TEXT_NODE) {
         to.append(node.data);
       } else if (node.nodeType === Node.ELEMENT_NODE && !DROPPED.has(node.tagName)) {
-        let place = to;
-        const isBlock = /^(DIV|H[1-6]|BLOCKQUOTE|SECTION|ARTICLE|TR)$/.test(node.tagName);
-        if (KEPT.has(node.tagName) || isBlock) {
-          place = document.createElement(isBlock ? "p" : node.tagName);
-          const href = node.getAttribute("href") ?? "";
-          if (node.tagName === "A" && LINK.test(href)) {
-            place.setAttribute("href", href);
-          }
-          to.append(place);
-        }
-        copy(node, place);
+        copyElement(node, to);
       }
+    }
+  };
+  const copyElement = (node, to) => {
+    const href = node.getAttribute("href") ?? "";
+    const isBlock = /^(DIV|H[1-6]|BLOCKQUOTE|SECTION|ARTICLE|TR)$/.test(node.tagName);
+    const isKept = KEPT.has(node.tagName) && (node.tagName !== "A" || LINK.test(href));
+    let place = to;
+    if (isKept || isBlock) {
+      place = document.createElement(isBlock ? "p" : node.tagName);
+      if (node.tagName === "A") {
+        place.setAttribute("href", href);
+      }
+      to.append(place);
+    }
+    copy(node, place);
+    if (WORD_LIST.test(node.className)) {
+      intoList(place, to);
+    } else if (/^T[DH]$/.test(node.tagName)) {
+      to.append(" ");
     }
   };
   copy(parsed.body, fragment);
   return fragment;
+}
+
+// Makes an item of a paragraph that begins with a bullet or a number, in the list before it or in a new one.
+function intoList(paragraph, to) {
+  const [bullet, number] = paragraph.textContent.match(WORD_BULLET) ?? [];
+  if (!bullet) {
+    return;
+  }
+  const words = document.createTreeWalker(paragraph, NodeFilter.SHOW_TEXT);
+  for (let left = bullet.length; left > 0 && words.nextNode(); ) {
+    const { length } = words.currentNode;
+    words.currentNode.deleteData(0, left);
+    left -= length;
+  }
+  const tag = number ? "OL" : "UL";
+  let before = paragraph.previousSibling;
+  while (before?.nodeType === Node.TEXT_NODE && !before.data.trim()) {
+    before = before.previousSibling;
+  }
+  const list = before?.nodeName === tag ? before : document.createElement(tag);
+  const item = document.createElement("li");
+  item.append(...paragraph.childNodes);
+  list.append(item);
+  if (list === before) {
+    paragraph.remove();
+  } else {
+    to.replaceChild(list, paragraph);
+  }
+}
+
+// As people type an address: "corner-bar.com", "hello@corner-bar.com".
+function linkOf(typed) {
+  if (LINK.test(typed)) {
+    return typed;
+  }
+  return /^[^\s@/]+@[^\s@/]+$/.test(typed) ? `mailto:${typed}` : `https://${typed}`;
 }
 
 export function wordsEditor({ id, html, label, words, insert, onChange }) {
@@ -72,7 +127,7 @@ export function wordsEditor({ id, html, label, words, insert, onChange }) {
   button("B", "bold", has("B", "STRONG"), (on) => (on ? squire.removeBold() : squire.bold()));
   button("I", "italic", has("I", "EM"), (on) => (on ? squire.removeItalic() : squire.italic()));
   button("•", "bullets", has("UL"), (on) => (on ? squire.removeList() : squire.makeUnorderedList()));
-  button("1.", "numbers", has("OL"), (on) => (on ? squire.removeList() : squire.makeOrderedList()));
+  button("①", "numbers", has("OL"), (on) => (on ? squire.removeList() : squire.makeOrderedList()));
 
   const address = make("input", {
     type: "text",
@@ -89,7 +144,7 @@ export function wordsEditor({ id, html, label, words, insert, onChange }) {
     const typed = address.value.trim();
     if (typed) {
       squire.focus();
-      squire.makeLink(LINK.test(typed) ? typed : `https://${typed}`);
+      squire.makeLink(linkOf(typed));
     }
     closeLink();
   };

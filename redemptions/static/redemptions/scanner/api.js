@@ -15,7 +15,9 @@ export const newKey = () =>
  * A redirect is no answer: it is the login page of the Wi-Fi, or a proxy's. No cookie travels along: the device's token
  * is all that counts, also where the owner is logged in to the admin. */
 export async function call(method, path, { key, body, anonymous = false } = {}) {
-  const headers = { Accept: "application/json", "X-App-Version": APP_VERSION };
+  // In the language of the page, whatever the browser would ask for: staff read both.
+  const language = document.documentElement.lang;
+  const headers = { Accept: "application/json", "Accept-Language": language, "X-App-Version": APP_VERSION };
   const token = read("token");
   if (token && !anonymous) headers.Authorization = `Token ${token}`;
   if (key) headers["Idempotency-Key"] = key;
