@@ -343,7 +343,7 @@ def test_inside(shop: Any, find: Address, inside_page: Page, watch: Watch, reque
     if name in FOR_DOCUMENTS and request.config.getoption("--docs-shots"):
         picture_for_documents(inside_page, path, FOR_DOCUMENTS[name])
 
-    assert found == []
+    assert found == [], "\n".join(found)
 
 
 @pytest.mark.parametrize(("shop", "find"), cases("full", OUTSIDE), indirect=["shop"])
@@ -354,7 +354,7 @@ def test_outside(shop: Any, find: Address, outside_page: Page, watch: Watch, req
     found = look_at(outside_page, path, watch, name=name)
     found += look_from_the_right(outside_page, path, watch, name=name)
 
-    assert found == []
+    assert found == [], "\n".join(found)
 
 
 @pytest.mark.parametrize(("shop", "find"), cases("empty", MISSING), indirect=["shop"])

@@ -244,4 +244,19 @@
   }
 
   document.querySelectorAll("[data-poll]").forEach(follow);
+
+  /* Select2 puts a box of its own in the place of a list, which the list's label does not name. */
+  function name(select) {
+    const label = document.querySelector(`label[for="${select.id}"]`);
+    const box = select.parentElement.querySelector(".select2-selection");
+    if (label && box) {
+      label.id = label.id || `${select.id}-label`;
+      box.setAttribute("aria-labelledby", `${label.id} ${box.getAttribute("aria-labelledby") ?? ""}`.trim());
+      box.querySelector("[role=textbox]")?.setAttribute("aria-labelledby", label.id);
+    }
+  }
+
+  window.addEventListener("load", () => {
+    document.querySelectorAll("select.admin-autocomplete").forEach(name);
+  });
 })();
