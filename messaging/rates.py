@@ -22,9 +22,15 @@ from math import inf
 from typing import Any
 
 from django.apps import apps
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
 
 State = dict[str, Any]
+
+
+def gettext_noop(text: str) -> str:
+    """Mark words for the catalogue. Django's own asks the settings, which may be reading this module just now."""
+    return text
+
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 WORDS = {

@@ -18,6 +18,7 @@ MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 OPENS = {
     MARKETER: {
         "campaigns.Campaign",
+        "campaigns.Template",
         "contacts.ConsentEvent",
         "contacts.Contact",
         "contacts.Import",

@@ -51,9 +51,9 @@ def deal(db: None) -> Offer:
 
 def log_in(page: Page) -> None:
     page.goto("/admin/")
-    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Name").fill("admin")
     page.get_by_label("Password").fill("password")
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
 
 

@@ -98,7 +98,8 @@ def test_sets_a_second_factor_up(as_olga, olga, shot):
     looks(page, shot, "people_sign_in_codes")
 
 
-def test_lets_somebody_in_by_a_link(as_olga, page, shot):
+def test_lets_somebody_in_by_a_link(as_olga, page, shot, live_server, settings):
+    settings.PUBLIC_BASE_URL = live_server.url
     as_olga.goto("/admin/auth/user/add/")
     as_olga.get_by_label("Sign-in name").fill("nina")
     as_olga.get_by_label("Name:", exact=True).fill("Nina")

@@ -82,6 +82,7 @@ def compose(composer, campaign, variant, message):
     )
 
 
+@pytest.mark.django_db
 class TestCompose:
     @pytest.mark.parametrize("where", ["hosted", "inline"])
     def test_shows_the_image_where_the_settings_say(self, business, offer, settings, where):
@@ -171,6 +172,7 @@ def filled(merged, recipient, marks):
     return tuple(parts)
 
 
+@pytest.mark.django_db
 class TestBatch:
     def assert_same(self, composer, campaign, variant, rows):
         by_reference = {str(one.reference): one for one in rows}
