@@ -111,8 +111,8 @@ class Watch:
 def look_at(page: Page, path: str, watch: Watch, *, name: str, is_ours: bool = True) -> list[str]:
     """Open a page and return what is wrong with it, a line each.
 
-    Where it `is_ours`, it has one heading and a title in plain words. Let off that are a library's own lists, for
-    whoever runs the machine.
+    Where it `is_ours`, it has one heading, a title in plain words, and names for all its controls. Let off that are a
+    library's own lists, for whoever runs the machine.
     """
     watch.taken()
     found = []
@@ -121,9 +121,9 @@ def look_at(page: Page, path: str, watch: Watch, *, name: str, is_ours: bool = T
     page.goto(path)
     page.wait_for_function(SETTLED)
     page.evaluate(AXE)
-    found += [f"light: {line}" for line in page.evaluate(RUN_AXE, [])]
-    found += [f"wide: {line}" for line in page.evaluate(STICKS_OUT)] + page.evaluate(NAMELESS)
+    found += [f"wide: {line}" for line in page.evaluate(STICKS_OUT)]
     if is_ours:
+        found += [f"light: {line}" for line in page.evaluate(RUN_AXE, [])] + page.evaluate(NAMELESS)
         found += wrong_names(page.title(), page.evaluate(HEADINGS))
     picture(page, f"{name}_wide_light")
     page.emulate_media(color_scheme="dark")

@@ -185,6 +185,7 @@ def test_a_marketer_asks_and_the_owner_approves(desk: Callable[[], Page], hire: 
     nina.get_by_role("link", name="New campaign").click()
     nina.get_by_role("link", name=re.compile("^Event")).click()
     nina.get_by_label("Name:", exact=True).fill("Quiz night")
+    nina.get_by_role("group", name="Button 3").get_by_label("Link", exact=True).fill("ouzel-bar.com/tables")
     expect(nina.locator("[data-save-status]")).to_have_text(re.compile("^Saved at"))
     nina.get_by_label("To this e-mail address").fill("nina@ouzel-bar.com")
     nina.get_by_role("button", name="Save and send test").click()

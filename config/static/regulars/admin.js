@@ -256,7 +256,15 @@
     }
   }
 
-  window.addEventListener("load", () => {
-    document.querySelectorAll("select.admin-autocomplete").forEach(name);
+  window.django?.jQuery?.(() => document.querySelectorAll("select.admin-autocomplete").forEach(name)); // after Select2's
+
+  // A day and a time are two fields, and their label names at most one.
+  document.querySelectorAll(".datetime input:not([type=hidden])").forEach((input) => {
+    const row = input.closest(".form-row, .field, fieldset");
+    const label = row?.querySelector("label, legend")?.textContent.trim() ?? "";
+    const part = input.previousSibling?.textContent.trim() ?? "";
+    if (!input.labels.length) {
+      input.setAttribute("aria-label", `${label} ${part}`.replaceAll(":", "").trim() || input.name);
+    }
   });
 })();
