@@ -268,7 +268,8 @@ class Sql:
                 0, 'sendgrid', CASE WHEN {waits} THEN '' ELSE {self.unique(f"sg{campaign.pk}-", 30)} END,
                 {self.later(handed, self.drawn(3, 90_000))}, {self.moment(begun)}
             FROM contacts_contact AS people
-            WHERE {column}_status = 'subscribed' AND {self.drawn(50 + campaign.pk, 100)} < {sent.percent} ORDER BY id"""
+            WHERE {column}_status = 'subscribed' AND {self.drawn(50 + campaign.pk, 100, "people.id")} < {sent.percent}
+            ORDER BY people.id"""
 
     def by_share(self, draw: str, steps: list[tuple[int, str]]) -> str:
         whens = (f"WHEN {draw} < {below} THEN '{word}'" for below, word in steps)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from campaigns.models import Campaign, Link
 from messaging.links import TRAP_POSITION
@@ -61,6 +62,14 @@ def clicks_of(campaign: Campaign, span: Span | None = None) -> Clicks:
         line.people += people
         line.clicks += times
     return Clicks(**totals, links=list(found.values()))
+
+
+def first_clicks(campaign: Campaign, span: Span) -> QuerySet[Any]:
+    """Return the first click within a span of each person who followed a link of a campaign."""
+    own = span.cut(Click.objects.filter(BY_PEOPLE, link__isnull=False))
+    sooner = Q(at__lt=OuterRef("at")) | Q(at=OuterRef("at"), pk__lt=OuterRef("pk"))
+    earlier = own.filter(sooner, message=OuterRef("message")).order_by()
+    return own.filter(~Exists(earlier), link__variant__campaign=campaign).order_by()
 
 
 def clicked_counts(campaign_ids: Collection[int]) -> dict[int, int]:

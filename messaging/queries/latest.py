@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, OuterRef
 
 from campaigns.models import Campaign
 from messaging.models import Message
-from messaging.queries import accounting
+from messaging.queries import accounting, remembered
 from messaging.queries.accounting import Figures
 from messaging.queries.clicks import clicked_counts
 from messaging.queries.results import lines_of_deals, redeemed_counts, unsubscribed_counts
@@ -50,18 +50,18 @@ class CampaignResult:
 
 
 def result_of(campaign: Campaign) -> CampaignResult:
-    """Return one campaign with what it brought. Three queries."""
+    """Return one campaign with what it brought. Four queries."""
     return results_of([campaign])[0]
 
 
 def latest_results(limit: int = 5) -> list[CampaignResult]:
-    """Return the newest launched campaigns with what they brought. Four queries."""
+    """Return the newest launched campaigns with what they brought. Five queries."""
     launched = Campaign.objects.filter(launched_at__isnull=False).order_by("-launched_at")[:limit]
     return results_of(list(launched))
 
 
 def latest_sent(limit: int = 5) -> list[CampaignResult]:
-    """Return the newest campaigns of which something was sent, with what they brought. Four queries."""
+    """Return the newest campaigns of which something was sent, with what they brought. Five queries."""
     sent = Message.objects.filter(campaign=OuterRef("pk"), status__in=SENT)
     begun = Campaign.objects.filter(Exists(sent), begun_at__isnull=False).order_by("-launched_at")
     return results_of(list(begun[:limit]))
@@ -74,7 +74,7 @@ def begun_in(span: Span, limit: int) -> list[Campaign]:
 
 
 def results_of(campaigns: Sequence[Campaign], *, in_full: bool = False) -> list[CampaignResult]:
-    """Return campaigns with what they brought until now. Three queries for all; one more with money and withdrawals."""
+    """Return campaigns with what they brought until now. Four queries for all; one more with withdrawals."""
     ids = [campaign.pk for campaign in campaigns]
     if not ids:
         return []
@@ -114,7 +114,9 @@ def _sum(counts: dict[str, int], statuses: Iterable[str]) -> int:
 
 def _money(ids: Iterable[int]) -> dict[int, list[Figures]]:
     found: dict[int, list[Figures]] = {pk: [] for pk in ids}
-    for one in accounting.grouped_by(lines_of_deals(list(found)), "campaign_id"):
+    for one in remembered.of_ledger(
+        "money", found, lambda: accounting.grouped_by(lines_of_deals(list(found)), "campaign_id")
+    ):
         if one.group in found:
             found[one.group].append(one)
     return found

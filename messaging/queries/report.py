@@ -12,14 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, F, Min, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Coalesce
 
 from campaigns.models import Campaign
 from messaging.models import Click, Message
-from messaging.queries import accounting
+from messaging.queries import accounting, remembered
 from messaging.queries.accounting import Figures
-from messaging.queries.clicks import BY_PEOPLE, Clicks, clicks_of
+from messaging.queries.clicks import BY_PEOPLE, Clicks, clicks_of, first_clicks
 from messaging.queries.latest import DELIVERED, SENT
 from messaging.queries.results import by_variant, lines_of, withdrawals
 from messaging.queries.spans import Moment, QuarterHour, Span, days_between, hours_between, local_moment
@@ -94,8 +94,7 @@ def report_of(campaign: Campaign, span: Span, *, by: str = "day") -> Report:
     """
     messages = Message.objects.filter(campaign=campaign).order_by()
     variants = list(campaign.variants.order_by("name").values_list("name", flat=True))
-    lines = by_variant(span.cut(lines_of([campaign.pk])), several=len(variants) > 1)
-    given = accounting.counted(lines, QuarterHour("at"), F("variant_name"), accounting.place_of("location"))
+    given = _given(campaign, span, several=len(variants) > 1)
     own = withdrawals(span).filter(campaign_id=campaign.pk).order_by()
     left = {(variant, bytes(address)) for variant, address in own.values_list("variant_name", "address_index")}
     states = dict(messages.values_list("status").annotate(Count("pk")))
@@ -129,6 +128,16 @@ def report_of(campaign: Campaign, span: Span, *, by: str = "day") -> Report:
     )
 
 
+def _given(campaign: Campaign, span: Span, *, several: bool) -> list[Figures]:
+    """Return what the lines of the ledger come to by quarter of an hour, wording and location."""
+
+    def count() -> list[Figures]:
+        lines = by_variant(span.cut(lines_of([campaign.pk])), several=several)
+        return accounting.counted(lines, QuarterHour("at"), F("variant_name"), accounting.place_of("location"))
+
+    return remembered.of_ledger("report", (campaign.pk, span.start, span.end, several), count)
+
+
 def sent_in(messages: QuerySet[Any], span: Span) -> QuerySet[Any]:
     """Keep the messages a provider took within a span."""
     taken = messages.filter(status__in=SENT).annotate(sent_at=Coalesce("handed_at", "status_at"))
@@ -139,10 +148,9 @@ def sent_in(messages: QuerySet[Any], span: Span) -> QuerySet[Any]:
 
 
 def _points(campaign: Campaign, times: dict[str, Times], given: Sequence[Figures], span: Span, by: str) -> list[Point]:
-    clicks = span.cut(Click.objects.filter(BY_PEOPLE, link__variant__campaign=campaign)).order_by()
     counted: dict[str, Iterable[tuple[datetime, int]]] = {
         **{step: [(at, count) for at, count in found if span.holds(at)] for step, found in times.items()},
-        "clicked": ((first, 1) for _message, first in clicks.values_list("message").annotate(first=Min("at"))),
+        "clicked": _counted(first_clicks(campaign, span), "at"),
         "redeemed": ((figures.group[0], figures.given) for figures in given),
     }
     found: dict[Moment, Point] = {}

@@ -15,6 +15,7 @@ from django.db.models.functions import Cast, Coalesce, Substr, TruncDate
 from campaigns.models import Campaign
 from contacts.models import Business, ConsentEvent
 from messaging.models import Message
+from messaging.queries import remembered
 from messaging.queries.spans import Span
 from redemptions.models import Redemption
 
@@ -84,9 +85,13 @@ def redemptions_by_location(campaign: Campaign) -> list[tuple[str, int]]:
 
 
 def redeemed_counts(campaign_ids: Collection[int]) -> dict[int, int]:
-    """Count the redemptions each of these campaigns brought. One query."""
-    kept = lines_of_deals(campaign_ids).filter(kind__in=GIVEN, reversal=None).order_by()
-    counted = dict(kept.values_list("campaign_id").annotate(Count("id")))
+    """Count the redemptions each of these campaigns brought. Two queries."""
+
+    def count() -> dict[int, int]:
+        kept = lines_of_deals(campaign_ids).filter(kind__in=GIVEN, reversal=None).order_by()
+        return dict(kept.values_list("campaign_id").annotate(Count("id")))
+
+    counted = remembered.of_ledger("counts", campaign_ids, count)
     return {pk: counted[pk] for pk in campaign_ids if pk in counted}
 
 

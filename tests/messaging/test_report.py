@@ -18,12 +18,13 @@ from campaigns.models import Campaign, Link, Variant
 from campaigns.queries import variant_of
 from contacts.models import Business, ConsentEvent, Contact
 from messaging.models import Click, Message
-from messaging.queries import Span, progress, redemptions_by_location, report_of, results_of
+from messaging.queries import Span, progress, redemptions_by_location, remembered, report_of, results_of
 from messaging.queries.accounting import Question, grouped, totals
 from messaging.queries.latest import latest_sent
 from messaging.queries.spans import days_between, hours_between, last_days, local_moment
 from messaging.queries.trends import days_before, given_by_day, given_in
 from redemptions.models import Redemption
+from redemptions.services import amend
 from tests.admin.conftest import write_draft
 from tests.admin.test_accounting import Till
 
@@ -374,8 +375,43 @@ def test_asks_no_more_of_many_redemptions(django_assert_max_num_queries):
 def test_asks_no_more_of_many_campaigns(django_assert_num_queries):
     campaigns = [begun() for _ in range(4)]
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         results_of(campaigns, in_full=True)
+
+
+def asked_the_ledger(ask):
+    """Return what was asked for, and whether lines of the ledger were read for it."""
+    with CaptureQueriesContext(connection) as captured:
+        found = ask()
+    return found, any('FROM "redemptions_redemption"' in query["sql"] for query in captured)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda campaign: results_of([campaign])[0].redeemed,
+        lambda campaign: results_of([campaign], in_full=True)[0].redeemed,
+        lambda campaign: report_of(campaign, ALWAYS).redeemed,
+        lambda campaign: progress(campaign).redeemed,
+    ],
+    ids=["results", "money", "report", "progress"],
+)
+def test_a_long_ledger_is_read_again_only_where_it_changed(ask, till, monkeypatch):
+    campaign = begun(till.offer)
+    send(campaign, handed=AUTUMN, code=till.code)
+    line = till.give("10.00", at=AUTUMN + timedelta(hours=1))
+    assert asked_the_ledger(lambda: ask(campaign)) == (1, True)
+    assert asked_the_ledger(lambda: ask(campaign)) == (1, True)  # short: it is counted each time
+
+    monkeypatch.setattr(remembered, "LONG", 1)
+    assert asked_the_ledger(lambda: ask(campaign)) == (1, True)
+    assert asked_the_ledger(lambda: ask(campaign)) == (1, False)
+    other = till.give("10.00", at=AUTUMN + timedelta(hours=2))
+    assert asked_the_ledger(lambda: ask(campaign)) == (2, True)
+    till.take_back(line, at=AUTUMN + timedelta(hours=3))
+    assert asked_the_ledger(lambda: ask(campaign)) == (1, True)
+    amend(redemption=other, device=till.device, at=other.at, order_value=Decimal(20))
+    assert asked_the_ledger(lambda: ask(campaign)) == (1, True)
 
 
 def test_the_latest_results_are_of_what_was_sent():
