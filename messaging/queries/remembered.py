@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.core.cache import cache
 from django.db.models import Max
@@ -28,5 +28,4 @@ def of_ledger(what: str, parts: Iterable[Any], make: Callable[[], T]) -> T:
         return make()
     asked = hashlib.sha256(repr(tuple(parts)).encode()).hexdigest()
     amended = Amendment.objects.aggregate(newest=Max("pk"))["newest"] or 0
-    found: T = cache.get_or_set(f"ledger.{what}.{newest}.{amended}.{asked}", make, KEPT_S)
-    return found
+    return cast(T, cache.get_or_set(f"ledger.{what}.{newest}.{amended}.{asked}", make, KEPT_S))
