@@ -168,7 +168,7 @@ def empty_cache() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def empty_quickly() -> Iterator[None]:
     """Leave what every database holds where it is after each test that wrote for good."""
-    emptying = Emptying(TransactionTestCase._fixture_teardown)
+    emptying = Emptying(TransactionTestCase._fixture_teardown)  # type: ignore[attr-defined]  # Django's own, without a type
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: emptying(case))
         yield

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from campaigns import services as campaigns
 from campaigns.models import Approval, Campaign
+from campaigns.queries import has_not_grown
 from campaigns.services import NotPossible
 from contacts.models import AuditEvent, Business, Contact
 from messaging.models import Message
@@ -260,7 +261,6 @@ def send_back_while_approving(
     `held_s`: how long, where nobody gets to send it back.
     """
     looked, done = threading.Event(), threading.Event()
-    has_not_grown = campaigns.has_not_grown
 
     def held(*args: Any) -> bool:
         looked.set()
