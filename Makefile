@@ -68,11 +68,10 @@ test-sqlite: .venv/dev.stamp
 	@echo "Tests on SQLite:"
 	@env -u TEST_DATABASE_URL $(PYTEST) $(ARGS)
 
-# What no database can change runs once, on SQLite: the browser's tests, those of the settings, and whatever asks no
-# database at all.
+# What no database can change runs once, on SQLite: tests/conftest.py says what that is.
 test-postgres: .venv/dev.stamp
 	@echo "Tests on PostgreSQL, without those that no database can change, which have run:"
-	@$(BIN)/python scripts/postgres.py $(PYTEST) -m "not browser" --ignore tests/config/test_settings.py $(ARGS)
+	@$(BIN)/python scripts/postgres.py $(PYTEST) $(ARGS)
 
 # Messages, kills and the seed of what is killed when; without one, another each time.
 PEOPLE ?= 10000

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from campaigns.models import Campaign
 from contacts.channels import Channel
-from contacts.models import ConsentEvent, Contact
+from contacts.models import AuditEvent, ConsentEvent, Contact
 from contacts.services import unsubscribe
 from messaging.models import Heartbeat, Message, ProviderSettings
 from messaging.services import facts
@@ -291,6 +291,38 @@ def test_tries_failed_ones_again(going, admin_client, admin_user):
     assert "tried again" in admin_user.logentry_set.latest("pk").get_change_message()
     assert "can be tried again" not in admin_client.get(url("change", going)).content.decode()
     assert press(admin_client, "retry", going) == "No failed message of this campaign can be tried again."
+
+
+@pytest.mark.parametrize(
+    ("page", "data", "detail"),
+    [
+        ("retry", {}, "1 failed messages once more"),
+        ("unknown", {"do": "send-all"}, "1 of unknown outcome once more"),
+    ],
+)
+def test_writes_down_who_sent_once_more(page, data, detail, going, admin_client, admin_user):
+    press(admin_client, page, going, **data)
+
+    line = AuditEvent.objects.get(action="resumed")
+    assert (line.actor, line.via, line.address) == (admin_user, "admin", "127.0.0.0/24")
+    assert line.detail == f"campaign {going.pk}, {detail}"
+
+
+@pytest.mark.parametrize(("page", "data"), [("retry", {}), ("unknown", {"do": "send-all"})])
+def test_writes_nothing_down_where_nothing_is_sent_once_more(page, data, going, admin_client):
+    press(admin_client, "cancel", going)
+
+    press(admin_client, page, going, **data)
+
+    assert not AuditEvent.objects.filter(action="resumed").exists()
+
+
+def test_writes_down_what_the_command_tries_again(going):
+    call_command("campaign", "retry", str(going.pk))
+
+    line = AuditEvent.objects.get(action="resumed")
+    assert (line.actor, line.via, line.address) == (None, "command", "")
+    assert line.detail == f"campaign {going.pk}, 1 failed messages once more"
 
 
 def test_lists_what_nobody_knows_without_addresses(going, admin_client):

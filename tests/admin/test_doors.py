@@ -3,8 +3,14 @@
 What an address asks for is written down here once more, by hand; a new one fails until somebody says what it needs.
 """
 
-from collections.abc import Iterator
+import io
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from html import unescape
+from typing import Any
+from urllib.parse import unquote
+from zipfile import ZipFile
 
 import pytest
 from django.contrib import admin
@@ -17,9 +23,14 @@ from django.utils import timezone
 from campaigns.models import Approval, Campaign, Template
 from campaigns.queries import fingerprint
 from config.roles import OURS, permissions_of
-from contacts.models import AuditEvent, Job, Role, SignupForm
+from contacts.models import AuditEvent, ConsentEvent, Job, Role, SignupForm
 from contacts.services import audit, save_person
+from messaging.models import Message, ProviderEvent
+from messaging.queries.machine import outbox
+from messaging.services import send_test
 from redemptions.models import CodeSheet, Staff
+from tests.admin.conftest import LAUNCHED, add_contact
+from tests.messaging.ledger import add
 
 OWN = ""  # whoever has signed in
 SETTINGS = "messaging.change_providersettings"
@@ -164,7 +175,7 @@ def url_of(name: str, rows: dict[str, int]) -> str:
         "other": rows["other"],
         "channel": "email",
         "kind": "export",
-        "name": "nothing.eml",
+        "name": next((item.name for item in outbox()), "nothing.eml"),
         "paper": "a4",
         "part": 1,
         "file_format": "csv",
@@ -303,3 +314,67 @@ def test_one_missing_permission_shuts_its_doors(lacking, rows):
 
     assert [name for name in shut if is_open(client, url_of(name, rows), "post")] == []
     assert shut
+
+
+# --- What is shown to whoever may not see full addresses ---
+
+# Of the people in the shop, however it is written: with spaces, brackets and dashes, or as part of an address.
+FULL = re.compile(r"(?:maria|gone|nobody\.named)@example\.com|217\W{0,3}555\W{0,2}01(?:23|88)", re.IGNORECASE)
+# Taking people out is a permission of its own.
+TAKES_OUT = {"contacts_contact_download"}
+
+
+def shown_by(answer: Any) -> set[str]:
+    """Return the full addresses in an answer: a page, or a file, packed or not."""
+    content = answer.getvalue()
+    parts = [content]
+    if content.startswith(b"PK"):
+        with ZipFile(io.BytesIO(content)) as packed:
+            parts = [packed.read(name) for name in packed.namelist()]
+    texts = (unquote(unescape(part.decode(errors="replace"))) for part in parts)
+    return {found for text in texts for found in FULL.findall(text)}
+
+
+@pytest.fixture
+def written_down(rows, shop) -> dict[str, int]:
+    """Write addresses down wherever the shop keeps them, and add somebody who has no name to be called by."""
+    nameless = add_contact("nobody.named@example.com", "+12175550188")
+    nameless.tags.add(shop.tag)
+    add(shop.sending, nameless, "unknown", at=LAUNCHED)
+    ProviderEvent.objects.update(payload='{"email": "maria@example.com"}')
+    ConsentEvent.objects.update(evidence="Paper signed by maria@example.com", contact=shop.maria)
+    send_test(shop.draft, to="maria@example.com")
+    return {**rows, "messaging_message": Message.objects.latest("pk").pk}
+
+
+def addresses_shown(client: Client, rows: dict[str, int], names: Iterable[str]) -> dict[tuple[str, str], set[str]]:
+    """Ask these addresses, press their buttons, and return where full addresses are shown."""
+    fields = {"q": "Maria", "preview_as": str(rows["contacts_contact"]), "do": "send-all", "name": "x", "body": "x"}
+    found = {}
+    for name in names:
+        for method in ("get", "post") if name in NEEDS else ("get",):
+            if name in TAKES_OUT or (name, method) in NOT_TRIED:
+                continue
+            with suppress(TakenBack), transaction.atomic():
+                if shown := shown_by(getattr(client, method)(url_of(name, rows), fields)):
+                    found[name, method] = shown
+                raise TakenBack
+    return found
+
+
+def test_shows_addresses_in_full_to_nobody_without_the_permission(written_down):
+    everything = names_of(row for row in all_permissions() if row.content_type.app_label in {*OURS, "auth"})
+    client = browser_of(everything - {"contacts.reveal_contact"})
+
+    assert addresses_shown(client, written_down, [*CUSTOM, *OF_TABLES]) == {}
+
+
+def test_shows_them_to_whoever_has_it_and_asks(written_down):
+    boss = browser_of(names_of(all_permissions()))
+    boss.post(url_of("contacts_contact_show", written_down))
+    places = ["contacts_contact_change", "contacts_consentevent_change", "messaging_outbox_item"]
+
+    found = addresses_shown(boss, written_down, places)
+
+    assert {place for place, _method in found} == set(places)
+    assert shown_by(boss.post(url_of("contacts_contact_download", written_down)))

@@ -258,17 +258,18 @@ def address(database: None) -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def shop(request: pytest.FixtureRequest, address: str) -> Iterator[Any]:
+    """Make the shop of a class of tests: they stay together however the order is shuffled, so it is made once."""
     folder = SCRATCH_DIR / "every-page"
     with override_settings(OUTBOX_DIR=folder):
         Business.load()
-        yield MAKERS[request.param]()
+        yield MAKERS[request.cls.kind]()
     call_command("flush", interactive=False, verbosity=0, stdout=io.StringIO())
     connection.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def inside(shop: Any, address: str, browser: Browser) -> Iterator[BrowserContext]:
     """Return a context with a superuser signed in."""
     client = Client()
@@ -279,7 +280,7 @@ def inside(shop: Any, address: str, browser: Browser) -> Iterator[BrowserContext
     context.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def outside(shop: Any, address: str, browser: Browser) -> Iterator[BrowserContext]:
     """Return a context with nobody signed in."""
     context = browser.new_context(base_url=address, locale="en-US")
@@ -287,18 +288,18 @@ def outside(shop: Any, address: str, browser: Browser) -> Iterator[BrowserContex
     context.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def watch() -> Watch:
     return Watch()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def inside_page(inside: BrowserContext, watch: Watch) -> Page:
     watch.on(inside)
     return inside.new_page()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def outside_page(outside: BrowserContext, watch: Watch) -> Page:
     watch.on(outside)
     return outside.new_page()
@@ -323,43 +324,65 @@ def picture_for_documents(page: Page, path: str, name: str) -> None:
 
 
 def cases(kind: str, pages: dict[str, Address]) -> list[Any]:
-    return [pytest.param(kind, find, id=f"{kind}-{name}") for name, find in pages.items()]
+    return [pytest.param(find, id=f"{kind}-{name}") for name, find in pages.items()]
 
 
-INSIDE = [
-    *cases("empty", {**PLAIN, **dict(tables(rows=False))}),
-    *cases("full", {**PLAIN, **dict(tables(rows=True)), **ABOUT}),
-    *cases("crowd", MANY),
-]
+def name_of(request: pytest.FixtureRequest) -> str:
+    name: str = request.node.callspec.id
+    return name
 
 
-@pytest.mark.parametrize(("shop", "find"), INSIDE, indirect=["shop"])
-def test_inside(shop: Any, find: Address, inside_page: Page, watch: Watch, request: pytest.FixtureRequest) -> None:
-    watch.expected = 200
-    name, path = request.node.callspec.id, find(shop)
+class TestFull:
+    kind = "full"
 
-    found = look_at(inside_page, path, watch, name=name, is_ours=MACHINERY not in name)
-    found += look_from_the_right(inside_page, path, watch, name=name)
-    if name in FOR_DOCUMENTS and request.config.getoption("--docs-shots"):
-        picture_for_documents(inside_page, path, FOR_DOCUMENTS[name])
+    @pytest.mark.parametrize("find", cases("full", {**PLAIN, **dict(tables(rows=True)), **ABOUT}))
+    def test_inside(self, shop: Any, find: Address, inside_page: Page, watch: Watch, request: Any) -> None:
+        watch.expected = 200
+        name, path = name_of(request), find(shop)
 
-    assert found == [], "\n".join(found)
+        found = look_at(inside_page, path, watch, name=name, is_ours=MACHINERY not in name)
+        found += look_from_the_right(inside_page, path, watch, name=name)
+        if name in FOR_DOCUMENTS and request.config.getoption("--docs-shots"):
+            picture_for_documents(inside_page, path, FOR_DOCUMENTS[name])
+
+        assert found == [], "\n".join(found)
+
+    @pytest.mark.parametrize("find", cases("full", OUTSIDE))
+    def test_outside(self, shop: Any, find: Address, outside_page: Page, watch: Watch, request: Any) -> None:
+        watch.expected = 200
+        name, path = name_of(request), find(shop)
+
+        found = look_at(outside_page, path, watch, name=name)
+        found += look_from_the_right(outside_page, path, watch, name=name)
+
+        assert found == [], "\n".join(found)
 
 
-@pytest.mark.parametrize(("shop", "find"), cases("full", OUTSIDE), indirect=["shop"])
-def test_outside(shop: Any, find: Address, outside_page: Page, watch: Watch, request: pytest.FixtureRequest) -> None:
-    watch.expected = 200
-    name, path = request.node.callspec.id, find(shop)
-
-    found = look_at(outside_page, path, watch, name=name)
-    found += look_from_the_right(outside_page, path, watch, name=name)
-
-    assert found == [], "\n".join(found)
+# The pages of the other two are those of the full shop, with fewer rows or more: from the right they look the same.
 
 
-@pytest.mark.parametrize(("shop", "find"), cases("empty", MISSING), indirect=["shop"])
-def test_missing(shop: Any, find: Address, inside_page: Page, watch: Watch, request: pytest.FixtureRequest) -> None:
-    watch.expected = 404
-    name = request.node.callspec.id
+class TestEmpty:
+    kind = "empty"
 
-    assert look_at(inside_page, find(shop), watch, name=name) == []
+    @pytest.mark.parametrize("find", cases("empty", {**PLAIN, **dict(tables(rows=False))}))
+    def test_inside(self, shop: Any, find: Address, inside_page: Page, watch: Watch, request: Any) -> None:
+        watch.expected = 200
+        name = name_of(request)
+
+        assert look_at(inside_page, find(shop), watch, name=name, is_ours=MACHINERY not in name) == []
+
+    @pytest.mark.parametrize("find", cases("empty", MISSING))
+    def test_missing(self, shop: Any, find: Address, inside_page: Page, watch: Watch, request: Any) -> None:
+        watch.expected = 404
+
+        assert look_at(inside_page, find(shop), watch, name=name_of(request)) == []
+
+
+class TestCrowd:
+    kind = "crowd"
+
+    @pytest.mark.parametrize("find", cases("crowd", MANY))
+    def test_inside(self, shop: Any, find: Address, inside_page: Page, watch: Watch, request: Any) -> None:
+        watch.expected = 200
+
+        assert look_at(inside_page, find(shop), watch, name=name_of(request)) == []

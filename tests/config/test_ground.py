@@ -9,7 +9,7 @@ import requests
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
-from tests.conftest import NetworkRefused
+from tests.conftest import ROOT, SAME_ON_EACH, NetworkRefused
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
@@ -51,6 +51,10 @@ def test_lets_another_process_see_the_test_database(process_environment):
     )
 
     assert seen.stdout.strip() == "from-the-test"
+
+
+def test_knows_the_files_that_run_on_one_database_alone():
+    assert [path for path in SAME_ON_EACH if not (ROOT / path).is_file()] == []
 
 
 @pytest.mark.browser

@@ -10,15 +10,27 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.contrib.auth.models import User
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from campaigns import services as campaigns
-from campaigns.models import Campaign
+from campaigns.models import Approval, Campaign
+from campaigns.queries import has_not_grown
 from campaigns.services import NotPossible
-from contacts.models import Contact
+from contacts.models import AuditEvent, Business, Contact
 from messaging.models import Message
-from messaging.services.control import cancel, launch, pause, resume, take_back
+from messaging.services.control import (
+    approve,
+    ask_approval,
+    cancel,
+    launch,
+    pause,
+    resume,
+    send_back,
+    take_back,
+)
 from messaging.services.settling import retry_failed, send_anyway, settle_unknown
 from messaging.services.starting import start_due
 from tests.admin.conftest import add_contact, write_draft
@@ -209,3 +221,115 @@ def test_a_launch_and_an_undo_from_an_old_page_do_not_mix(people: list[Contact])
     assert refused(results) == 2
     fresh = Campaign.objects.get(pk=campaign.pk)
     assert (fresh.status, fresh.audience, fresh.starts_at) == ("draft", None, None)
+
+
+# --- One approves, another sends back ---
+
+APPROVED = ("scheduled", True, {"approved", "launched"})
+SENT_BACK = ("draft", False, {"sent_back"})
+HELD_S = 1
+
+
+@pytest.fixture
+def olga(people: list[Contact]) -> User:
+    """Return somebody who may approve what nina asks to send."""
+    Business.load()
+    Business.objects.update(approval_above=2)
+    User.objects.create_user("nina")
+    return User.objects.create_superuser("olga")
+
+
+def asked_for() -> Campaign:
+    campaign = write_draft()
+    ask_approval(campaign, at=AT, by=User.objects.get(username="nina"))
+    return campaign
+
+
+def came_to(campaign: Campaign) -> tuple[str, bool, set[str]]:
+    """Return the campaign's state, whether its question is still there, and what was written down."""
+    about = Q(detail=f"campaign {campaign.pk}") | Q(detail__startswith=f"campaign {campaign.pk},")
+    lines = AuditEvent.objects.filter(about).exclude(action="asked")
+    is_asked = Approval.objects.filter(campaign=campaign).exists()
+    return status_of(campaign), is_asked, set(lines.values_list("action", flat=True))
+
+
+def send_back_while_approving(
+    campaign: Campaign, olga: User, monkeypatch: pytest.MonkeyPatch, held_s: float = PATIENCE_S
+) -> list[Any]:
+    """Hold whoever approves between looking at the question and answering it, until it was sent back meanwhile.
+
+    `held_s`: how long, where nobody gets to send it back.
+    """
+    looked, done = threading.Event(), threading.Event()
+
+    def held(*args: Any) -> bool:
+        looked.set()
+        done.wait(held_s)
+        return has_not_grown(*args)
+
+    def press() -> None:
+        looked.wait(PATIENCE_S)
+        try:
+            send_back(campaign, by=olga)
+        finally:
+            done.set()
+
+    monkeypatch.setattr(campaigns, "has_not_grown", held)
+    return at_once(partial(approve, campaign, at=AT, by=olga, earliest=AT), press)
+
+
+def test_of_one_who_approves_and_one_who_sends_back_one_wins(olga: User) -> None:
+    for _ in range(ROUNDS):
+        campaign = asked_for()
+
+        results = at_once(
+            partial(approve, campaign, at=AT, by=olga, earliest=AT), partial(send_back, campaign, by=olga)
+        )
+
+        assert refused(results) == 1
+        assert came_to(campaign) == (SENT_BACK if isinstance(results[0], NotPossible) else APPROVED)
+
+
+def test_what_is_being_approved_is_not_sent_back(olga: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = asked_for()
+
+    results = send_back_while_approving(campaign, olga, monkeypatch, HELD_S)
+
+    assert refused(results[1:]) == 1
+    assert refused(results[:1]) == 0
+    assert came_to(campaign) == APPROVED
+
+
+def test_what_is_being_sent_back_is_not_approved(olga: User) -> None:
+    campaign = asked_for()
+    taken, done = threading.Event(), threading.Event()
+
+    def send_back_slowly() -> None:
+        with transaction.atomic():
+            send_back(campaign, by=olga)
+            taken.set()
+            done.wait(HELD_S)
+
+    def press() -> None:
+        taken.wait(PATIENCE_S)
+        try:
+            approve(campaign, at=AT, by=olga, earliest=AT)
+        finally:
+            done.set()
+
+    results = at_once(send_back_slowly, press)
+
+    assert results[0] is None
+    assert refused(results) == 1
+    assert came_to(campaign) == SENT_BACK
+
+
+def test_where_nobody_locks_the_campaign_approving_what_was_sent_back_is_a_fault(
+    olga: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns, "_locked_draft", lambda campaign: Campaign.objects.get(pk=campaign.pk))
+
+    results = send_back_while_approving(asked_for(), olga, monkeypatch)
+
+    assert results[1] is None
+    assert isinstance(results[0], DatabaseError)
