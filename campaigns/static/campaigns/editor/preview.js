@@ -97,6 +97,8 @@ export function startPreview({ root, form, words, editor }) {
   // Each look comes in a new frame, shown once it is there: nothing flickers, and the browser's "back" leads to the
   // page before, not through all that was typed.
   let frames = 0;
+  let place = 0; // how far down the mail is read
+  const rootOf = (frame) => frame?.contentDocument?.scrollingElement; // none of a page that is not ours
   function postIntoFrame(data) {
     const shown = room.querySelector("iframe:not(.coming)");
     const next = shown.cloneNode(false);
@@ -108,6 +110,11 @@ export function startPreview({ root, form, words, editor }) {
     room.querySelectorAll("iframe.coming").forEach((older) => older.remove());
     room.append(next);
     next.addEventListener("load", () => {
+      const before = rootOf(room.querySelector("iframe:not(.coming)"));
+      if (before && before.scrollHeight > before.clientHeight) {
+        place = before.scrollTop; // what says what to mend has no place of its own
+      }
+      rootOf(next)?.scrollTo({ top: place, behavior: "instant" });
       room.querySelectorAll("iframe:not(.coming)").forEach((older) => older.remove());
       next.classList.remove("coming");
       next.removeAttribute("tabindex");
