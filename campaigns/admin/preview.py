@@ -173,10 +173,7 @@ def mail_html(campaign: Campaign, content: Content, person: Person = SAMPLE) -> 
 
 def blank_page() -> str:
     """Say what will be seen here, where nothing is written yet."""
-    title, text = (
-        _("Your mail appears here while you write it"),
-        _("Choose what to start from, or add the first block."),
-    )
+    title, text = _("Your mail appears here"), _("Choose what to start from, or add the first block.")
     return BLANK_PAGE.format(title=escape(title), text=escape(text))
 
 
