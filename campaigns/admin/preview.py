@@ -42,8 +42,8 @@ PROBLEM_PAGE = (
 
 BLANK_PAGE = (
     '<!DOCTYPE html><meta name="color-scheme" content="light"><title>{title}</title>'
-    '<body style="font:16px/1.5 system-ui,sans-serif;padding:15vh 24px;text-align:center;color:#4a545c">'
-    '<p style="font-size:20px"><strong>{title}</strong></p><p>{text}</p>'
+    '<body style="font:20px/1.5 system-ui,sans-serif;padding:15vh 24px;text-align:center;color:#4a545c">'
+    '<p style="font-size:26px"><strong>{title}</strong></p><p>{text}</p>'
 )
 
 DARK_ONLY = "@media (prefers-color-scheme:dark)"

@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmarks.people import FIRST, LAST, person
 from campaigns.blocks.starters import STARTERS
-from campaigns.models import Campaign, Template
+from campaigns.models import Campaign, Template, Variant
 from campaigns.rendering import logo_size
 from campaigns.services import Draft, keep_picture, save_draft, with_blocks
 from contacts.channels import Channel
@@ -187,6 +187,7 @@ def _mail(offer: Offer) -> Campaign:
         name="New menu with a long name, as somebody may well write it one day",
         channel=Channel.EMAIL,
         subject="{{ first_name }}, the new menu is here",
+        mode=Variant.Mode.BLOCKS,
         offer=offer,
     )
     return save_draft(with_blocks(draft, starter.blocks()))

@@ -140,7 +140,9 @@ def test_works_by_keyboard_alone(admin_page: Page, offer: Offer) -> None:
 
 def test_moves_a_block_by_mouse_and_by_finger(admin_page: Page) -> None:
     page = admin_page
+    page.set_viewport_size({"width": 1280, "height": 1400})  # near an edge the page would move along
     page_of(page, write_blocks(*({"type": "heading", "text": text} for text in ("One", "Two", "Three"))))
+    page.locator("ol.blocks").evaluate("(list) => list.scrollIntoView({ block: 'center' })")
     finger = page.context.new_cdp_session(page)
     finger.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
     texts = page.locator("ol.blocks input")
@@ -156,12 +158,10 @@ def test_moves_a_block_by_mouse_and_by_finger(admin_page: Page) -> None:
     def order() -> list[str]:
         return texts.evaluate_all("(inputs) => inputs.map((input) => input.value)")
 
-    page.locator("ol.blocks .drag").first.scroll_into_view_if_needed()
-    page.locator("ol.blocks .drag").last.scroll_into_view_if_needed()
     before, last = page.evaluate("window.scrollY"), middle(2)
     touch("touchStart", middle(0))
     touch("touchMove", {"x": last["x"], "y": last["y"] - 40})
-    touch("touchMove", {"x": last["x"], "y": last["y"] + 60})
+    touch("touchMove", {"x": last["x"], "y": last["y"] + 120})
     expect(page.locator("ol.blocks > li").last).to_have_class(re.compile("drop-after"))
     assert page.evaluate("window.scrollY") == before  # it moves the block, not the page
     touch("touchEnd")
@@ -377,6 +377,22 @@ def test_asks_before_unsaved_words_are_left(admin_page: Page) -> None:
 
     expect(page.locator("#id_subject")).to_have_value("Happy birthday from all of us")
     assert asked == ["beforeunload"]
+
+
+def test_on_a_phone_the_preview_is_a_tap_away_and_an_answer_is_read_from_the_top(admin_page: Page) -> None:
+    page = admin_page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page_of(page, write_blocks(*({"type": "heading", "text": f"Number {number}"} for number in range(6))))
+    link = page.get_by_role("link", name="Preview", exact=True)
+    page.locator("#id_blocks-5-text").scroll_into_view_if_needed()
+
+    expect(link).to_be_in_viewport()
+    link.click()
+    expect(page.get_by_role("button", name="Phone", pressed=True)).to_be_in_viewport()
+    expect(link).to_be_hidden()
+    page.get_by_role("button", name="Save draft").last.click()
+
+    expect(page.get_by_text("is saved. Nothing was sent.")).to_be_in_viewport()
 
 
 def test_enter_in_a_line_presses_no_button(admin_page: Page) -> None:

@@ -5,6 +5,7 @@ const DELAY = 350;
 const PATIENCE = 1000;
 const DESKTOP_PX = 640; // what mail programs give a mail at least; narrower panels show it smaller
 const FRAME_PX = 400;
+const NARROW = window.matchMedia("(max-width: 767px)");
 
 // Desktop, phone, plain text: on every page with a preview.
 export function startShownAs() {
@@ -42,6 +43,18 @@ export function startShownAs() {
       }
     }),
   );
+  if (NARROW.matches) {
+    panel.querySelector('[data-show="phone"]').click(); // at half its size nobody could read it
+  }
+  floatLink(panel);
+}
+
+// On a phone the preview is far below what is written: the link to it stays in sight until the preview is.
+function floatLink(panel) {
+  const link = document.querySelector(".to-preview");
+  if (link) {
+    new IntersectionObserver(([seen]) => link.classList.toggle("arrived", seen.isIntersecting)).observe(panel);
+  }
 }
 
 export function startPreview({ root, form, words, editor }) {
