@@ -261,7 +261,7 @@ def address(database: None) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def shop(request: pytest.FixtureRequest, address: str) -> Iterator[Any]:
     folder = SCRATCH_DIR / "every-page"
-    with override_settings(OUTBOX_DIR=folder):
+    with override_settings(OUTBOX_DIR=folder, PUBLIC_BASE_URL=address):
         Business.load()
         yield MAKERS[request.param]()
     call_command("flush", interactive=False, verbosity=0, stdout=io.StringIO())
