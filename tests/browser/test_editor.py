@@ -155,6 +155,10 @@ def test_moves_a_block_by_mouse_and_by_finger(admin_page: Page) -> None:
     def touch(kind: str, *points: dict[str, float]) -> None:
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)})
 
+    def point(number: int) -> None:
+        at = middle(number)
+        page.mouse.move(at["x"], at["y"])
+
     def order() -> list[str]:
         return texts.evaluate_all("(inputs) => inputs.map((input) => input.value)")
 
@@ -167,15 +171,15 @@ def test_moves_a_block_by_mouse_and_by_finger(admin_page: Page) -> None:
     touch("touchEnd")
     assert order() == ["Two", "Three", "One"]
 
-    page.mouse.move(**middle(2))
+    point(2)
     page.mouse.down()
-    page.mouse.move(**middle(1))
+    point(1)
     page.keyboard.press("Escape")
     page.mouse.up()
     assert order() == ["Two", "Three", "One"]
-    page.mouse.move(**middle(2))
+    point(2)
     page.mouse.down()
-    page.mouse.move(**middle(1))
+    point(1)
     page.mouse.up()
     assert order() == ["Two", "One", "Three"]
     saved(page)
