@@ -33,10 +33,13 @@ class BusinessTimezoneMiddleware:
 
 
 class LanguageMiddleware(LocaleMiddleware):
-    """Answer in the language that was chosen, or in the browser's. A picture is the same in each: caches keep one."""
+    """Answer in the language that was chosen, or in the browser's.
+
+    A picture and a style sheet are the same in each: caches keep one.
+    """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if response.headers.get("Content-Type", "").startswith("image/"):
+        if response.headers.get("Content-Type", "").startswith(("image/", "text/css")):
             return response
         return super().process_response(request, response)
 

@@ -40,6 +40,11 @@ PROBLEM_PAGE = (
     "mended:</strong></p><p>{}</p>"
 )
 
+BLANK_PAGE = (
+    '<!DOCTYPE html><meta name="color-scheme" content="light"><title>{title}</title>'
+    '<body style="font:20px/1.5 system-ui,sans-serif;padding:15vh 24px;text-align:center;color:#4a545c">'
+    '<p style="font-size:26px"><strong>{title}</strong></p><p>{text}</p>'
+)
 
 DARK_ONLY = "@media (prefers-color-scheme:dark)"
 SCHEMES = {"dark": "@media all", "light": "@media not all"}  # whatever the one who looks has chosen for their screen
@@ -78,7 +83,12 @@ class PreviewPages(PlainAdmin[Campaign]):
     def typed_html(self, request: HttpRequest) -> HttpResponse:
         """Return the mail as it is typed now."""
         campaign, content, problem = self._typed(request)
-        html = PROBLEM_PAGE.format(escape(problem)) if problem else mail_html(campaign, content, self._reader(request))
+        if problem:
+            html = PROBLEM_PAGE.format(escape(problem))
+        elif content.html.strip() or content.body.strip():
+            html = mail_html(campaign, content, self._reader(request))
+        else:
+            html = blank_page()
         shown = SCHEMES.get(request.POST.get("preview_scheme", ""))
         return _framed(html.replace(DARK_ONLY, shown) if shown else html)
 
@@ -134,9 +144,13 @@ class PreviewPages(PlainAdmin[Campaign]):
 
 
 def _framed(html: str) -> HttpResponse:
-    """Return a mail for the frame; its pictures come from where people get them."""
+    """Return a mail for the frame; its pictures come from where people get them.
+
+    The page around it sees how far down somebody has read; scripts still run nowhere in it.
+    """
     response = framed(html)
-    response["Content-Security-Policy"] = FRAME_POLICY.replace("img-src ", f"img-src {settings.PUBLIC_BASE_URL} ")
+    policy = FRAME_POLICY.replace("img-src ", f"img-src {settings.PUBLIC_BASE_URL} ")
+    response["Content-Security-Policy"] = f"{policy} allow-same-origin"
     return response
 
 
@@ -155,6 +169,12 @@ def mail_html(campaign: Campaign, content: Content, person: Person = SAMPLE) -> 
     except ContentError as error:
         return PROBLEM_PAGE.format(escape(str(error)))
     return rendered.html or PROBLEM_PAGE.format("A text message has no HTML.")
+
+
+def blank_page() -> str:
+    """Say what will be seen here, where nothing is written yet."""
+    title, text = _("Your mail appears here"), _("Choose what to start from, or add the first block.")
+    return BLANK_PAGE.format(title=escape(title), text=escape(text))
 
 
 def checks_of(campaign: Campaign, content: Content) -> list[Check]:

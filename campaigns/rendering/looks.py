@@ -1,4 +1,7 @@
-"""The colours of a mail, made from one: what is read stands out from what it stands on, by day and in the dark."""
+"""The colours of a mail, and of the pages guests open, made from one.
+
+What is read stands out from what it stands on, by day and in the dark.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from django.utils.translation import gettext as _
 
 OURS = "#1b5e7b"  # until the shop has chosen
 PAPER, DARK_PAPER = "#ffffff", "#1e2326"  # of the card in the layout, and in its style sheet for dark mode
+PAGE, DARK_PAGE = "#f4f2ed", "#1c252c"  # no page guests open is darker by day, nor lighter in the dark
 READ = 4.5  # WCAG 2.2, 1.4.3: contrast of a text with what it stands on
 READ_WELL = 7.0  # 1.4.6
 SEEN = 1.25  # of a button and the paper around it: its words stand out by themselves
@@ -44,6 +48,19 @@ class Look:
             "dark_accent": dark_accent,
             "on_dark_accent": readable_on(dark_accent),
             "dark_link": _away(self.accent, DARK_PAPER, READ_WELL),
+        }
+
+    @cached_property
+    def page_colors(self) -> dict[str, str]:
+        """The colours of the pages guests open, as `colors` has them for mails."""
+        dark_accent = _away(self.accent, DARK_PAGE, SEEN_DARK)
+        return {
+            "accent": self.accent,
+            "on_accent": readable_on(self.accent),
+            "link": _away(self.accent, PAGE, READ),
+            "dark_accent": dark_accent,
+            "on_dark_accent": readable_on(dark_accent),
+            "dark_link": _away(self.accent, DARK_PAGE, READ),
         }
 
     @property

@@ -59,6 +59,10 @@ class Dashboard:
     def redeemed_in_chart(self) -> int:
         return sum(column.value for column in self.columns)
 
+    @property
+    def most_in_chart(self) -> int:
+        return max(column.value for column in self.columns)
+
 
 def dashboard(user: Person, *, at: datetime) -> Dashboard:
     """Return the front page of a user. About thirty queries, and eight for each campaign on its way."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
 
 ORDER = ("block", "warn", "ok")
+ENDS = ("?", "!", ".", "…")  # of a sentence that needs no full stop
 
 
 class Entry(NamedTuple):
@@ -115,7 +116,8 @@ def _of_lines(title: str, url: str, lines: Sequence[Check], *, fine: str) -> Ent
     others = (
         ngettext("And %(count)s more line to look at.", "And %(count)s more lines to look at.", more) if more else ""
     )
-    return Entry(title, url, f"{bad[0].title}. {others % {'count': more} if others else ''}".strip(), bad[0].level)
+    worst = bad[0].title if bad[0].title.endswith(ENDS) else f"{bad[0].title}."
+    return Entry(title, url, f"{worst} {others % {'count': more} if others else ''}".strip(), bad[0].level)
 
 
 def _providers() -> Entry:

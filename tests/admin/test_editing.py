@@ -372,6 +372,13 @@ def test_shows_the_mail_as_awkward_people(who, name, db, admin_client):
     assert f"Hi {name}!" in admin_client.post(FACTS, data).json()["text"]
 
 
+def test_says_what_will_be_seen_where_nothing_is_written_yet(db, admin_client):
+    blank = form_of({"type": "text", "html": "<p></p>"})
+
+    assert "Your mail appears here" in admin_client.post(PREVIEW, blank).content.decode()
+    assert "Your mail appears here" not in admin_client.post(PREVIEW, form_of(HEADING)).content.decode()
+
+
 def test_finds_people_to_show_the_mail_as(db, admin_client):
     contact = add_contact("zoe@example.com", first_name="Zoë", last_name="Quill")
 
@@ -406,7 +413,7 @@ def test_shows_the_mail_where_nothing_in_it_can_run(db, admin_client):
 
     rules = {rule.partition(" ")[0]: rule.partition(" ")[2] for rule in page["Content-Security-Policy"].split("; ")}
     assert rules["default-src"] == "'none'"
-    assert rules["sandbox"] == ""
+    assert rules["sandbox"] == "allow-same-origin"  # no scripts, forms or pop-ups
     assert rules["frame-ancestors"] == "'self'"
     assert "script-src" not in rules
     assert page["X-Frame-Options"] == "SAMEORIGIN"

@@ -22,7 +22,7 @@ from PIL import Image
 from campaigns.admin.preview import sample_qr
 from campaigns.models import Picture
 from config.roles import bring_roles_up_to_date
-from contacts.models import AuditEvent, Business, Contact, Look, Role
+from contacts.models import AuditEvent, Business, Contact, Look, Role, SignupForm
 from messaging.models import Fact, Heartbeat, Pump
 from messaging.queries.system import error_words
 from messaging.services.facts import note_refusal
@@ -180,6 +180,25 @@ def test_saves_colour_and_logo_and_serves_it(owner, client):
     assert f"/i/{picture.name}" in response.content.decode()
     assert client.get(f"/i/{picture.name}")["Content-Type"] == "image/png"
     assert audited() == ["look of mails: colour, logo"]
+
+
+def test_the_pages_guests_open_look_so_too(owner, client):
+    SignupForm.objects.create(name="Table card", slug="table")
+    paths = ("/join/table", "/r/AAAAAAAAAAAAAAAAAAAAAAAAAA")
+    assert all("/look/" not in client.get(path).content.decode() for path in paths)
+
+    owner.post(PAGES["look"], {"accent": "#aa0011", "logo": logo()})
+
+    shown = f'src="/i/{Picture.objects.get().name}" width="240" height="60" alt="The Corner Bar"'
+    for path in paths:
+        html = client.get(path).content.decode()
+        assert '<link rel="stylesheet" href="/look/aa0011.css">' in html
+        assert shown in html
+    sheet = client.get("/look/aa0011.css")
+    assert "--accent: #aa0011; --on-accent: #ffffff;" in sheet.content.decode()
+    assert (sheet["Content-Type"], sheet["Cache-Control"]) == ("text/css", "public, max-age=86400")
+    assert not {"Vary", "Set-Cookie"} & {*sheet.headers}
+    assert client.get("/look/red.css").status_code == 404
 
 
 def test_keeps_the_logo_until_it_is_taken_away(owner):
@@ -386,6 +405,8 @@ def test_says_when_a_webhook_was_refused(owner, settings):
 
 def test_asks_for_a_backup_until_one_is_noted(owner):
     assert "Is there a backup?" in html_of(owner.get(PAGES["system"]))
+    Heartbeat.objects.create(name="clock", at=timezone.now())
+    assert '<p class="quiet">Is there a backup?</p>' in html_of(owner.get(PAGES["settings"]))
 
     owner.post(BACKUP)
     assert "There is a backup" in html_of(owner.get(PAGES["system"]))

@@ -11,11 +11,13 @@ from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import connection
 from django_q.models import OrmQ, Schedule, Task
+from PIL import Image
 
 from benchmarks.people import FIRST, LAST, person
 from campaigns.blocks.starters import STARTERS
-from campaigns.models import Campaign, Template
-from campaigns.services import Draft, save_draft, with_blocks
+from campaigns.models import Campaign, Template, Variant
+from campaigns.rendering import logo_size
+from campaigns.services import Draft, keep_picture, save_draft, with_blocks
 from contacts.channels import Channel
 from contacts.importing import ask_check, ask_run, finish_here, stage
 from contacts.links import Unsubscribe, confirmation_token, unsubscribe_token
@@ -32,7 +34,7 @@ from contacts.models import (
     Suppression,
     Tag,
 )
-from contacts.services import audit, record_consent, save_contact, save_person, signup, suppress
+from contacts.services import audit, record_consent, save_contact, save_look, save_person, signup, suppress
 from messaging.models import Message, ProviderEvent
 from messaging.services import send_test
 from redemptions.models import Code, Device, Location, Offer, Redemption, Scan, Staff
@@ -78,6 +80,7 @@ def full_shop(at: datetime) -> Shop:
     """Fill every table: the demo, a good month, and one of each of what neither has."""
     call_command("demo", stdout=io.StringIO())
     busy = busy_shop(at, guests=60)
+    _look(at)
     contact, twin = _people(at)
     form = SignupForm.objects.create(
         name="Table card", slug="table", asks_phone=True, asks_birthday=True, keyword="join"
@@ -134,6 +137,14 @@ def crowd(at: datetime) -> None:
     save_draft(Draft(name="To everyone", channel=Channel.EMAIL, subject="Hello", body="Come by."))
 
 
+def _look(at: datetime) -> None:
+    """Choose a colour that is hard to read, by day and on buttons, and a logo."""
+    drawn = io.BytesIO()
+    Image.new("RGB", (900, 240), "#3c2a10").save(drawn, "PNG")
+    picture = keep_picture(drawn.getvalue())
+    save_look(accent="#e0a020", logo=picture.name, logo_size=logo_size(picture.width, picture.height), at=at)
+
+
 def _people(at: datetime) -> tuple[Contact, Contact]:
     """Return somebody with the longest name and everything, and somebody like them."""
     contact = save_contact(
@@ -176,6 +187,7 @@ def _mail(offer: Offer) -> Campaign:
         name="New menu with a long name, as somebody may well write it one day",
         channel=Channel.EMAIL,
         subject="{{ first_name }}, the new menu is here",
+        mode=Variant.Mode.BLOCKS,
         offer=offer,
     )
     return save_draft(with_blocks(draft, starter.blocks()))

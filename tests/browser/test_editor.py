@@ -138,6 +138,67 @@ def test_works_by_keyboard_alone(admin_page: Page, offer: Offer) -> None:
     assert stored["blocks"][0]["html"] == "<p>Come by and <b>bring friends</b></p>"
 
 
+def test_moves_a_block_by_mouse_and_by_finger(admin_page: Page) -> None:
+    page = admin_page
+    page.set_viewport_size({"width": 1280, "height": 1400})  # near an edge the page would move along
+    page_of(page, write_blocks(*({"type": "heading", "text": text} for text in ("One", "Two", "Three"))))
+    page.locator("ol.blocks").evaluate("(list) => list.scrollIntoView({ block: 'center' })")
+    finger = page.context.new_cdp_session(page)
+    finger.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    texts = page.locator("ol.blocks input")
+
+    def middle(number: int) -> dict[str, float]:
+        box = page.locator("ol.blocks .drag").nth(number).bounding_box()
+        assert box
+        return {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+
+    def touch(kind: str, *points: dict[str, float]) -> None:
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)})
+
+    def point(number: int) -> None:
+        at = middle(number)
+        page.mouse.move(at["x"], at["y"])
+
+    def order() -> list[str]:
+        return texts.evaluate_all("(inputs) => inputs.map((input) => input.value)")
+
+    before, last = page.evaluate("window.scrollY"), middle(2)
+    touch("touchStart", middle(0))
+    touch("touchMove", {"x": last["x"], "y": last["y"] - 40})
+    touch("touchMove", {"x": last["x"], "y": last["y"] + 120})
+    expect(page.locator("ol.blocks > li").last).to_have_class(re.compile("drop-after"))
+    assert page.evaluate("window.scrollY") == before  # it moves the block, not the page
+    touch("touchEnd")
+    assert order() == ["Two", "Three", "One"]
+
+    point(2)
+    page.mouse.down()
+    point(1)
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    assert order() == ["Two", "Three", "One"]
+    point(2)
+    page.mouse.down()
+    point(1)
+    page.mouse.up()
+    assert order() == ["Two", "One", "Three"]
+    saved(page)
+    stored = variant_of(Campaign.objects.get()).blocks
+    assert stored is not None
+    assert [block["text"] for block in stored["blocks"]] == ["Two", "One", "Three"]
+
+
+def test_keeps_the_place_in_the_preview(admin_page: Page) -> None:
+    page, mail = admin_page, mail_of(admin_page)
+    page_of(page, write_blocks(*({"type": "heading", "text": f"Number {number}"} for number in range(20))))
+    mail.get_by_role("heading", name="Number 19").scroll_into_view_if_needed()
+
+    page.locator("#id_blocks-19-text").fill("The last")
+
+    expect(mail.get_by_role("heading", name="The last")).to_be_in_viewport()
+    expect(mail.get_by_role("heading", name="Number 0")).not_to_be_in_viewport()
+
+
 FROM_WORD = """<html xmlns:o="urn:schemas-microsoft-com:office:office"><head><style><!-- p {margin:0} --></style></head>
 <body><!--[if gte mso 9]><xml><o:p>x</o:p></xml><![endif]-->
 <p class=MsoNormal style='margin:0'><span style="color:red">
@@ -322,6 +383,23 @@ def test_asks_before_unsaved_words_are_left(admin_page: Page) -> None:
     assert asked == ["beforeunload"]
 
 
+def test_on_a_phone_the_preview_is_a_tap_away_and_an_answer_is_read_from_the_top(admin_page: Page) -> None:
+    page = admin_page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page_of(page, write_blocks(*({"type": "heading", "text": f"Number {number}"} for number in range(6))))
+    link = page.get_by_role("link", name="Preview", exact=True)
+    page.locator("#id_blocks-5-text").scroll_into_view_if_needed()
+
+    expect(link).to_be_in_viewport()
+    link.click()
+    expect(page.get_by_role("button", name="Phone", pressed=True)).to_be_in_viewport()
+    expect(link).to_be_hidden()
+    page.locator("#test_to").fill("boss@example.org")
+    page.get_by_role("button", name="Save and send test").click()
+
+    expect(page.get_by_text("1 test is on its way")).to_be_in_viewport()
+
+
 def test_enter_in_a_line_presses_no_button(admin_page: Page) -> None:
     page = admin_page
     page_of(page, write_blocks({"type": "heading", "text": "Hi"}))
@@ -434,7 +512,8 @@ def test_fits_every_screen(width: int, scheme: Any, admin_page: Page, offer: Off
     expect(page.get_by_role("group", name="Two columns 4")).to_be_visible()
     assert page.evaluate(NO_OVERFLOW)
     page.goto(ADD)
-    expect(page.get_by_role("link", name=re.compile("^Birthday"))).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("^Birthday"))).to_be_in_viewport()
+    assert page.evaluate("document.activeElement.id") == ("id_name" if width > 390 else "")
     assert page.evaluate(NO_OVERFLOW)
 
 

@@ -262,7 +262,7 @@ def address(database: None) -> Iterator[str]:
 def shop(request: pytest.FixtureRequest, address: str) -> Iterator[Any]:
     """Make the shop of a class of tests: they stay together however the order is shuffled, so it is made once."""
     folder = SCRATCH_DIR / "every-page"
-    with override_settings(OUTBOX_DIR=folder):
+    with override_settings(OUTBOX_DIR=folder, PUBLIC_BASE_URL=address):
         Business.load()
         yield MAKERS[request.cls.kind]()
     call_command("flush", interactive=False, verbosity=0, stdout=io.StringIO())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +88,27 @@ def test_whatever_the_colour_all_words_can_be_read(color):
     assert contrast(colors["heading"], PAPER) >= 7
     assert contrast(colors["dark_link"], DARK_PAPER) >= 7
     assert contrast(colors["dark_accent"], DARK_PAPER) >= 2
+
+
+PAGES = [Path(sheet) for sheet in ("contacts/static/contacts/pages.css", "redemptions/static/redemptions/pages.css")]
+
+
+@pytest.mark.parametrize("sheet", PAGES, ids=lambda sheet: sheet.parts[0])
+@given(color=COLORS)
+def test_whatever_the_colour_guests_can_read_their_pages(sheet, color):
+    by_day, dark = sheet.read_text().split("@media (prefers-color-scheme: dark)")[:2]
+    colors = Look(color).page_colors
+
+    assert contrast(colors["accent"], colors["on_accent"]) >= 4.5
+    assert contrast(colors["dark_accent"], colors["on_dark_accent"]) >= 4.5
+    for styles_of, link in ((by_day, "link"), (dark, "dark_link")):
+        papers = [full(paper) for paper in re.findall(r"--(?:page|card): (#\w+)", styles_of)]
+        assert papers
+        assert all(contrast(colors[link], paper) >= 4.5 for paper in papers)
+
+
+def full(color: str) -> str:
+    return color if len(color) == 7 else "#" + "".join(2 * digit for digit in color[1:])
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_changes_nothing_by_looking(client, code, django_assert_max_num_queries)
     client.get("/r/before")  # the business row is there from now on
     before = Code.objects.values().get()
 
-    with django_assert_max_num_queries(5) as queries:
+    with django_assert_max_num_queries(6) as queries:
         client.get(f"/r/{code.token}")
         client.head(f"/q/{code.image_reference}.png")
 

@@ -10,6 +10,14 @@
     }
   });
 
+  // The answer to a form is read from its top, where it says what happened: browsers would take the place along that a
+  // link led to before.
+  document.addEventListener("submit", () => {
+    if (window.location.hash) {
+      window.history.replaceState(window.history.state, "", window.location.pathname + window.location.search);
+    }
+  });
+
   // A second press of a slow button would do the work twice.
   document.addEventListener("submit", (event) => {
     const button = event.submitter;

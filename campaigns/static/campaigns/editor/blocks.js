@@ -5,6 +5,9 @@ import { knowPictures, pictureField } from "./pictures.js";
 import { wordsEditor } from "./words.js";
 
 const SIDES = ["left", "right"];
+const SLOP_PX = 4; // a finger is never quite still
+const EDGE_PX = 60;
+const STEP_PX = 10;
 const BLANK = {
   heading: { text: "", size: "large" },
   text: { html: "" },
@@ -301,7 +304,7 @@ export function startBlocks({ root, form, kinds, words, insert }) {
   function item(block, path, number, count) {
     const at = path ? `${path}-${number}` : String(number);
     const name = `${labelOf(block)} ${number + 1}`;
-    const handle = make("span", { class: "drag", title: words.drag, draggable: "true", text: "⠿", "aria-hidden": "true" });
+    const handle = make("span", { class: "drag", title: words.drag, text: "⠿", "aria-hidden": "true" });
     const head = make(
       "div",
       { class: "block-head" },
@@ -326,35 +329,79 @@ export function startBlocks({ root, form, kinds, words, insert }) {
     return node;
   }
 
-  // --- Dragging, for those who like to ---
-
-  let dragged = null;
+  // --- Dragging by mouse, pen or finger; the buttons do the same ---
 
   function dragging(node, handle, path, number) {
-    handle.addEventListener("dragstart", (event) => {
-      dragged = { path, number };
-      event.dataTransfer.effectAllowed = "move";
-      event.dataTransfer.setData("text/plain", "");
-      event.dataTransfer.setDragImage(node, 10, 10);
+    let from = 0; // where it was taken, and where it is held now
+    let y = 0;
+    let frame = 0;
+    let gone = null;
+    let isHeld = false;
+
+    const others = () => [...node.parentElement.children].filter((other) => other !== node);
+    const target = () => {
+      const isAbove = (other) => {
+        const { top, height } = other.getBoundingClientRect();
+        return top + height / 2 < y;
+      };
+      return others().filter(isAbove).length;
+    };
+    function mark(to) {
+      const rest = others();
+      rest.forEach((other, at) => {
+        other.classList.toggle("drop-before", to !== number && at === to);
+        other.classList.toggle("drop-after", to !== number && to === rest.length && at === to - 1);
+      });
+    }
+    // Held near an edge of the window, it takes the page along.
+    function follow() {
+      const step = y < EDGE_PX ? -STEP_PX : y > window.innerHeight - EDGE_PX ? STEP_PX : 0;
+      if (step) {
+        window.scrollBy({ top: step, behavior: "instant" });
+      }
+      mark(target());
+      frame = requestAnimationFrame(follow);
+    }
+    function begin() {
       node.classList.add("dragged");
-    });
-    handle.addEventListener("dragend", () => {
-      dragged = null;
+      gone = new AbortController();
+      document.addEventListener("keydown", (event) => event.key === "Escape" && end(false), { signal: gone.signal });
+      follow();
+    }
+    function end(isDropped) {
+      isHeld = false;
+      if (!frame) {
+        return;
+      }
+      cancelAnimationFrame(frame);
+      frame = 0;
+      gone.abort();
+      mark(number);
       node.classList.remove("dragged");
-    });
-    node.addEventListener("dragover", (event) => {
-      if (dragged?.path === path) {
-        event.preventDefault();
-        event.stopPropagation();
+      const to = target();
+      if (isDropped && to !== number) {
+        move(path, number, to);
+      }
+    }
+
+    handle.addEventListener("pointerdown", (event) => {
+      if (event.isPrimary && event.button === 0) {
+        event.preventDefault(); // no text is marked on the way
+        handle.setPointerCapture(event.pointerId);
+        isHeld = true;
+        from = y = event.clientY;
       }
     });
-    node.addEventListener("drop", (event) => {
-      if (dragged?.path === path) {
-        event.preventDefault();
-        event.stopPropagation();
-        move(path, dragged.number, number);
+    handle.addEventListener("pointermove", (event) => {
+      if (isHeld) {
+        y = event.clientY;
+        if (!frame && Math.abs(y - from) > SLOP_PX) {
+          begin();
+        }
       }
     });
+    handle.addEventListener("pointerup", () => end(true));
+    handle.addEventListener("lostpointercapture", () => end(false));
   }
 
   function draw() {

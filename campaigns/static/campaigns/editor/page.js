@@ -17,6 +17,15 @@ if (root && form && config) {
   startPreview({ root, form, words, editor });
   startAutosave({ root, form, words });
   tameEnter(form);
+  beginWithTheName();
+}
+
+// Where it can be typed at once. On a phone it would bring the keyboard up, over what a campaign can start from.
+function beginWithTheName() {
+  const isNew = window.location.pathname.endsWith("/add/");
+  if (isNew && !window.matchMedia("(max-width: 767px), (pointer: coarse)").matches) {
+    form.elements.namedItem("name").focus({ preventScroll: true });
+  }
 }
 
 // "Enter" in a line would press whatever button comes first on the page; beside a test's address it sends the test.

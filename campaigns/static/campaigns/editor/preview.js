@@ -5,6 +5,7 @@ const DELAY = 350;
 const PATIENCE = 1000;
 const DESKTOP_PX = 640; // what mail programs give a mail at least; narrower panels show it smaller
 const FRAME_PX = 400;
+const NARROW = window.matchMedia("(max-width: 767px)");
 
 // Desktop, phone, plain text: on every page with a preview.
 export function startShownAs() {
@@ -42,6 +43,18 @@ export function startShownAs() {
       }
     }),
   );
+  if (NARROW.matches) {
+    panel.querySelector('[data-show="phone"]').click(); // at half its size nobody could read it
+  }
+  floatLink(panel);
+}
+
+// On a phone the preview is far below what is written: the link to it stays in sight until the preview is.
+function floatLink(panel) {
+  const link = document.querySelector(".to-preview");
+  if (link) {
+    new IntersectionObserver(([seen]) => link.classList.toggle("arrived", seen.isIntersecting)).observe(panel);
+  }
 }
 
 export function startPreview({ root, form, words, editor }) {
@@ -97,6 +110,8 @@ export function startPreview({ root, form, words, editor }) {
   // Each look comes in a new frame, shown once it is there: nothing flickers, and the browser's "back" leads to the
   // page before, not through all that was typed.
   let frames = 0;
+  let place = 0; // how far down the mail is read
+  const rootOf = (frame) => frame?.contentDocument?.scrollingElement; // none of a page that is not ours
   function postIntoFrame(data) {
     const shown = room.querySelector("iframe:not(.coming)");
     const next = shown.cloneNode(false);
@@ -108,6 +123,11 @@ export function startPreview({ root, form, words, editor }) {
     room.querySelectorAll("iframe.coming").forEach((older) => older.remove());
     room.append(next);
     next.addEventListener("load", () => {
+      const before = rootOf(room.querySelector("iframe:not(.coming)"));
+      if (before && before.scrollHeight > before.clientHeight) {
+        place = before.scrollTop; // what says what to mend has no place of its own
+      }
+      rootOf(next)?.scrollTo({ top: place, behavior: "instant" });
       room.querySelectorAll("iframe:not(.coming)").forEach((older) => older.remove());
       next.classList.remove("coming");
       next.removeAttribute("tabindex");
