@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from campaigns.pictures import new_reference
 from contacts.channels import Channel
@@ -25,46 +26,46 @@ class Campaign(models.Model):
     """
 
     class Status(models.TextChoices):
-        DRAFT = "draft", "Draft"
-        SCHEDULED = "scheduled", "Scheduled"
-        SENDING = "sending", "Sending"
-        PAUSED = "paused", "Paused"
-        SENT = "sent", "Sent"
-        CANCELLED = "cancelled", "Cancelled"
+        DRAFT = "draft", pgettext_lazy("campaign", "Draft")
+        SCHEDULED = "scheduled", pgettext_lazy("campaign", "Scheduled")
+        SENDING = "sending", pgettext_lazy("campaign", "Sending")
+        PAUSED = "paused", pgettext_lazy("campaign", "Paused")
+        SENT = "sent", pgettext_lazy("campaign", "Sent")
+        CANCELLED = "cancelled", pgettext_lazy("campaign", "Cancelled")
 
-    name = models.CharField(max_length=100, help_text="For you only; guests do not see it.")
+    name = models.CharField(max_length=100, help_text=_("For you only; guests do not see it."))
     channel = models.CharField(max_length=5, choices=Channel, default=Channel.EMAIL)
     offer = models.ForeignKey(
         Offer,
-        verbose_name="deal",
+        verbose_name=_("deal"),
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="campaigns",
-        help_text="Everyone gets a code of their own for it.",
+        help_text=_("Everyone gets a code of their own for it."),
     )
     segment = models.ForeignKey(Segment, null=True, blank=True, on_delete=models.PROTECT, related_name="campaigns")
     tag = models.ForeignKey(
         Tag,
-        verbose_name="only people tagged",
+        verbose_name=_("only people tagged"),
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="campaigns",
-        help_text="Empty: everyone who is subscribed.",
+        help_text=_("Empty: everyone who is subscribed."),
     )
     exclude_segment = models.ForeignKey(
         Segment,
-        verbose_name="leave out the segment",
+        verbose_name=_("leave out the segment"),
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="left_out_by_campaigns",
-        help_text="Whoever is in it gets nothing, even if they are in the audience.",
+        help_text=_("Whoever is in it gets nothing, even if they are in the audience."),
     )
     exclude_tag = models.ForeignKey(
         Tag,
-        verbose_name="leave out people tagged",
+        verbose_name=_("leave out people tagged"),
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -73,10 +74,10 @@ class Campaign(models.Model):
     status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT, editable=False)
     audience = models.JSONField(null=True, editable=False)
     utm_campaign = models.CharField(
-        "name for your web statistics",
+        _("name for your web statistics"),
         max_length=100,
         blank=True,
-        help_text="Added to links to web sites as utm_campaign, with utm_source and utm_medium. Empty: no change.",
+        help_text=_("Added to links to web sites as utm_campaign, with utm_source and utm_medium. Empty: no change."),
     )
     starts_at = models.DateTimeField(null=True, editable=False)
     spread_minutes = models.PositiveIntegerField(default=0, editable=False)

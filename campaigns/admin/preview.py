@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from campaigns import sms
@@ -35,9 +35,8 @@ from redemptions.links import qr_payload
 
 MOST_DIGITS = 18
 PROBLEM_PAGE = (
-    '<!DOCTYPE html><html lang="en"><meta name="color-scheme" content="light dark"><title>Preview</title>'
-    '<body style="font:16px/1.5 system-ui,sans-serif;padding:24px"><p><strong>The preview comes back when this is '
-    "mended:</strong></p><p>{}</p>"
+    '<!DOCTYPE html><html lang="{language}"><meta name="color-scheme" content="light dark"><title>{title}</title>'
+    '<body style="font:16px/1.5 system-ui,sans-serif;padding:24px"><p><strong>{words}</strong></p><p>{problem}</p>'
 )
 
 
@@ -78,7 +77,7 @@ class PreviewPages(PlainAdmin[Campaign]):
     def typed_html(self, request: HttpRequest) -> HttpResponse:
         """Return the mail as it is typed now."""
         campaign, content, problem = self._typed(request)
-        html = PROBLEM_PAGE.format(escape(problem)) if problem else mail_html(campaign, content, self._reader(request))
+        html = problem_page(problem) if problem else mail_html(campaign, content, self._reader(request))
         shown = SCHEMES.get(request.POST.get("preview_scheme", ""))
         return _framed(html.replace(DARK_ONLY, shown) if shown else html)
 
@@ -149,12 +148,18 @@ def render_preview(campaign: Campaign, content: Content, person: Person = SAMPLE
     return preview(campaign, content, Business.load(), person=person, qr_src=sample_qr())
 
 
+def problem_page(problem: str) -> str:
+    """Return the page that stands in the place of a preview."""
+    words = _("The preview comes back when this is mended:")
+    return PROBLEM_PAGE.format(language=get_language(), title=_("Preview"), words=words, problem=escape(problem))
+
+
 def mail_html(campaign: Campaign, content: Content, person: Person = SAMPLE) -> str:
     try:
         rendered = render_preview(campaign, content, person)
     except ContentError as error:
-        return PROBLEM_PAGE.format(escape(str(error)))
-    return rendered.html or PROBLEM_PAGE.format("A text message has no HTML.")
+        return problem_page(str(error))
+    return rendered.html or problem_page(_("A text message has no HTML."))
 
 
 def checks_of(campaign: Campaign, content: Content) -> list[Check]:
@@ -214,5 +219,6 @@ def cost_line(text: str, count: int) -> str:
 def size_line(text: str) -> str:
     """`1 part · 92 characters`, and what makes it dear."""
     size = sms.measure(text)
-    line = f"{size.parts} part{'s' * (size.parts > 1)} · {size.units} characters"
-    return f"{line} · special: {size.special[:10]}" if size.special else line
+    line = ngettext("%(parts)s part · %(length)s characters", "%(parts)s parts · %(length)s characters", size.parts)
+    line %= {"parts": size.parts, "length": size.units}
+    return _("%(size)s · special: %(letters)s") % {"size": line, "letters": size.special[:10]} if size.special else line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from django.utils.translation import gettext as _
 from liquid.exceptions import LiquidError
 from liquid.template import BoundTemplate
 from markupsafe import Markup
@@ -180,12 +181,7 @@ class Compiled:
             text = self._sms_text(shop, plain, deal)
         size = sms.measure(text)
         if size.parts > MAX_SMS_PARTS:
-            raise ContentError(
-                f"The text is too long: with your name, the link and the opt-out it has {size.units} characters "
-                f"({size.encoding}), which is {size.parts} parts, and {MAX_SMS_PARTS} are allowed. Shorten it"
-                + (f", or take out {size.special[:5]} to use the longer alphabet." if size.special else "."),
-                is_too_long=True,
-            )
+            raise ContentError(_too_long(size), is_too_long=True)
         return Rendered(text=text)
 
     def _sms_text(self, shop: Shop, person: Person, deal: Deal | None) -> str:
@@ -194,3 +190,13 @@ class Compiled:
             body = f"{body.strip()} {deal.coupon_url}"
         body = one_line(sms.fold(body))
         return f"{sms.fold(shop.name)}: {body} {SMS_OPT_OUT}"
+
+
+def _too_long(size: sms.Size) -> str:
+    words = _(
+        "The text is too long: with your name, the link and the opt-out it has %(length)s characters (%(alphabet)s), "
+        "which is %(parts)s parts, and %(most)s are allowed."
+    )
+    shorten = _("Shorten it, or take out %(letters)s to use the longer alphabet.") if size.special else _("Shorten it.")
+    values = {"length": size.units, "alphabet": size.encoding, "parts": size.parts, "most": MAX_SMS_PARTS}
+    return f"{words % values} {shorten % {'letters': size.special[:5]}}"
