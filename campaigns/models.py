@@ -22,7 +22,8 @@ class Campaign(models.Model):
     `exclude_tag`); `audience` is all that as it was at launch: `{"include": RULES, "exclude": [RULES, ...]}`.
 
     `starts_at` is when it may begin, `begun_at` when it did. `spread_minutes` is the time its messages are spread over,
-    evenly; 0: as fast as the provider's limits allow. `size_at_launch` is how many would have got it then.
+    evenly; 0: as fast as the provider's limits allow. `size_at_launch` is how many would have got it then, `language`
+    the one in which the product speaks to guests around its words.
     """
 
     class Status(models.TextChoices):
@@ -91,6 +92,7 @@ class Campaign(models.Model):
     plan_position = models.BigIntegerField(default=0, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
     pause_reason = models.CharField(max_length=200, blank=True, editable=False)
+    language = models.CharField(max_length=7, blank=True, editable=False)
     is_demo = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, editable=False)

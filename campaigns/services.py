@@ -64,6 +64,7 @@ BEFORE_THE_LAUNCH: dict[str, Any] = {
     "launched_at": None,
     "launched_by": None,
     "pause_reason": "",
+    "language": "",
 }
 
 
@@ -285,7 +286,7 @@ def launch(
 ) -> Campaign:
     """Freeze words and audience question, and schedule the campaign for `starts_at` (default, and earliest: at once).
 
-    `spread_minutes` is the time the messages are spread over; 0: as fast as the provider allows. The row is locked, so
+    The language the product speaks in around the words is that of the shop at this moment. `spread_minutes` is the time the messages are spread over; 0: as fast as the provider allows. The row is locked, so
     that the words that were checked are the words that go out. `messaging.services.launch` brings the whole checklist.
 
     A launch to many people waits for a second person where the shop says so, unless `by` may approve; nobody (`None`)
@@ -316,6 +317,7 @@ def launch(
             size_at_launch=size,
             launched_at=at,
             launched_by=by,
+            language=settings.LANGUAGE_CODE,
         )
         _freeze_blocks(campaign)
         _keep_links(campaign)

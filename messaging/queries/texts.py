@@ -98,7 +98,9 @@ class _Writer:
         self._deal: Deal | None = None
         if campaign.offer:
             code, url = display(SAMPLE_TYPED), coupon_url(SAMPLE_TOKEN)
-            self._deal = deal_of(campaign.offer, business, code=code, coupon_url=url, qr_src="")
+            self._deal = deal_of(
+                campaign.offer, business, code=code, coupon_url=url, qr_src="", language=campaign.language
+            )
         self.is_personal = bool(PERSON_FIELDS.keys() & set(self._compiled.text.analyze().variables))
 
     def size_for(self, name: Name) -> sms.Size | None:
