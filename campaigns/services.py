@@ -286,8 +286,9 @@ def launch(
 ) -> Campaign:
     """Freeze words and audience question, and schedule the campaign for `starts_at` (default, and earliest: at once).
 
-    The language the product speaks in around the words is that of the shop at this moment. `spread_minutes` is the time the messages are spread over; 0: as fast as the provider allows. The row is locked, so
-    that the words that were checked are the words that go out. `messaging.services.launch` brings the whole checklist.
+    `spread_minutes` is the time the messages are spread over; 0: as fast as the provider allows. The row is locked, so
+    that the words that were checked are the words that go out; what the product says around them is in the shop's
+    language of this moment. `messaging.services.launch` brings the whole checklist.
 
     A launch to many people waits for a second person where the shop says so, unless `by` may approve; nobody (`None`)
     is the manager on the machine, who may.
