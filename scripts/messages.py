@@ -134,13 +134,13 @@ def translated(part: str, language: str) -> Words:
         for message in written:
             if message.id:
                 words[message.id] = message
-        words.obsolete = written.obsolete
     return words
 
 
 def updated(part: str, language: str) -> Words:
     words = translated(part, language)
     words.update(collected(part), no_fuzzy_matching=True)
+    words.obsolete.clear()  # what nobody says any more
     words.header_comment = "# Written by `make messages` from the code; only the msgstr lines are a translator's."
     words.fuzzy = False
     return words
