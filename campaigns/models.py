@@ -6,8 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext, gettext_noop, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from campaigns.pictures import new_reference
 from contacts.channels import Channel
@@ -149,6 +149,10 @@ class Approval(models.Model):
         return f"Approval of campaign {self.campaign_id}"
 
 
+# What Django derives, for the page that deletes a campaign: no page lists them.
+VARIANT, VARIANTS = gettext_noop("variant"), gettext_noop("variants")
+
+
 class Variant(models.Model):
     """The words of a campaign. A campaign has one today, and several in an A/B test.
 
@@ -182,7 +186,7 @@ class Variant(models.Model):
         constraints = [models.UniqueConstraint(fields=["campaign", "name"], name="variant_name_once_per_campaign")]
 
     def __str__(self) -> str:
-        return f"Variant {self.name} of campaign {self.campaign_id}"
+        return gettext("Variant %(name)s of campaign %(pk)s") % {"name": self.name, "pk": self.campaign_id}
 
     @property
     def written_as(self) -> Mode:

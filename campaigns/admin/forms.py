@@ -95,6 +95,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
     """A campaign and its words. `draft` holds what was typed, also where it is not valid yet."""
 
     subject = forms.CharField(
+        label=_("Subject"),
         max_length=200,
         required=False,
         help_text=_("What is in it for them, in a few words. Phones show about 40 characters."),

@@ -38,7 +38,10 @@ KIND_BADGES = {Redemption.Kind.VOIDED: "quiet", Redemption.Kind.CONFLICT: "warn"
 class VoidForm(forms.Form):
     reason = forms.ChoiceField(label=gettext_lazy("Why"), choices=VoidReason.choices)
     note = forms.CharField(
-        required=False, max_length=200, help_text=gettext_lazy("For the accountant. Write no names.")
+        label=gettext_lazy("Note"),
+        required=False,
+        max_length=200,
+        help_text=gettext_lazy("For the accountant. Write no names."),
     )
     burn = forms.BooleanField(
         label=gettext_lazy("The code stays used up"),
