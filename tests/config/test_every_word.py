@@ -23,7 +23,18 @@ Page = Callable[[Any], str]
 
 PERMISSIONS = {"auth_group_add", "auth_group_change", "auth_group_delete"}  # their names are rows that Django wrote
 # What the shop typed that is in no table: the file of an import, and a mail.
-TYPED = {"email", "first name", "upload", "Nina", "Bad", "not an address", "Maria", "the new menu is here", "[Test]"}
+TYPED = {
+    "email",
+    "first name",
+    "upload",
+    "Nina",
+    "Bad",
+    "not an address",
+    "new-upload@example.org",
+    "Maria",
+    "the new menu is here",
+    "[Test]",
+}
 
 # Elements whose text is no sentence of ours, and those inside a line.
 NO_WORDS = {"script", "style", "code", "pre", "kbd", "samp", "textarea"}
