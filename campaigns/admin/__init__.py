@@ -94,9 +94,9 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
         count: int = getattr(campaign, "redeemed_count", 0)
         return format_html('<a href="{}">{}</a>', url, f"{count:,}")
 
-    @admin.display(description=gettext_lazy("When"), empty_value=gettext_lazy("not scheduled"))
+    @admin.display(description=gettext_lazy("When"))
     def when(self, campaign: Campaign) -> object:
-        return campaign.finished_at or campaign.starts_at
+        return campaign.finished_at or campaign.starts_at or _("not scheduled")
 
     # --- Who may what ---
 

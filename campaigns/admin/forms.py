@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.blocks import BlockError
@@ -158,8 +159,8 @@ class CampaignForm(forms.ModelForm[Campaign]):
             _("Plain words; leave a blank line between paragraphs."),
             by_channel(
                 self.instance.channel,
-                email=_("Your name, address and an unsubscribe link are added."),
-                sms=_("Your name and how to stop are added."),
+                email=gettext("Your name, address and an unsubscribe link are added."),
+                sms=gettext("Your name and how to stop are added."),
             ),
         )
         for name, label in EMPTY_LABELS.items():

@@ -30,7 +30,7 @@ ENGLISH = ("You get this because you agreed", "Unsubscribe", "Show this at the t
 
 def mail_of(campaign: Campaign) -> str:
     """Return the HTML one guest gets, as the worker composes it."""
-    contact = Contact.objects.order_by("pk").first()
+    contact = Contact.objects.order_by("pk")[:1].get()
     outbound = Composer(Business.load()).compose(
         campaign=campaign,
         variant=variant_of(campaign),
@@ -82,6 +82,7 @@ def test_what_was_launched_before_there_was_a_choice_goes_on_in_english(guests, 
 def test_a_text_says_in_spanish_how_to_stop(guests, sms_campaign, outbox, settings):
     settings.LANGUAGE_CODE = "es"
     campaign, business = launched(sms_campaign), Business.load()
+    assert campaign.offer
     deal = deal_of(
         campaign.offer, business, code=display(SAMPLE_TYPED), coupon_url="https://bar.example/r/1", qr_src=""
     )

@@ -85,9 +85,9 @@ class UserAdmin(PlainAdmin[User]):
     def name(self, user: User) -> str | None:
         return user.get_full_name() or None
 
-    @admin.display(description=gettext_lazy("Last signed in"), empty_value=gettext_lazy("never"))
+    @admin.display(description=gettext_lazy("Last signed in"))
     def last_here(self, user: User) -> object:
-        return user.last_login
+        return user.last_login or _("never")
 
     @admin.display(description=gettext_lazy("Second factor"))
     def factor_label(self, user: User) -> SafeString:
