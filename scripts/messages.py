@@ -71,6 +71,12 @@ def from_python(path: Path) -> Iterator[Found]:
     with path.open("rb") as file:
         for _, text, comments, context in extract("python", file, KEYWORDS, comment_tags=("Translators:",)):
             yield path, text, context, comments
+    # Before Python 3.12, what stands in the braces of a string is no code to Babel.
+    formatted = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.JoinedStr)]
+    parts = [part for node in formatted for part in node.values if isinstance(part, ast.FormattedValue)]
+    inside = "\n".join(ast.unparse(part.value) for part in parts)
+    for _, text, comments, context in extract("python", io.BytesIO(inside.encode()), KEYWORDS):
+        yield path, text, context, comments
 
 
 def from_template(path: Path) -> Iterator[Found]:
