@@ -15,6 +15,7 @@ from django.test import Client
 from django.utils import timezone, translation
 from django.utils.translation import trans_real
 
+from campaigns.rendering import layout
 from contacts.models import Business
 from tests.browser.stock import full_shop
 from tests.browser.test_every_page import ABOUT, MACHINERY, MISSING, OUTSIDE, PLAIN, tables
@@ -121,7 +122,7 @@ def _has_words(line: str, data: Sequence[str]) -> bool:
 
 
 @pytest.fixture
-def marked(monkeypatch: pytest.MonkeyPatch) -> None:
+def marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let every text that is translated into Spanish say so: `⟦Contacts⟧`. What is in no catalogue stays as it is."""
     known = trans_real.translation("es")._catalog  # type: ignore[attr-defined]
 
@@ -139,6 +140,9 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         texts, "npgettext", lambda context, one, many, n: mark((f"{context}{between}{one}", 0), number(one, many, n))
     )
+    layout.cache_clear()  # the words of mails are kept by language
+    yield
+    layout.cache_clear()
 
 
 def kept_words() -> list[str]:
