@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 from liquid import Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 from liquid.template import BoundTemplate
 
-PERSON_FIELDS = {"first_name": "First name", "last_name": "Last name", "full_name": "Full name"}
-SHOP_FIELDS = {"business_name": "Your business name"}
-DEAL_FIELDS = {
-    "deal": "The whole deal with its QR code",
-    "deal_name": "Name of the deal",
-    "deal_ends": "Last day of the deal",
-    "code": "The code to type",
-    "coupon_url": "Link to the coupon page",
+Labels = Mapping[str, Any]  # lazy texts by the name of a field
+
+PERSON_FIELDS: Labels = {
+    "first_name": gettext_lazy("First name"),
+    "last_name": gettext_lazy("Last name"),
+    "full_name": gettext_lazy("Full name"),
 }
-FIELDS = {**PERSON_FIELDS, **SHOP_FIELDS, **DEAL_FIELDS}
+SHOP_FIELDS: Labels = {"business_name": gettext_lazy("Your business name")}
+DEAL_FIELDS: Labels = {
+    "deal": gettext_lazy("The whole deal with its QR code"),
+    "deal_name": gettext_lazy("Name of the deal"),
+    "deal_ends": gettext_lazy("Last day of the deal"),
+    "code": gettext_lazy("The code to type"),
+    "coupon_url": gettext_lazy("Link to the coupon page"),
+}
+FIELDS: Labels = {**PERSON_FIELDS, **SHOP_FIELDS, **DEAL_FIELDS}
 
 ALLOWED_TAGS = {"if", "unless", "case", "comment", "#", "content", "output", "illegal"}
 ALLOWED_FILTERS = {"default", "upcase", "downcase", "capitalize", "strip", "truncate", "escape", "url_encode"}
@@ -56,9 +65,7 @@ HTML = _Environment(autoescape=True, undefined=StrictUndefined)
 TEXT = _Environment(autoescape=False, undefined=StrictUndefined)
 
 
-def compile_source(
-    source: str, *, html: bool, allowed: Mapping[str, str] = FIELDS, own: Collection[str] = ()
-) -> BoundTemplate:
+def compile_source(source: str, *, html: bool, allowed: Labels = FIELDS, own: Collection[str] = ()) -> BoundTemplate:
     """Return the template of a text with merge fields. `own` are fields of the renderer's, which no error names.
 
     Raises MergeError, naming the field, the filter or the line that is wrong.
@@ -72,15 +79,16 @@ def compile_source(
         return _compiled(typed, html=html, allowed=allowed, own=own)
 
 
-def _compiled(source: str, *, html: bool, allowed: Mapping[str, str], own: Collection[str]) -> BoundTemplate:
+def _compiled(source: str, *, html: bool, allowed: Labels, own: Collection[str]) -> BoundTemplate:
     try:
         template = (HTML if html else TEXT).from_string(source)
         analysis = template.analyze()
     except LiquidError as error:
-        raise MergeError(f"A merge field is not written right: {_first_line(error)}.") from error
+        raise MergeError(_("A merge field is not written right: %(why)s.") % {"why": _first_line(error)}) from error
     for name in analysis.filters:
         if name not in ALLOWED_FILTERS:
-            raise MergeError(f"'{name}' is not a filter. You can use: {', '.join(sorted(ALLOWED_FILTERS))}.")
+            words = _("'%(name)s' is not a filter. You can use: %(known)s.")
+            raise MergeError(words % {"name": name, "known": ", ".join(sorted(ALLOWED_FILTERS))})
     for variable in analysis.variables.values():
         for use in variable:
             name = ".".join(str(segment) for segment in use.segments)
@@ -94,7 +102,7 @@ def render(template: BoundTemplate, values: Mapping[str, object]) -> str:
     try:
         return template.render(values)
     except LiquidError as error:
-        raise MergeError(f"A merge field could not be filled: {_first_line(error)}.") from error
+        raise MergeError(_("A merge field could not be filled: %(why)s.") % {"why": _first_line(error)}) from error
 
 
 def fields_without_default(source: str) -> set[str]:
@@ -103,11 +111,23 @@ def fields_without_default(source: str) -> set[str]:
     return {name for name, filters in outputs if "default" not in filters}
 
 
-def _unknown(name: str, allowed: Mapping[str, str]) -> str:
+def _unknown(name: str, allowed: Labels) -> str:
     if name in DEAL_FIELDS:
-        return f"'{{{{ {name} }}}}' needs a deal: choose one for this campaign, or take the field out."
-    known = ", ".join(f"{{{{ {field} }}}}" for field in allowed)
-    return f"'{{{{ {name} }}}}' is not a merge field. You can use: {known}."
+        words = _("'%(field)s' needs a deal: choose one for this campaign, or take the field out.")
+        return words % {"field": _written(name)}
+    words = _("'%(field)s' is not a merge field. You can use: %(known)s.")
+    return words % {"field": _written(name), "known": ", ".join(map(_written, allowed))}
+
+
+def _written(name: str) -> str:
+    return f"{{{{ {name} }}}}"
+
+
+def example_of(name: str) -> str:
+    """Return a field as it is best written: the first name with what to say to whoever gave none."""
+    if name not in PERSON_FIELDS:
+        return _written(name)
+    return f"{{{{ {name} | default: '{pgettext('instead of a name, after Hi', 'there')}' }}}}"
 
 
 def _first_line(error: LiquidError) -> str:

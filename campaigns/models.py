@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext, gettext_noop, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.pictures import new_reference
@@ -21,50 +22,51 @@ class Campaign(models.Model):
     `exclude_tag`); `audience` is all that as it was at launch: `{"include": RULES, "exclude": [RULES, ...]}`.
 
     `starts_at` is when it may begin, `begun_at` when it did. `spread_minutes` is the time its messages are spread over,
-    evenly; 0: as fast as the provider's limits allow. `size_at_launch` is how many would have got it then.
+    evenly; 0: as fast as the provider's limits allow. `size_at_launch` is how many would have got it then, `language`
+    the one in which the product speaks to guests around its words.
     """
 
     class Status(models.TextChoices):
-        DRAFT = "draft", "Draft"
-        SCHEDULED = "scheduled", "Scheduled"
-        SENDING = "sending", "Sending"
-        PAUSED = "paused", "Paused"
-        SENT = "sent", "Sent"
-        CANCELLED = "cancelled", "Cancelled"
+        DRAFT = "draft", pgettext_lazy("campaign", "Draft")
+        SCHEDULED = "scheduled", pgettext_lazy("campaign", "Scheduled")
+        SENDING = "sending", pgettext_lazy("campaign", "Sending")
+        PAUSED = "paused", pgettext_lazy("campaign", "Paused")
+        SENT = "sent", pgettext_lazy("campaign", "Sent")
+        CANCELLED = "cancelled", pgettext_lazy("campaign", "Cancelled")
 
-    name = models.CharField(max_length=100, help_text="For you only; guests do not see it.")
+    name = models.CharField(max_length=100, help_text=_("For you only; guests do not see it."))
     channel = models.CharField(max_length=5, choices=Channel, default=Channel.EMAIL)
     offer = models.ForeignKey(
         Offer,
-        verbose_name="deal",
+        verbose_name=_("deal"),
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="campaigns",
-        help_text="Everyone gets a code of their own for it.",
+        help_text=_("Everyone gets a code of their own for it."),
     )
     segment = models.ForeignKey(Segment, null=True, blank=True, on_delete=models.PROTECT, related_name="campaigns")
     tag = models.ForeignKey(
         Tag,
-        verbose_name="only people tagged",
+        verbose_name=_("only people tagged"),
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="campaigns",
-        help_text="Empty: everyone who is subscribed.",
+        help_text=_("Empty: everyone who is subscribed."),
     )
     exclude_segment = models.ForeignKey(
         Segment,
-        verbose_name="leave out the segment",
+        verbose_name=_("leave out the segment"),
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="left_out_by_campaigns",
-        help_text="Whoever is in it gets nothing, even if they are in the audience.",
+        help_text=_("Whoever is in it gets nothing, even if they are in the audience."),
     )
     exclude_tag = models.ForeignKey(
         Tag,
-        verbose_name="leave out people tagged",
+        verbose_name=_("leave out people tagged"),
         null=True,
         blank=True,
         on_delete=models.PROTECT,
@@ -73,10 +75,10 @@ class Campaign(models.Model):
     status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT, editable=False)
     audience = models.JSONField(null=True, editable=False)
     utm_campaign = models.CharField(
-        "name for your web statistics",
+        _("name for your web statistics"),
         max_length=100,
         blank=True,
-        help_text="Added to links to web sites as utm_campaign, with utm_source and utm_medium. Empty: no change.",
+        help_text=_("Added to links to web sites as utm_campaign, with utm_source and utm_medium. Empty: no change."),
     )
     starts_at = models.DateTimeField(null=True, editable=False)
     spread_minutes = models.PositiveIntegerField(default=0, editable=False)
@@ -90,6 +92,7 @@ class Campaign(models.Model):
     plan_position = models.BigIntegerField(default=0, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
     pause_reason = models.CharField(max_length=200, blank=True, editable=False)
+    language = models.CharField(max_length=7, blank=True, editable=False)
     is_demo = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, editable=False)
@@ -146,6 +149,10 @@ class Approval(models.Model):
         return f"Approval of campaign {self.campaign_id}"
 
 
+# What Django derives, for the page that deletes a campaign: no page lists them.
+VARIANT, VARIANTS = gettext_noop("variant"), gettext_noop("variants")
+
+
 class Variant(models.Model):
     """The words of a campaign. A campaign has one today, and several in an A/B test.
 
@@ -179,7 +186,7 @@ class Variant(models.Model):
         constraints = [models.UniqueConstraint(fields=["campaign", "name"], name="variant_name_once_per_campaign")]
 
     def __str__(self) -> str:
-        return f"Variant {self.name} of campaign {self.campaign_id}"
+        return gettext("Variant %(name)s of campaign %(pk)s") % {"name": self.name, "pk": self.campaign_id}
 
     @property
     def written_as(self) -> Mode:

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Case, DateTimeField, F, IntegerField, Q, Value, When
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from campaigns import pictures
 from campaigns.blocks import BlockError, Built, read, stored
@@ -50,6 +51,10 @@ Status = Campaign.Status
 Mode = Variant.Mode
 MAX_SPREAD_HOURS = 168
 PAUSE_REASON_LENGTH = 200
+BECAME_MORE = gettext_noop(
+    "It has become more than was agreed to: more people, another deal, or another time. Whoever may approve campaigns "
+    "can resume it; or undo it, and ask once more."
+)
 BEFORE_THE_LAUNCH: dict[str, Any] = {
     "status": Status.DRAFT,
     "audience": None,
@@ -59,6 +64,7 @@ BEFORE_THE_LAUNCH: dict[str, Any] = {
     "launched_at": None,
     "launched_by": None,
     "pause_reason": "",
+    "language": "",
 }
 
 
@@ -81,7 +87,7 @@ class Outdated(Exception):
     """Somebody else saved the campaign after it was read; `campaign` is as it is now."""
 
     def __init__(self, campaign: Campaign) -> None:
-        super().__init__("This campaign was changed meanwhile.")
+        super().__init__(_("This campaign was changed meanwhile."))
         self.campaign = campaign
 
 
@@ -99,7 +105,9 @@ class NeedsApproval(Exception):
     """So many people get it that somebody else has to approve it first: see `ask_approval`."""
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"{size:,} people get this: somebody else has to approve it first.")
+        super().__init__(
+            _("%(count)s people get this: somebody else has to approve it first.") % {"count": f"{size:,}"}
+        )
         self.size = size
 
 
@@ -167,7 +175,7 @@ def save_draft(
         if campaign.pk:
             now = Campaign.objects.select_for_update(of=("self",)).filter(pk=campaign.pk, status=Status.DRAFT).first()
             if now is None:
-                raise NotPossible("This campaign has been launched; its words are frozen. Copy it to change them.")
+                raise NotPossible(_("This campaign has been launched; its words are frozen. Copy it to change them."))
             if seen is not None and now.updated_at != seen:
                 raise Outdated(now)
         campaign.updated_by = by
@@ -224,7 +232,7 @@ def copy_campaign(campaign: Campaign) -> Campaign:
     """Make a draft with the same words, deal and audience."""
     variant = variant_of(campaign)
     draft = Draft(
-        name=f"{campaign.name[:90]} (copy)",
+        name=_("%(name)s (copy)") % {"name": campaign.name[:90]},
         channel=Channel(campaign.channel),
         subject=variant.subject,
         preheader=variant.preheader,
@@ -245,7 +253,7 @@ def keep_as_template(campaign: Campaign) -> Template:
     """Keep the blocks of a campaign to start from again, under its name. Raises NotPossible where it has none."""
     variant = variant_of(campaign)
     if variant.written_as != Mode.BLOCKS or not (variant.blocks or {}).get("blocks"):
-        raise NotPossible("Only a mail made of blocks can be kept as a template.")
+        raise NotPossible(_("Only a mail made of blocks can be kept as a template."))
     return Template.objects.create(
         name=campaign.name, subject=variant.subject, preheader=variant.preheader, blocks=variant.blocks
     )
@@ -279,7 +287,8 @@ def launch(
     """Freeze words and audience question, and schedule the campaign for `starts_at` (default, and earliest: at once).
 
     `spread_minutes` is the time the messages are spread over; 0: as fast as the provider allows. The row is locked, so
-    that the words that were checked are the words that go out. `messaging.services.launch` brings the whole checklist.
+    that the words that were checked are the words that go out; what the product says around them is in the shop's
+    language of this moment. `messaging.services.launch` brings the whole checklist.
 
     A launch to many people waits for a second person where the shop says so, unless `by` may approve; nobody (`None`)
     is the manager on the machine, who may.
@@ -301,7 +310,7 @@ def launch(
         campaign = _change(
             campaign,
             Q(status=Status.DRAFT),
-            "launched",
+            _("This campaign is %(status)s and cannot be launched."),
             status=Status.SCHEDULED,
             audience=audience_of(campaign),
             starts_at=start,
@@ -309,6 +318,7 @@ def launch(
             size_at_launch=size,
             launched_at=at,
             launched_by=by,
+            language=settings.LANGUAGE_CODE,
         )
         _freeze_blocks(campaign)
         _keep_links(campaign)
@@ -362,15 +372,17 @@ def approve(
     campaign = _locked_draft(campaign)
     approval = approval_of(campaign)
     if approval is None or approval.approved_at is not None:
-        raise NotPossible("Nobody asks to send this as it is now. Where it was changed, they have to ask once more.")
+        raise NotPossible(_("Nobody asks to send this as it is now. Where it was changed, they have to ask once more."))
     if by is not None and (by.pk == approval.asked_by_id or not by.has_perm(APPROVE)):
-        raise NotPossible("Somebody else has to approve this: whoever asked cannot, and not everybody may.")
+        raise NotPossible(_("Somebody else has to approve this: whoever asked cannot, and not everybody may."))
     if approval.starts_at and approval.starts_at < at - LATE_APPROVAL:
-        raise NotPossible("It was to start at a time that has passed. Send it back; they can ask for another time.")
+        raise NotPossible(_("It was to start at a time that has passed. Send it back; they can ask for another time."))
     size = audience_size(campaign, at=max(approval.starts_at or earliest, earliest))
     if not has_not_grown(approval, size):
-        grown = f"It was asked for {approval.size:,} people and would go to {size:,} by now."
-        raise NotPossible(f"{grown} Send it back; they can ask once more.")
+        grown = _(
+            "It was asked for %(asked)s people and would go to %(now)s by now. Send it back; they can ask once more."
+        )
+        raise NotPossible(grown % {"asked": f"{approval.size:,}", "now": f"{size:,}"})
     approval.approved_at, approval.approved_by = at, by
     approval.save(update_fields=["approved_at", "approved_by"])
     return launch(
@@ -391,13 +403,13 @@ def send_back(campaign: Campaign) -> None:
     """
     _locked_draft(campaign)
     if not Approval.objects.filter(campaign=campaign, approved_at=None).delete()[0]:
-        raise NotPossible("Nobody asks to send this any more.")
+        raise NotPossible(_("Nobody asks to send this any more."))
 
 
 def _locked_draft(campaign: Campaign) -> Campaign:
     found = Campaign.objects.select_for_update(of=("self",)).filter(pk=campaign.pk, status=Status.DRAFT).first()
     if found is None:
-        raise NotPossible("This campaign is no draft any more.")
+        raise NotPossible(_("This campaign is no draft any more."))
     return found
 
 
@@ -428,7 +440,8 @@ def _keep_links(campaign: Campaign) -> None:
 def take_back(campaign: Campaign) -> Campaign:
     """Make a launched campaign that has not begun a draft again, its audience question open. Raises NotPossible."""
     waiting = Q(status__in=[Status.SCHEDULED, Status.PAUSED], begun_at=None)
-    campaign = _change(campaign, waiting, "made a draft again once it has begun", **BEFORE_THE_LAUNCH)
+    too_late = _("This campaign is %(status)s and cannot be made a draft again once it has begun.")
+    campaign = _change(campaign, waiting, too_late, **BEFORE_THE_LAUNCH)
     Link.objects.filter(variant__campaign=campaign).delete()
     return campaign
 
@@ -454,10 +467,8 @@ def hold_unapproved(campaign: Campaign, *, at: datetime) -> bool:
     """
     if not lacks_approval(campaign, at=at):
         return False
-    reason = _("It has become more than was agreed to: more people, another deal, or another time.")
-    what_to_do = _("Whoever may approve campaigns can resume it; or undo it, and ask once more.")
     waiting = Campaign.objects.filter(pk=campaign.pk, status=Status.SCHEDULED)
-    return bool(waiting.update(status=Status.PAUSED, pause_reason=f"{reason} {what_to_do}"[:PAUSE_REASON_LENGTH]))
+    return bool(waiting.update(status=Status.PAUSED, pause_reason=BECAME_MORE))
 
 
 def pause(campaign: Campaign, *, reason: str = "") -> Campaign:
@@ -468,7 +479,7 @@ def pause(campaign: Campaign, *, reason: str = "") -> Campaign:
     return _change(
         campaign,
         Q(status__in=[Status.SENDING, Status.SCHEDULED]),
-        "paused",
+        _("This campaign is %(status)s and cannot be paused."),
         status=Status.PAUSED,
         pause_reason=reason[:PAUSE_REASON_LENGTH],
     )
@@ -486,7 +497,7 @@ def resume(campaign: Campaign, *, at: datetime, by: User | None = None) -> Campa
     return _change(
         campaign,
         Q(status=Status.PAUSED),
-        "resumed",
+        _("This campaign is %(status)s and cannot be resumed."),
         status=Case(When(begun_at=None, then=Value(Status.SCHEDULED)), default=Value(Status.SENDING)),
         starts_at=Case(When(begun_at=None, starts_at__lt=at, then=now), default=F("starts_at")),
         launched_by=Case(When(begun_at=None, then=who), default=F("launched_by"), output_field=IntegerField()),
@@ -503,7 +514,7 @@ def reopen(campaign: Campaign) -> Campaign:
     return _change(
         campaign,
         begun,
-        "sent again",
+        _("This campaign is %(status)s and cannot be sent again."),
         status=Case(When(status=Status.PAUSED, then=F("status")), default=Value(Status.SENDING)),
         finished_at=None,
     )
@@ -512,7 +523,8 @@ def reopen(campaign: Campaign) -> Campaign:
 def cancel(campaign: Campaign, *, at: datetime) -> Campaign:
     """End a campaign for good. Raises NotPossible."""
     stoppable = [Status.DRAFT, Status.SCHEDULED, Status.SENDING, Status.PAUSED]
-    return _change(campaign, Q(status__in=stoppable), "cancelled", status=Status.CANCELLED, finished_at=at)
+    refused = _("This campaign is %(status)s and cannot be cancelled.")
+    return _change(campaign, Q(status__in=stoppable), refused, status=Status.CANCELLED, finished_at=at)
 
 
 def finish(campaign: Campaign, *, at: datetime) -> bool:
@@ -530,15 +542,15 @@ def remove_demo_campaigns() -> int:
     return count
 
 
-def _change(campaign: Campaign, allowed: Q, done: str, **changes: Any) -> Campaign:
+def _change(campaign: Campaign, allowed: Q, refused: str, **changes: Any) -> Campaign:
     """Write `changes` where the campaign is as `allowed` says, as one UPDATE: of two people, one wins."""
     if not Campaign.objects.filter(allowed, pk=campaign.pk).update(**changes):
         current = Campaign.objects.filter(pk=campaign.pk).first()
         if current is None:
-            raise NotPossible("This campaign was deleted meanwhile.")
-        status = "a draft" if current.is_editable else current.get_status_display().lower()
+            raise NotPossible(_("This campaign was deleted meanwhile."))
+        status = {"status": _("a draft") if current.is_editable else current.get_status_display().lower()}
         if current.status == changes["status"]:
-            raise NotPossible(f"This campaign is {status} already.")
-        raise NotPossible(f"This campaign is {status} and cannot be {done}.")
+            raise NotPossible(_("This campaign is %(status)s already.") % status)
+        raise NotPossible(refused % status)
     campaign.refresh_from_db()
     return campaign

@@ -80,6 +80,10 @@ NAMES = {
     "messaging.providerevent": gettext_lazy("Delivery events"),
     "messaging.providersettings": gettext_lazy("Providers and rates"),
     "redemptions.codesheet": gettext_lazy("Printed codes"),
+    "django_q.failure": gettext_lazy("Failed tasks"),
+    "django_q.ormq": gettext_lazy("Queued tasks"),
+    "django_q.schedule": gettext_lazy("Scheduled tasks"),
+    "django_q.success": gettext_lazy("Successful tasks"),
 }
 # What is no table: its address is the key's, and its permissions are all needed.
 PAGES = (
@@ -166,7 +170,9 @@ class RegularsAdminSite(AdminSite):
             _group(number, title, [_renamed(key, entries.pop(key)) for key in keys if key in entries])
             for number, (title, keys) in enumerate(MENU)
         ]
-        groups[-1]["models"] += [entries.pop(key) for key in list(entries) if key.startswith(f"{QUEUE}.")]
+        groups[-1]["models"] += [
+            _renamed(key, entries.pop(key)) for key in list(entries) if key.startswith(f"{QUEUE}.")
+        ]
         groups[-2]["models"] += entries.values()  # whatever else is registered
         return [_with_link(group) for group in groups if group["models"]]
 

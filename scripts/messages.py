@@ -71,6 +71,12 @@ def from_python(path: Path) -> Iterator[Found]:
     with path.open("rb") as file:
         for _, text, comments, context in extract("python", file, KEYWORDS, comment_tags=("Translators:",)):
             yield path, text, context, comments
+    # Before Python 3.12, what stands in the braces of a string is no code to Babel.
+    formatted = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.JoinedStr)]
+    parts = [part for node in formatted for part in node.values if isinstance(part, ast.FormattedValue)]
+    inside = "\n".join(ast.unparse(part.value) for part in parts)
+    for _, text, comments, context in extract("python", io.BytesIO(inside.encode()), KEYWORDS):
+        yield path, text, context, comments
 
 
 def from_template(path: Path) -> Iterator[Found]:
@@ -134,13 +140,13 @@ def translated(part: str, language: str) -> Words:
         for message in written:
             if message.id:
                 words[message.id] = message
-        words.obsolete = written.obsolete
     return words
 
 
 def updated(part: str, language: str) -> Words:
     words = translated(part, language)
     words.update(collected(part), no_fuzzy_matching=True)
+    words.obsolete.clear()  # what nobody says any more
     words.header_comment = "# Written by `make messages` from the code; only the msgstr lines are a translator's."
     words.fuzzy = False
     return words

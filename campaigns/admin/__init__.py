@@ -16,6 +16,7 @@ from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from campaigns.admin.editing import EditingPages, conflict_words, editor_words, saved_facts, started_from, starters
 from campaigns.admin.forms import CampaignForm, TestForm, by_channel
@@ -26,7 +27,7 @@ from campaigns.admin.review import ReviewPages
 from campaigns.admin.sending import SendingPages
 from campaigns.admin.templates import TemplateAdmin
 from campaigns.admin.unknown import UnknownPages
-from campaigns.merge import DEAL_FIELDS, FIELDS
+from campaigns.merge import DEAL_FIELDS, FIELDS, example_of
 from campaigns.models import Campaign, Template
 from campaigns.queries import content_of, variant_of
 from campaigns.services import NotPossible, Outdated, keep_as_template, save_draft
@@ -35,7 +36,6 @@ from contacts.models import Segment, Tag
 from messaging.queries import audience_sizes, redeemed_counts
 
 Status = Campaign.Status
-EXAMPLES = {"first_name": "{{ first_name | default: 'there' }}"}
 
 
 class CampaignList(ChangeList):
@@ -62,9 +62,11 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
     sortable_by = ()
     actions = None
     list_per_page = 25
-    add_label = "New campaign"
-    empty_title = "No campaigns yet"
-    empty_text = "Write an e-mail or a text, add a deal, and send it to everyone who is subscribed or to one tag."
+    add_label = gettext_lazy("New campaign")
+    empty_title = gettext_lazy("No campaigns yet")
+    empty_text = gettext_lazy(
+        "Write an e-mail or a text, add a deal, and send it to everyone who is subscribed or to one tag."
+    )
 
     class Media:
         css = {"all": ("campaigns/editor.css",)}
@@ -75,16 +77,16 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return CampaignList
 
-    @admin.display(description="Status")
+    @admin.display(description=gettext_lazy("Status"))
     def status_label(self, campaign: Campaign) -> SafeString:
         return status_badge(campaign)
 
-    @admin.display(description="Audience", empty_value="—")
+    @admin.display(description=gettext_lazy("Audience"), empty_value="—")
     def audience_count(self, campaign: Campaign) -> str | None:
         count: int = getattr(campaign, "message_count", 0)
         return f"{count:,}" if count else None
 
-    @admin.display(description="Redeemed", empty_value="—")
+    @admin.display(description=gettext_lazy("Redeemed"), empty_value="—")
     def redeemed(self, campaign: Campaign) -> str | SafeString | None:
         if campaign.launched_at is None:
             return None
@@ -92,9 +94,9 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
         count: int = getattr(campaign, "redeemed_count", 0)
         return format_html('<a href="{}">{}</a>', url, f"{count:,}")
 
-    @admin.display(description="When", empty_value="not scheduled")
+    @admin.display(description=gettext_lazy("When"))
     def when(self, campaign: Campaign) -> object:
-        return campaign.finished_at or campaign.starts_at
+        return campaign.finished_at or campaign.starts_at or _("not scheduled")
 
     # --- Who may what ---
 
@@ -115,8 +117,8 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
         tags = ("exclude_tag",) if Tag.objects.exists() else ()
         whom = ("tag", *segments, *tags)
         return [
-            ("Campaign", {"fields": ("name", "channel", "offer", *whom, "utm_campaign")}),
-            ("Message", {"fields": ("subject", "preheader", "mode", "blocks", "body", "html")}),
+            (_("Campaign"), {"fields": ("name", "channel", "offer", *whom, "utm_campaign")}),
+            (_("Message"), {"fields": ("subject", "preheader", "mode", "blocks", "body", "html")}),
         ]
 
     def get_urls(self) -> list[URLPattern]:
@@ -192,7 +194,8 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
         """Return what stands beside the form: preview, checklist, merge fields."""
         variant = variant_of(campaign) if campaign.pk else None
         fields = [
-            (EXAMPLES.get(name, f"{{{{ {name} }}}}"), label, name in DEAL_FIELDS) for name, label in FIELDS.items()
+            (example_of(name) if name == "first_name" else f"{{{{ {name} }}}}", label, name in DEAL_FIELDS)
+            for name, label in FIELDS.items()
         ]
         return {
             "editor": {**editor_words(), "insert": [[code, str(label)] for code, label, _needs_deal in fields]},
@@ -202,7 +205,9 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
             "preview": facts(campaign, content_of(campaign, variant)) if variant else None,
             "status": status_badge(campaign),
             "is_email": campaign.channel == Channel.EMAIL,
-            "test_label": by_channel(campaign.channel, email="To this e-mail address", sms="To this phone number"),
+            "test_label": by_channel(
+                campaign.channel, email=_("To this e-mail address"), sms=_("To this phone number")
+            ),
         }
 
     def log_change(self, request: HttpRequest, obj: Campaign, message: Any) -> Any:
@@ -227,16 +232,19 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
         if "_template" in request.POST:
             return self._keep_as_template(request, campaign)
         if "_test" not in request.POST:
-            self.message_user(request, f"The draft “{campaign}” is saved. Nothing was sent.")
+            words = _("The draft “%(campaign)s” is saved. Nothing was sent.")
+            self.message_user(request, words % {"campaign": campaign})
             return page_of(campaign)
         form = TestForm({"to": request.POST.get("test_to", "")})
         if not self.may_test(request):
-            self.message_user(request, "The draft is saved. No test was sent: you may not send tests.", messages.ERROR)
+            words = _("The draft is saved. No test was sent: you may not send tests.")
+            self.message_user(request, words, messages.ERROR)
         elif form.is_valid():
             # The admin saves inside a transaction; the provider is called when it is over.
             transaction.on_commit(lambda: self.send_test(request, campaign, form.cleaned_data["to"]))
         else:
-            self.message_user(request, "The draft is saved. No test was sent: say to which address.", messages.ERROR)
+            words = _("The draft is saved. No test was sent: say to which address.")
+            self.message_user(request, words, messages.ERROR)
         return page_of(campaign)
 
     def _keep_as_template(self, request: HttpRequest, campaign: Campaign) -> HttpResponse:

@@ -74,7 +74,7 @@ class ApprovalPages(CampaignPages):
         except (Blocked, NotPossible) as error:
             self.message_user(request, str(error), messages.ERROR)
             return False
-        self.log_change(request, campaign, f"Asked for approval, for {people(approval.size)}.")
+        self.log_change(request, campaign, _("Asked for approval, for %(people)s.") % {"people": people(approval.size)})
         said = _("Nothing is sent yet: it waits until somebody else approves it. It is on their dashboard.")
         self.message_user(request, said, messages.WARNING)
         return True
@@ -96,7 +96,7 @@ class ApprovalPages(CampaignPages):
             self.message_user(request, str(error), messages.ERROR)
             return self._to_the_review(campaign)
         size = people(launched.size_at_launch or 0)
-        self.log_change(request, launched, f"Approved for {size}.")
+        self.log_change(request, launched, _("Approved for %(people)s.") % {"people": size})
         self.message_user(request, _("Approved: it goes to %(size)s.") % {"size": size})
         return page_of(launched)
 
@@ -110,7 +110,7 @@ class ApprovalPages(CampaignPages):
         except NotPossible as error:
             self.message_user(request, str(error), messages.ERROR)
             return page_of(campaign)
-        self.log_change(request, campaign, "Sent back, not approved.")
+        self.log_change(request, campaign, _("Sent back, not approved."))
         self.message_user(request, _("It is a draft as before, and nothing was sent."))
         return page_of(campaign)
 

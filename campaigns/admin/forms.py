@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.blocks import BlockError
@@ -26,11 +27,11 @@ Mode = Variant.Mode
 TYPE_ABOVE = 500
 NOT_A_DIGIT = re.compile(r"[\s.,'\u2019]")  # what stands between thousands
 EMPTY_LABELS = {
-    "offer": "No deal",
-    "tag": "Everyone who is subscribed",
-    "segment": "No segment",
-    "exclude_segment": "Nobody",
-    "exclude_tag": "No tag",
+    "offer": _("No deal"),
+    "tag": _("Everyone who is subscribed"),
+    "segment": _("No segment"),
+    "exclude_segment": _("Nobody"),
+    "exclude_tag": _("No tag"),
 }
 
 
@@ -95,16 +96,17 @@ class CampaignForm(forms.ModelForm[Campaign]):
     """A campaign and its words. `draft` holds what was typed, also where it is not valid yet."""
 
     subject = forms.CharField(
+        label=_("Subject"),
         max_length=200,
         required=False,
-        help_text="What is in it for them, in a few words. Phones show about 40 characters.",
+        help_text=_("What is in it for them, in a few words. Phones show about 40 characters."),
         widget=forms.TextInput(attrs={"class": "vTextField", "data-insert-into": "", "autocomplete": "off"}),
     )
     preheader = forms.CharField(
-        label="Preview text",
+        label=_("Preview text"),
         max_length=200,
         required=False,
-        help_text="Shown after the subject in most inboxes.",
+        help_text=_("Shown after the subject in most inboxes."),
         widget=forms.TextInput(attrs={"class": "vTextField", "data-insert-into": "", "autocomplete": "off"}),
     )
     mode = ModeField(
@@ -112,12 +114,12 @@ class CampaignForm(forms.ModelForm[Campaign]):
     )
     blocks = BlocksField(label=_("Blocks"), required=False)
     body = Lines(
-        label="Message",
+        label=_("Message"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 12, "class": "vLargeTextField", "data-insert-into": ""}),
     )
     html = Lines(
-        label="Own HTML",
+        label=_("Own HTML"),
         required=False,
         widget=forms.Textarea(
             attrs={"rows": 12, "class": "vLargeTextField code", "data-insert-into": "", "spellcheck": "false"}
@@ -136,12 +138,12 @@ class CampaignForm(forms.ModelForm[Campaign]):
         model = Campaign
         fields = ["name", "channel", "offer", "tag", "segment", "exclude_segment", "exclude_tag", "utm_campaign"]
         labels = {
-            "offer": "Deal",
-            "segment": "Or a segment",
-            "exclude_segment": "Leave out",
-            "exclude_tag": "And leave out people tagged",
+            "offer": _("Deal"),
+            "segment": _("Or a segment"),
+            "exclude_segment": _("Leave out"),
+            "exclude_tag": _("And leave out people tagged"),
         }
-        help_texts = {"segment": "A saved question; instead of a tag."}
+        help_texts = {"segment": _("A saved question; instead of a tag.")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -153,11 +155,12 @@ class CampaignForm(forms.ModelForm[Campaign]):
             self.initial.setdefault("seen", self.instance.updated_at.isoformat())
         self.initial.setdefault("mode", Mode.BLOCKS)
         self.fields["body"].help_text = format_html(
-            "Plain words; leave a blank line between paragraphs. {}",
+            "{} {}",
+            _("Plain words; leave a blank line between paragraphs."),
             by_channel(
                 self.instance.channel,
-                email="Your name, address and an unsubscribe link are added.",
-                sms="Your name and how to stop are added.",
+                email=gettext("Your name, address and an unsubscribe link are added."),
+                sms=gettext("Your name and how to stop are added."),
             ),
         )
         for name, label in EMPTY_LABELS.items():
@@ -170,7 +173,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
         if data.get("tag") and data.get("segment"):
-            self.add_error("segment", "Choose a tag or a segment, not both.")
+            self.add_error("segment", _("Choose a tag or a segment, not both."))
         self.draft = draft_of(data)
         try:
             if data.get("blocks") is not None:
@@ -256,19 +259,19 @@ class ReviewForm(forms.Form):
     """When to send, and to how many: `expected` is the number the page showed."""
 
     when = forms.ChoiceField(
-        label="When?", choices=[("now", "Now"), ("later", "Later")], initial="now", widget=forms.RadioSelect
+        label=_("When?"), choices=[("now", _("Now")), ("later", _("Later"))], initial="now", widget=forms.RadioSelect
     )
     starts_at = forms.DateTimeField(
-        label="Day and time",
+        label=_("Day and time"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
     spread_hours = forms.IntegerField(
-        label="Spread over how many hours?",
+        label=_("Spread over how many hours?"),
         required=False,
         min_value=0,
         max_value=MAX_SPREAD_HOURS,
-        help_text="They leave evenly over this time, so that not everybody comes at once. 0: as fast as it goes.",
+        help_text=_("They leave evenly over this time, so that not everybody comes at once. 0: as fast as it goes."),
         widget=forms.NumberInput(attrs={"class": "short", "inputmode": "numeric"}),
     )
     expected = forms.IntegerField(widget=forms.HiddenInput)
@@ -280,33 +283,33 @@ class ReviewForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.size = size
         self.initial.update(expected=size, spread_hours=0)
-        self.fields["starts_at"].help_text = f"In the time zone of your business, {zone}."
+        self.fields["starts_at"].help_text = _("In the time zone of your business, %(zone)s.") % {"zone": zone}
         if size > TYPE_ABOVE:
-            self.fields["typed"].label = f"Type {size:,} to confirm"
+            self.fields["typed"].label = _("Type %(number)s to confirm") % {"number": f"{size:,}"}
         else:
             del self.fields["typed"]
 
     def clean_expected(self) -> int:
         expected: int = self.cleaned_data["expected"]
         if expected != self.size:
-            raise forms.ValidationError(
-                f"Meanwhile the number of people changed from {expected:,} to {self.size:,}. Please look again."
-            )
+            words = _("Meanwhile the number of people changed from %(before)s to %(now)s. Please look again.")
+            raise forms.ValidationError(words % {"before": f"{expected:,}", "now": f"{self.size:,}"})
         return expected
 
     def clean_typed(self) -> str:
         typed: str = self.cleaned_data["typed"]
         if NOT_A_DIGIT.sub("", typed) != str(self.size):
-            raise forms.ValidationError(f"Type {self.size:,}, the number of people this goes to.")
+            words = _("Type %(number)s, the number of people this goes to.")
+            raise forms.ValidationError(words % {"number": f"{self.size:,}"})
         return typed
 
     def clean(self) -> dict[str, Any]:
         starts_at: datetime | None = self.cleaned_data.get("starts_at")
         if self.cleaned_data.get("when") == "later" and "starts_at" not in self.errors:
             if starts_at is None:
-                self.add_error("starts_at", "Choose a day and a time.")
+                self.add_error("starts_at", _("Choose a day and a time."))
             elif starts_at <= timezone.now():
-                self.add_error("starts_at", "That is in the past.")
+                self.add_error("starts_at", _("That is in the past."))
         return self.cleaned_data
 
     @property

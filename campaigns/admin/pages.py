@@ -9,6 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from campaigns.models import Campaign
 from contacts.admin.base import Number, PlainAdmin, badge
@@ -25,16 +27,16 @@ STATUS_KINDS = {
 }
 FINAL = {Status.SENT, Status.CANCELLED}
 COUNT_LABELS = {
-    "delivered": ("Delivered", "good"),
-    "accepted": ("Sent, not confirmed yet", ""),
-    "queued": ("Waiting", ""),
-    "sending": ("On its way", ""),
-    "bounced": ("Bounced", "poor"),
-    "failed": ("Failed", "poor"),
-    "skipped": ("Left out", ""),
-    "unknown": ("Not known", "poor"),
-    "complained": ("Marked as spam", "poor"),
-    "cancelled": ("Cancelled", ""),
+    "delivered": (gettext_lazy("Delivered"), "good"),
+    "accepted": (gettext_lazy("Sent, not confirmed yet"), ""),
+    "queued": (gettext_lazy("Waiting"), ""),
+    "sending": (gettext_lazy("On its way"), ""),
+    "bounced": (gettext_lazy("Bounced"), "poor"),
+    "failed": (gettext_lazy("Failed"), "poor"),
+    "skipped": (gettext_lazy("Left out"), ""),
+    "unknown": (gettext_lazy("Not known"), "poor"),
+    "complained": (gettext_lazy("Marked as spam"), "poor"),
+    "cancelled": (gettext_lazy("Cancelled"), ""),
 }
 ALWAYS_SHOWN = {"delivered", "accepted", "queued"}
 
@@ -51,7 +53,7 @@ def count_numbers(now: Progress) -> list[Number]:
     """
     usual = ALWAYS_SHOWN - {"delivered"} if unreported(now) and now.done == now.audience else ALWAYS_SHOWN
     return [
-        Number(label, now.counts[key], kind if now.counts[key] else "", key)
+        Number(str(label), now.counts[key], kind if now.counts[key] else "", key)
         for key, (label, kind) in COUNT_LABELS.items()
         if now.counts[key] or key in usual
     ]
@@ -71,7 +73,7 @@ def with_lists(numbers: list[Number], campaign: Campaign) -> list[Number]:
 def reasons(now: Progress) -> list[dict[str, str]]:
     """Return why people got nothing, or why nobody knows, by state."""
     return [
-        {"state": COUNT_LABELS[status][0], "why": f"{why[:1].upper()}{why[1:]}", "text": f"{count:,}"}
+        {"state": str(COUNT_LABELS[status][0]), "why": f"{why[:1].upper()}{why[1:]}", "text": f"{count:,}"}
         for status, why, count in now.by_reason
     ]
 
@@ -83,8 +85,8 @@ def unreported(now: Progress) -> bool:
 
 def progress_line(campaign: Campaign, now: Progress) -> str:
     if not now.audience:
-        return "Never started" if campaign.status in FINAL else "Not started yet"
-    return f"{now.done:,} of {now.audience:,} done"
+        return _("Never started") if campaign.status in FINAL else _("Not started yet")
+    return _("%(done)s of %(all)s done") % {"done": f"{now.done:,}", "all": f"{now.audience:,}"}
 
 
 def page_of(campaign: Campaign) -> HttpResponseRedirect:

@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from campaigns import sms
@@ -35,17 +35,14 @@ from redemptions.links import qr_payload
 
 MOST_DIGITS = 18
 PROBLEM_PAGE = (
-    '<!DOCTYPE html><html lang="en"><meta name="color-scheme" content="light dark"><title>Preview</title>'
-    '<body style="font:16px/1.5 system-ui,sans-serif;padding:24px"><p><strong>The preview comes back when this is '
-    "mended:</strong></p><p>{}</p>"
+    '<!DOCTYPE html><html lang="{language}"><meta name="color-scheme" content="light dark"><title>{title}</title>'
+    '<body style="font:16px/1.5 system-ui,sans-serif;padding:24px"><p><strong>{words}</strong></p><p>{problem}</p>'
 )
-
 BLANK_PAGE = (
-    '<!DOCTYPE html><meta name="color-scheme" content="light"><title>{title}</title>'
+    '<!DOCTYPE html><html lang="{language}"><meta name="color-scheme" content="light"><title>{title}</title>'
     '<body style="font:20px/1.5 system-ui,sans-serif;padding:15vh 24px;text-align:center;color:#4a545c">'
     '<p style="font-size:26px"><strong>{title}</strong></p><p>{text}</p>'
 )
-
 DARK_ONLY = "@media (prefers-color-scheme:dark)"
 SCHEMES = {"dark": "@media all", "light": "@media not all"}  # whatever the one who looks has chosen for their screen
 FOUND_SHOWN = 8
@@ -84,7 +81,7 @@ class PreviewPages(PlainAdmin[Campaign]):
         """Return the mail as it is typed now."""
         campaign, content, problem = self._typed(request)
         if problem:
-            html = PROBLEM_PAGE.format(escape(problem))
+            html = problem_page(problem)
         elif content.html.strip() or content.body.strip():
             html = mail_html(campaign, content, self._reader(request))
         else:
@@ -163,18 +160,24 @@ def render_preview(campaign: Campaign, content: Content, person: Person = SAMPLE
     return preview(campaign, content, Business.load(), person=person, qr_src=sample_qr())
 
 
+def problem_page(problem: str) -> str:
+    """Return the page that stands in the place of a preview."""
+    words = _("The preview comes back when this is mended:")
+    return PROBLEM_PAGE.format(language=get_language(), title=_("Preview"), words=words, problem=escape(problem))
+
+
 def mail_html(campaign: Campaign, content: Content, person: Person = SAMPLE) -> str:
     try:
         rendered = render_preview(campaign, content, person)
     except ContentError as error:
-        return PROBLEM_PAGE.format(escape(str(error)))
-    return rendered.html or PROBLEM_PAGE.format("A text message has no HTML.")
+        return problem_page(str(error))
+    return rendered.html or problem_page(_("A text message has no HTML."))
 
 
 def blank_page() -> str:
     """Say what will be seen here, where nothing is written yet."""
     title, text = _("Your mail appears here"), _("Choose what to start from, or add the first block.")
-    return BLANK_PAGE.format(title=escape(title), text=escape(text))
+    return BLANK_PAGE.format(language=get_language(), title=escape(title), text=escape(text))
 
 
 def checks_of(campaign: Campaign, content: Content) -> list[Check]:
@@ -234,5 +237,6 @@ def cost_line(text: str, count: int) -> str:
 def size_line(text: str) -> str:
     """`1 part · 92 characters`, and what makes it dear."""
     size = sms.measure(text)
-    line = f"{size.parts} part{'s' * (size.parts > 1)} · {size.units} characters"
-    return f"{line} · special: {size.special[:10]}" if size.special else line
+    line = ngettext("%(parts)s part · %(length)s characters", "%(parts)s parts · %(length)s characters", size.parts)
+    line %= {"parts": size.parts, "length": size.units}
+    return _("%(size)s · special: %(letters)s") % {"size": line, "letters": size.special[:10]} if size.special else line

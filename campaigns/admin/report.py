@@ -10,6 +10,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import formats, timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from campaigns.admin.pages import CampaignPages, count_numbers, status_badge
 from campaigns.models import Campaign
@@ -222,7 +223,8 @@ def _timeline(
 
 
 def _moment(moment: date | datetime) -> str:
-    return formats.date_format(moment, "D, N j, H:i" if isinstance(moment, datetime) else "D, N j")
+    form = pgettext("date", "D, N j, H:i") if isinstance(moment, datetime) else pgettext("date", "D, N j")
+    return formats.date_format(moment, form)
 
 
 def files_of(report: Report, by: str) -> list[Chart]:

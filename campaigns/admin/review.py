@@ -10,6 +10,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from campaigns.admin.approval import ApprovalPages
 from campaigns.admin.forms import TYPE_ABOVE, ReviewForm
@@ -33,6 +35,8 @@ from contacts.channels import AddressError, Channel, mask_email, mask_phone
 from contacts.models import Business
 from messaging import services
 
+NO_TEST = gettext_lazy("No test was sent.")
+
 
 class ReviewPages(ApprovalPages):
     """Review, launch, and send a test."""
@@ -47,7 +51,8 @@ class ReviewPages(ApprovalPages):
         if not (self.may_send(request) and self.may_change(request)) and not request.user.has_perm(APPROVE):
             raise PermissionDenied
         if not campaign.is_editable:
-            self.message_user(request, f"This campaign is {campaign.get_status_display().lower()} already.", "WARNING")
+            words = _("This campaign is %(status)s already.") % {"status": campaign.get_status_display().lower()}
+            self.message_user(request, words, messages.WARNING)
             return page_of(campaign)
         business, content = Business.load(), content_of(campaign, variant_of(campaign))
         size = audience_size(campaign, at=timezone.now())
@@ -61,7 +66,7 @@ class ReviewPages(ApprovalPages):
                 return page_of(campaign)
             return HttpResponseRedirect(request.path)
         context = {
-            "title": "Review and send",
+            "title": _("Review and send"),
             "campaign": campaign,
             "subject": preview_words(campaign, content)["subject"] or content.subject,
             "sample_name": SAMPLE.first_name,
@@ -98,14 +103,16 @@ class ReviewPages(ApprovalPages):
         except (Blocked, NotPossible) as error:
             self.message_user(request, str(error), messages.ERROR)
             return False
-        self.log_change(request, launched, f"Launched for {people(form.size)}.")
+        self.log_change(request, launched, _("Launched for %(people)s.") % {"people": people(form.size)})
         if form.start:
             when = formats.date_format(timezone.localtime(form.start), "DATETIME_FORMAT")
-            self.message_user(request, f"Scheduled for {when}: it goes to {people(form.size)}.")
+            words = _("Scheduled for %(when)s: it goes to %(people)s.") % {"when": when, "people": people(form.size)}
         elif undo:
-            self.message_user(request, f"It goes to {people(form.size)} in {undo.seconds} seconds, unless you undo it.")
+            words = _("It goes to %(people)s in %(seconds)s seconds, unless you undo it.")
+            words %= {"people": people(form.size), "seconds": undo.seconds}
         else:
-            self.message_user(request, f"On its way to {people(form.size)}.")
+            words = _("On its way to %(people)s.") % {"people": people(form.size)}
+        self.message_user(request, words)
         return True
 
     def send_test(self, request: HttpRequest, campaign: Campaign, to: str) -> None:
@@ -115,15 +122,17 @@ class ReviewPages(ApprovalPages):
             services.send_test(campaign, to=to)
         except AddressError as error:
             if campaign.channel == Channel.EMAIL and "@" not in to:
-                why = "This campaign goes by e-mail; give an e-mail address."
+                why = _("This campaign goes by e-mail; give an e-mail address.")
             elif campaign.channel == Channel.SMS and "@" in to:
-                why = "This campaign goes by SMS; give a phone number."
+                why = _("This campaign goes by SMS; give a phone number.")
             else:
-                why = f"The address {error}."
-            self.message_user(request, f"No test was sent. {why}", messages.ERROR)
+                why = error.sentence
+            self.message_user(request, f"{NO_TEST} {why}", messages.ERROR)
         except (ContentError, services.TestRefused) as error:
-            self.message_user(request, f"No test was sent. {error}", messages.ERROR)
+            self.message_user(request, f"{NO_TEST} {error}", messages.ERROR)
         except services.TransportError as error:
-            self.message_user(request, f"No test was sent: the provider answered “{error}”.", messages.ERROR)
+            words = _("No test was sent: the provider answered “%(answer)s”.") % {"answer": error}
+            self.message_user(request, words, messages.ERROR)
         else:
-            self.message_user(request, f"1 test is on its way to {shown}. Its code scans as a test.")
+            words = _("1 test is on its way to %(address)s. Its code scans as a test.") % {"address": shown}
+            self.message_user(request, words)

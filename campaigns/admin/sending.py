@@ -11,6 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from campaigns.admin.pages import (
@@ -36,20 +38,26 @@ from messaging.queries import Live, Progress, complaint_of, moment_words, pace_l
 
 Status = Campaign.Status
 COUNT_DOWN = timedelta(minutes=2)  # to a start that is nearer than this
-SILENT = "The background worker has not been heard for three minutes. Nothing is sent before it runs again."
+SILENT = gettext_lazy(
+    "The background worker has not been heard for three minutes. Nothing is sent before it runs again."
+)
 
 
 def spread_words(minutes: int) -> str:
     """`3 hours`, `1 hour 30 minutes`."""
     hours, rest = divmod(minutes, 60)
-    parts = [(hours, "hour"), (rest, "minute")]
-    return " ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in parts if count)
+    parts = [
+        (hours, ngettext("%(count)d hour", "%(count)d hours", hours)),
+        (rest, ngettext("%(count)d minute", "%(count)d minutes", rest)),
+    ]
+    return " ".join(words % {"count": count} for count, words in parts if count)
 
 
 def _to_finish(in_flight: int) -> str:
     if not in_flight:
         return ""
-    return " 1 on its way is finished." if in_flight == 1 else f" {in_flight:,} on their way are finished."
+    words = ngettext("%(count)s on its way is finished.", "%(count)s on their way are finished.", in_flight)
+    return words % {"count": f"{in_flight:,}"}
 
 
 class SendingPages(CampaignPages):
@@ -156,15 +164,17 @@ class SendingPages(CampaignPages):
 
     def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         return self._change(
-            request, pk, services.take_back, lambda campaign: "Undone: it is a draft again, and nothing was sent."
+            request, pk, services.take_back, lambda campaign: _("Undone: it is a draft again, and nothing was sent.")
         )
 
     def pause_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         def words(campaign: Campaign) -> str:
             live = services.watch(campaign, at=timezone.now())
             now = live.progress
-            where = f"Paused at {now.done:,} of {now.audience:,}." if now.audience else "Paused before it started."
-            return where + _to_finish(live.in_flight)
+            where = _("Paused before it started.")
+            if now.audience:
+                where = _("Paused at %(done)s of %(all)s.") % {"done": f"{now.done:,}", "all": f"{now.audience:,}"}
+            return f"{where} {_to_finish(live.in_flight)}".strip()
 
         return self._change(request, pk, services.pause, words)
 
@@ -174,9 +184,11 @@ class SendingPages(CampaignPages):
 
         def words(campaign: Campaign) -> str:
             if campaign.begun_at is None and campaign.starts_at and campaign.starts_at > timezone.now():
-                return f"Resumed: it starts {moment_words(campaign.starts_at).rstrip('.')}."
+                return _("Resumed: it starts %(when)s.") % {"when": moment_words(campaign.starts_at).rstrip(".")}
             left = progress(campaign).counts["queued"]
-            return f"Resumed: it goes on with exactly the rest, {people(left)}." if left else "Resumed: it starts now."
+            if not left:
+                return _("Resumed: it starts now.")
+            return _("Resumed: it goes on with exactly the rest, %(people)s.") % {"people": people(left)}
 
         return self._change(request, pk, resume, words)
 
@@ -187,8 +199,16 @@ class SendingPages(CampaignPages):
         def words(campaign: Campaign) -> str:
             live = services.watch(campaign, at=timezone.now())
             now = live.progress
-            sent = f" {now.sent:,} of {now.audience:,} were sent." if now.audience else " Nothing was sent."
-            return f"Cancelled for good.{sent}{_to_finish(live.in_flight)} Deals that were received stay valid."
+            sent = _("Nothing was sent.")
+            if now.audience:
+                sent = _("%(sent)s of %(all)s were sent.") % {"sent": f"{now.sent:,}", "all": f"{now.audience:,}"}
+            lines = (
+                _("Cancelled for good."),
+                sent,
+                _to_finish(live.in_flight),
+                _("Deals that were received stay valid."),
+            )
+            return " ".join(filter(None, lines))
 
         return self._change(request, pk, cancel, words)
 
@@ -202,8 +222,11 @@ class SendingPages(CampaignPages):
             return campaign
 
         def words(campaign: Campaign) -> str:
-            later = " It is paused: they leave when you resume it." if campaign.status == Status.PAUSED else ""
-            return f"{tried:,} failed message{'s are' if tried != 1 else ' is'} tried again.{later}"
+            words = ngettext(
+                "%(count)s failed message is tried again.", "%(count)s failed messages are tried again.", tried
+            )
+            later = _("It is paused: they leave when you resume it.") if campaign.status == Status.PAUSED else ""
+            return f"{words % {'count': f'{tried:,}'}} {later}".strip()
 
         return self._change(request, pk, retry, words)
 
@@ -233,16 +256,16 @@ class SendingPages(CampaignPages):
         try:
             copy = copy_campaign(campaign)
         except ContentError as error:
-            self.message_user(request, f"It cannot be copied: {error}", messages.ERROR)
+            self.message_user(request, _("It cannot be copied: %(why)s") % {"why": error}, messages.ERROR)
             return page_of(campaign)
-        self.log_addition(request, copy, f"Copied from campaign {campaign.pk}.")
-        self.message_user(request, "1 draft was made with the same words, deal and audience.")
+        self.log_addition(request, copy, _("Copied from campaign %(pk)s.") % {"pk": campaign.pk})
+        self.message_user(request, _("1 draft was made with the same words, deal and audience."))
         return page_of(copy)
 
 
 def _alarm(campaign: Campaign, live: Live) -> str:
     going = campaign.status in {Status.SENDING, Status.SCHEDULED}
-    return SILENT if going and not live.worker_alive else ""
+    return str(SILENT) if going and not live.worker_alive else ""
 
 
 def _start(campaign: Campaign, at: Any) -> dict[str, Any]:

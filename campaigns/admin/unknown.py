@@ -7,6 +7,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from campaigns.admin.pages import CampaignPages, status_badge
 from campaigns.models import Campaign
@@ -35,7 +37,7 @@ class UnknownPages(CampaignPages):
         number = request.GET.get("page", "")
         rows, pages = unknown_page(campaign, int(number) if _is_id(number) else 1)
         context = {
-            "title": "Sent or not?",
+            "title": _("Sent or not?"),
             "campaign": campaign,
             "status": status_badge(campaign),
             "rows": rows,
@@ -47,10 +49,10 @@ class UnknownPages(CampaignPages):
         return self._page(request, "unknown", context)
 
     def _decide(self, request: HttpRequest, campaign: Campaign) -> HttpResponse:
-        word, _, which = request.POST.get("do", "").partition("-")
+        word, _dash, which = request.POST.get("do", "").partition("-")
         ids = None if which == "all" else [int(text) for text in request.POST.getlist("id") if _is_id(text)]
         if word not in {"send", "leave"} or ids == []:
-            self.message_user(request, "Nothing was changed: tick the messages first.", messages.WARNING)
+            self.message_user(request, _("Nothing was changed: tick the messages first."), messages.WARNING)
         else:
             try:
                 done = self._send_anyway(campaign, ids) if word == "send" else self._leave(campaign, ids)
@@ -64,13 +66,23 @@ class UnknownPages(CampaignPages):
     def _send_anyway(self, campaign: Campaign, ids: list[int] | None) -> str:
         result = services.send_anyway(campaign, at=timezone.now(), ids=ids)
         campaign.refresh_from_db()
-        when = " when you resume it" if campaign.status == Status.PAUSED else ""
-        kept = f" Left out: {people(result.kept)}, who agree no more or cannot be reached." if result.kept else ""
-        return f"It is sent once more to {people(result.queued)}{when}.{kept}"
+        words = _("It is sent once more to %(people)s.")
+        if campaign.status == Status.PAUSED:
+            words = _("It is sent once more to %(people)s when you resume it.")
+        words %= {"people": people(result.queued)}
+        if not result.kept:
+            return words
+        kept = _("Left out: %(people)s, who agree no more or cannot be reached.") % {"people": people(result.kept)}
+        return f"{words} {kept}"
 
     def _leave(self, campaign: Campaign, ids: list[int] | None) -> str:
         count = services.leave(campaign, at=timezone.now(), ids=ids)
-        return f"{count:,} message{'s stay' if count != 1 else ' stays'} as not known. You are not asked again."
+        words = ngettext(
+            "%(count)s message stays as not known. You are not asked again.",
+            "%(count)s messages stay as not known. You are not asked again.",
+            count,
+        )
+        return words % {"count": f"{count:,}"}
 
 
 def _is_id(text: str) -> bool:

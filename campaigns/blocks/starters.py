@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-NAME = "{{ first_name | default: 'there' }}"
+from campaigns.merge import example_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def _said(part: dict[str, Any]) -> dict[str, Any]:
 def _text(value: object) -> str:
     text = str(value) if isinstance(value, Promise) else value
     assert isinstance(text, str)
-    return text.replace("[name]", NAME)
+    return text.replace("[name]", example_of("first_name"))
 
 
 def _heading(text: Any) -> dict[str, Any]:

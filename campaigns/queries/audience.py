@@ -66,18 +66,21 @@ def audience_words(campaign: Campaign) -> str:
     """Say in words whom the campaign asks for and leaves out; after the launch, what it asked then."""
     include, exclude = parts_of(audience_of(campaign))
     names = names_for(include, *exclude)
-    everybody = "Everyone who was subscribed" if campaign.planned_at else "Everyone who is subscribed"
+    everybody = _("Everyone who was subscribed") if campaign.planned_at else _("Everyone who is subscribed")
     if campaign.audience is None and campaign.tag:
-        line = f"People tagged “{campaign.tag}”"
+        line = _("People tagged “%(tag)s”") % {"tag": campaign.tag}
     elif campaign.audience is None and campaign.segment:
-        line = f"Segment “{campaign.segment}”"
+        line = _("Segment “%(segment)s”") % {"segment": campaign.segment}
     elif include.rules:
         line = words(include, names)
     else:
         line = everybody
     if campaign.audience is None:
-        left_out = [f"segment “{campaign.exclude_segment}”"] if campaign.exclude_segment else []
-        left_out += [f"people tagged “{campaign.exclude_tag}”"] if campaign.exclude_tag else []
+        segment, tag = campaign.exclude_segment, campaign.exclude_tag
+        left_out = [_("segment “%(segment)s”") % {"segment": segment}] if segment else []
+        left_out += [_("people tagged “%(tag)s”") % {"tag": tag}] if tag else []
     else:
         left_out = [f"“{words(group, names)}”" for group in exclude]
-    return f"{line}, without {' and '.join(left_out)}" if left_out else line
+    if not left_out:
+        return line
+    return _("%(audience)s, without %(others)s") % {"audience": line, "others": _(" and ").join(left_out)}

@@ -14,9 +14,10 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.formats import time_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from campaigns import sms
-from campaigns.merge import PERSON_FIELDS, fields_without_default
+from campaigns.merge import PERSON_FIELDS, example_of, fields_without_default
 from campaigns.models import Campaign
 from campaigns.queries.audience import audience_size, people_of
 from campaigns.queries.placeholders import NOBODYS_HOST, placeholder_links
@@ -44,7 +45,11 @@ from redemptions.models import Offer
 
 BUSINESS_PAGE, SETUP_PAGE = "contacts_business_changelist", "messaging_setup"
 PROVIDER_PAGE = "messaging_providersettings_changelist"
-PAGES = {BUSINESS_PAGE: "Open Business", SETUP_PAGE: "Open Sending set-up", PROVIDER_PAGE: "Open Providers and rates"}
+PAGES = {
+    BUSINESS_PAGE: gettext_lazy("Open Business"),
+    SETUP_PAGE: gettext_lazy("Open Sending set-up"),
+    PROVIDER_PAGE: gettext_lazy("Open Providers and rates"),
+}
 
 ANSWERS = re.compile(r"\s*(re|fwd?|aw|wg|rv)\s*(\[\d+\]|\(\d+\))?\s*:", re.IGNORECASE)
 IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
@@ -86,7 +91,7 @@ class Check:
     @property
     def label(self) -> str:
         """What the link to that page says."""
-        return PAGES.get(self.page, "")
+        return str(PAGES.get(self.page, ""))
 
 
 def checklist(
@@ -103,8 +108,10 @@ def checklist(
         checks += [_subject_check(content), *sender_checks(business), *_html_checks(content)]
     else:
         first, last = (time_format(time(hour), "TIME_FORMAT") for hour in (business.texts_from, business.texts_until))
-        detail = f"From {first} to {last} where each person is, and where some states say so, shorter. Others wait."
-        checks.append(Check("ok", "Texts keep quiet hours", detail))
+        detail = _(
+            "From %(first)s to %(last)s where each person is, and where some states say so, shorter. Others wait."
+        )
+        checks.append(Check("ok", _("Texts keep quiet hours"), detail % {"first": first, "last": last}))
     if campaign.offer:
         checks.append(_offer_check(campaign.offer, business, at))
     checks.append(_link_check())
@@ -113,9 +120,13 @@ def checklist(
 
 def _audience_check(size: int) -> Check:
     if not size:
-        return Check("block", "Nobody would get this", "No one in this audience is subscribed on this channel.", "tag")
-    people = "1 person" if size == 1 else f"{size:,} people"
-    return Check("ok", f"{people} will get this", "Subscribed, and not blocked. Checked again before each message.")
+        return Check(
+            "block", _("Nobody would get this"), _("No one in this audience is subscribed on this channel."), "tag"
+        )
+    title = ngettext("%(count)s person will get this", "%(count)s people will get this", size)
+    return Check(
+        "ok", title % {"count": f"{size:,}"}, _("Subscribed, and not blocked. Checked again before each message.")
+    )
 
 
 # --- Words ------------------------------------------------------------------------------------------------------------
@@ -124,7 +135,7 @@ def _audience_check(size: int) -> Check:
 def _content_checks(campaign: Campaign, content: Content, business: Business) -> list[Check]:
     gaps = [Check(gap.level, gap.title, gap.detail, gap.field) for gap in content.gaps]
     if not (content.body.strip() or content.html.strip()):
-        return [*gaps, Check("block", "The message is empty", "Write what you want to say.", content.field)]
+        return [*gaps, Check("block", _("The message is empty"), _("Write what you want to say."), content.field)]
     try:
         rendered = preview(campaign, content, business, qr_src="cid:preview")
     except ContentError as error:
@@ -137,8 +148,8 @@ def _content_checks(campaign: Campaign, content: Content, business: Business) ->
 
 def _cannot_be_sent(content: Content, error: ContentError) -> Check:
     if _wants_a_deal(content):
-        return Check("block", "The deal is missing", str(error), "offer")
-    return Check("block", "The message cannot be sent as it is", str(error), error.field)
+        return Check("block", _("The deal is missing"), str(error), "offer")
+    return Check("block", _("The message cannot be sent as it is"), str(error), error.field)
 
 
 def _wants_a_deal(content: Content) -> bool:
@@ -156,19 +167,32 @@ def _wants_a_deal(content: Content) -> bool:
 
 def _parts_check(rendered: Rendered) -> Check:
     size = sms.measure(rendered.text)
-    detail = f"{size.units} characters ({size.encoding}), {size.parts} part{'s' * (size.parts > 1)} each."
+    words = ngettext(
+        "%(length)s characters (%(alphabet)s), %(parts)s part each.",
+        "%(length)s characters (%(alphabet)s), %(parts)s parts each.",
+        size.parts,
+    )
+    detail = words % {"length": size.units, "alphabet": size.encoding, "parts": size.parts}
     if size.special:
-        return Check("warn", "Special characters make the text dearer", f"{size.special[:10]} — {detail}", "body")
-    return Check("warn" if size.parts > 1 else "ok", f"The text has {size.parts} of 2 parts", detail, "body")
+        return Check("warn", _("Special characters make the text dearer"), f"{size.special[:10]} — {detail}", "body")
+    return Check(
+        "warn" if size.parts > 1 else "ok",
+        _("The text has %(parts)s of 2 parts") % {"parts": size.parts},
+        detail,
+        "body",
+    )
 
 
 def _size_check(rendered: Rendered, field: str) -> Check:
     size_bytes = len(rendered.html.encode())
+    values, detail = {"size": size_bytes // 1000}, _("Gmail cuts mails at 102 kB.")
     if size_bytes > MAX_HTML_BYTES:
-        return Check("block", f"The mail is too large: {size_bytes // 1000} kB", "Gmail cuts mails at 102 kB.", field)
+        return Check("block", _("The mail is too large: %(size)s kB") % values, detail, field)
     if size_bytes > WARN_HTML_BYTES:
-        return Check("warn", f"The mail is large: {size_bytes // 1000} kB", "Gmail cuts mails at 102 kB.", field)
-    return Check("ok", "Merge fields, unsubscribe link and footer", "The footer is added to every mail by itself.")
+        return Check("warn", _("The mail is large: %(size)s kB") % values, detail, field)
+    return Check(
+        "ok", _("Merge fields, unsubscribe link and footer"), _("The footer is added to every mail by itself.")
+    )
 
 
 def shows_way_out(rendered: Rendered, business: Business) -> bool:
@@ -179,8 +203,10 @@ def shows_way_out(rendered: Rendered, business: Business) -> bool:
 
 
 def _no_way_out() -> Check:
-    detail = "The law wants both in every mail, and something in your HTML keeps them out. Take your HTML out, or ask."
-    return Check("block", "The unsubscribe link or your address would be missing", detail, "html")
+    detail = _(
+        "The law wants both in every mail, and something in your HTML keeps them out. Take your HTML out, or ask."
+    )
+    return Check("block", _("The unsubscribe link or your address would be missing"), detail, "html")
 
 
 def _placeholder_checks(content: Content) -> list[Check]:
@@ -189,9 +215,9 @@ def _placeholder_checks(content: Content) -> list[Check]:
     if not links:
         return []
     is_example = all(NOBODYS_HOST.match(link) for link in links)
-    detail = f"{', '.join(link[:60] for link in links[:3])}. Put the right address there."
+    detail = _("%(links)s. Put the right address there.") % {"links": ", ".join(link[:60] for link in links[:3])}
     level = _example_level(content.channel) if is_example else "block"
-    return [Check(level, "A link leads nowhere", detail, content.field)]
+    return [Check(level, _("A link leads nowhere"), detail, content.field)]
 
 
 def _html_checks(content: Content) -> list[Check]:
@@ -204,11 +230,13 @@ def _html_checks(content: Content) -> list[Check]:
         return []  # said by the check of the words
     checks = []
     if PULLED_UP.search(cleaned):
-        detail = "A negative margin could lay something over the unsubscribe link. Take it out of your HTML."
-        checks.append(Check("block", "Your HTML could cover the footer", detail, "html"))
+        detail = _("A negative margin could lay something over the unsubscribe link. Take it out of your HTML.")
+        checks.append(Check("block", _("Your HTML could cover the footer"), detail, "html"))
     if HIDING.search(content.html):
-        detail = "“display:none” and the like are taken out, so that nothing hides the footer: what it hid will show."
-        checks.append(Check("warn", "Your HTML hides something", detail, "html"))
+        detail = _(
+            "“display:none” and the like are taken out, so that nothing hides the footer: what it hid will show."
+        )
+        checks.append(Check("warn", _("Your HTML hides something"), detail, "html"))
     if found := sorted({name.lower() for name in TAKEN_OUT.findall(content.html)}):
         title = _("Your HTML holds what no mail may: %(names)s") % {"names": ", ".join(found)}
         checks.append(Check("warn", title, _("Mail programs block it, and it is taken out."), "html"))
@@ -219,9 +247,9 @@ def _html_checks(content: Content) -> list[Check]:
         detail = _("@media cannot be written into tags. Make it fit small screens by widths in percent.")
         checks.append(Check("warn", _("Rules for small screens are left out"), detail, "html"))
     if count := sum(not ALT.search(image) for image in IMAGE.findall(cleaned)):
-        title = "1 image has no alt text" if count == 1 else f"{count} images have no alt text"
-        detail = 'Many mail programs show no images at first. Write alt="Lunch menu"; alt="" where it says nothing.'
-        checks.append(Check("warn", title, detail, "html"))
+        title = ngettext("%(count)s image has no alt text", "%(count)s images have no alt text", count)
+        detail = _('Many mail programs show no images at first. Write alt="Lunch menu"; alt="" where it says nothing.')
+        checks.append(Check("warn", title % {"count": count}, detail, "html"))
     return checks
 
 
@@ -231,28 +259,33 @@ def _gap_checks(campaign: Campaign, content: Content, at: datetime) -> list[Chec
     checks = []
     for name in sorted(fields_without_default(source) & {"first_name", "last_name"}):
         if count := count_people(people_of(campaign, at=at).filter(**{f"{name}__isnull": True})):
-            people = "1 person has" if count == 1 else f"{count:,} people have"
-            label = PERSON_FIELDS[name].lower()
-            detail = f"They read a gap. Write {{{{ {name} | default: 'there' }}}} instead."
-            checks.append(Check("warn", f"{people} no {label}", detail, content.field))
+            title = ngettext("%(count)s person has no %(field)s", "%(count)s people have no %(field)s", count)
+            values = {"count": f"{count:,}", "field": str(PERSON_FIELDS[name]).lower()}
+            detail = _("They read a gap. Write %(example)s instead.") % {"example": example_of(name)}
+            checks.append(Check("warn", title % values, detail, content.field))
     return checks
 
 
 def _subject_check(content: Content) -> Check:
     subject = content.subject.strip()
     if not subject:
-        return Check("block", "The subject is empty", "Say in a few words what is in it for them.", "subject")
+        return Check("block", _("The subject is empty"), _("Say in a few words what is in it for them."), "subject")
     if ANSWERS.match(subject):
-        return Check("block", "The subject pretends to be an answer", "Take out 'Re:' or 'Fwd:'.", "subject")
+        return Check("block", _("The subject pretends to be an answer"), _("Take out 'Re:' or 'Fwd:'."), "subject")
     if not any(char.isalnum() for char in subject):
-        return Check("warn", "The subject has no words", "Many filters take that for spam.", "subject")
+        return Check("warn", _("The subject has no words"), _("Many filters take that for spam."), "subject")
     if len(subject) > LONG_SUBJECT:
-        return Check("warn", "The subject is long", f"{len(subject)} characters; phones show about 40.", "subject")
+        return Check(
+            "warn",
+            _("The subject is long"),
+            _("%(length)s characters; phones show about 40.") % {"length": len(subject)},
+            "subject",
+        )
     if subject.isupper() and sum(map(str.isalpha, subject)) >= SHOUTING_FROM:
-        return Check("warn", "The subject shouts", "All capitals look like spam.", "subject")
+        return Check("warn", _("The subject shouts"), _("All capitals look like spam."), "subject")
     if "!!" in subject:
-        return Check("warn", "The subject shouts", "More than one exclamation mark looks like spam.", "subject")
-    return Check("ok", "Subject line")
+        return Check("warn", _("The subject shouts"), _("More than one exclamation mark looks like spam."), "subject")
+    return Check("ok", _("Subject line"))
 
 
 # --- The shop ---------------------------------------------------------------------------------------------------------
@@ -266,16 +299,16 @@ def _example_level(channel: str) -> str:
 
 def _shop_check(campaign: Campaign, business: Business) -> Check:
     if not business.name.strip():
-        detail = "Every message names its sender. Set it under Business."
-        return Check("block", "Your business has no name", detail, page=BUSINESS_PAGE)
+        detail = _("Every message names its sender. Set it under Business.")
+        return Check("block", _("Your business has no name"), detail, page=BUSINESS_PAGE)
     if not business.postal_address.strip():
-        detail = "The law wants it in every mail. Set it under Business."
-        return Check("block", "Your postal address is missing", detail, page=BUSINESS_PAGE)
+        detail = _("The law wants it in every mail. Set it under Business.")
+        return Check("block", _("Your postal address is missing"), detail, page=BUSINESS_PAGE)
     if has_example_address(business):
-        detail = "It is printed in every mail, as the law asks. Put yours under Business."
+        detail = _("It is printed in every mail, as the law asks. Put yours under Business.")
         level = _example_level(campaign.channel)
-        return Check(level, "Your postal address is still the example", detail, page=BUSINESS_PAGE)
-    return Check("ok", "Business name and postal address")
+        return Check(level, _("Your postal address is still the example"), detail, page=BUSINESS_PAGE)
+    return Check("ok", _("Business name and postal address"))
 
 
 def sender_checks(business: Business) -> list[Check]:
@@ -283,26 +316,27 @@ def sender_checks(business: Business) -> list[Check]:
     name = business.from_name or business.name
     checks = [_address_check(business)]
     if MERGE_MARK.search(name):
-        detail = "It would be printed as it is. The sender's name says who you are, and nobody else's name."
-        checks.append(Check("block", "The sender name holds a merge field", detail, page=BUSINESS_PAGE))
+        detail = _("It would be printed as it is. The sender's name says who you are, and nobody else's name.")
+        checks.append(Check("block", _("The sender name holds a merge field"), detail, page=BUSINESS_PAGE))
     elif name.strip() and not any(char.isalpha() for char in name):
-        detail = "Mail providers refuse names of signs and pictures alone. Set it under Business."
-        checks.append(Check("block", "The sender name has no letters", detail, page=BUSINESS_PAGE))
+        detail = _("Mail providers refuse names of signs and pictures alone. Set it under Business.")
+        checks.append(Check("block", _("The sender name has no letters"), detail, page=BUSINESS_PAGE))
     return checks
 
 
 def _address_check(business: Business) -> Check:
     domain = sender_domain(business)
     if not domain:
-        return Check("block", "The sender address is missing", "Set it under Business.", page=BUSINESS_PAGE)
+        return Check("block", _("The sender address is missing"), _("Set it under Business."), page=BUSINESS_PAGE)
     if domain in FREE_MAIL:
-        detail = "Use an address on a domain of your own, under Business."
-        return Check("block", f"Mail from {domain} would be refused", detail, page=BUSINESS_PAGE)
+        detail = _("Use an address on a domain of your own, under Business.")
+        title = _("Mail from %(domain)s would be refused") % {"domain": domain}
+        return Check("block", title, detail, page=BUSINESS_PAGE)
     if has_example_sender(business):
-        detail = "Use an address on a domain of your own, under Business."
+        detail = _("Use an address on a domain of your own, under Business.")
         level = _example_level(Channel.EMAIL)
-        return Check(level, "The sender address is still the example", detail, page=BUSINESS_PAGE)
-    return Check("ok", "Sender address")
+        return Check(level, _("The sender address is still the example"), detail, page=BUSINESS_PAGE)
+    return Check("ok", _("Sender address"))
 
 
 # --- The deal, and links ----------------------------------------------------------------------------------------------
@@ -310,17 +344,18 @@ def _address_check(business: Business) -> Check:
 
 def _offer_check(offer: Offer, business: Business, at: datetime) -> Check:
     if offer.status == Offer.Status.ENDED or (offer.ends_at and offer.ends_at <= at):
-        return Check("block", "The deal is over", "Choose another deal, or move its end.", "offer")
+        return Check("block", _("The deal is over"), _("Choose another deal, or move its end."), "offer")
     if offer.status == Offer.Status.PAUSED:
-        return Check("block", "The deal is paused", "Resume it, or choose another.", "offer")
+        return Check("block", _("The deal is paused"), _("Resume it, or choose another."), "offer")
+    ends = {"day": offer.valid_until(business.zone)}
     if offer.ends_at and offer.ends_at - at < timedelta(hours=24):
-        return Check("warn", "The deal ends within a day", f"On {offer.valid_until(business.zone)}.", "offer")
-    until = f"Until {offer.valid_until(business.zone)}." if offer.ends_at else "No end."
-    return Check("ok", f"Deal: {offer.name}", until)
+        return Check("warn", _("The deal ends within a day"), _("On %(day)s.") % ends, "offer")
+    until = _("Until %(day)s.") % ends if offer.ends_at else _("No end.")
+    return Check("ok", _("Deal: %(deal)s") % {"deal": offer.name}, until)
 
 
 def _link_check() -> Check:
     if links_stay_here():
-        detail = f"PUBLIC_BASE_URL is {settings.PUBLIC_BASE_URL}."
-        return Check("warn", "Links lead to this computer only", detail, page=SETUP_PAGE)
-    return Check("ok", "Links", f"They lead to {settings.PUBLIC_BASE_URL}.")
+        detail = _("PUBLIC_BASE_URL is %(url)s.") % {"url": settings.PUBLIC_BASE_URL}
+        return Check("warn", _("Links lead to this computer only"), detail, page=SETUP_PAGE)
+    return Check("ok", _("Links"), _("They lead to %(url)s.") % {"url": settings.PUBLIC_BASE_URL})

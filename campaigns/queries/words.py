@@ -44,7 +44,16 @@ def content_of(campaign: Campaign, variant: Variant) -> Content:
         is_built=is_built,
         gaps=built.gaps,
         look=look,
+        language=language_of(campaign),
     )
+
+
+def language_of(campaign: Campaign) -> str:
+    """Return the language of what the product says to guests: of the launch, and before that the shop's of the moment.
+
+    What was launched before there was a choice says it in English.
+    """
+    return campaign.language or ("en" if campaign.launched_at else settings.LANGUAGE_CODE)
 
 
 def look_of(campaign: Campaign | None = None) -> Look:
@@ -87,9 +96,9 @@ def person_of(contact: Contact) -> Person:
     return Person(first_name=contact.first_name or "", last_name=contact.last_name or "")
 
 
-def deal_of(offer: Offer, business: Business, *, code: str, coupon_url: str, qr_src: str) -> Deal:
-    """Return an offer as one person gets it."""
-    with override(settings.LANGUAGE_CODE):  # as the mail around it, whatever the one reads who looks at a preview
+def deal_of(offer: Offer, business: Business, *, code: str, coupon_url: str, qr_src: str, language: str = "") -> Deal:
+    """Return an offer as one person gets it; without a language, in the shop's of the moment."""
+    with override(language or settings.LANGUAGE_CODE):  # as the mail around it, whatever the one reads who looks
         ends = offer.valid_until(business.zone)
     return Deal(
         name=offer.name,
@@ -123,6 +132,7 @@ def preview(
             code=display(SAMPLE_TYPED),
             coupon_url=coupon_url(SAMPLE_TOKEN),
             qr_src=qr_src,
+            language=campaign.language,
         )
     return Compiled(content, has_deal=deal is not None, utm=campaign.utm_campaign).render(
         shop=shop_of(business),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, override
 from liquid.exceptions import LiquidError
 from liquid.template import BoundTemplate
 from markupsafe import Markup
@@ -19,7 +21,7 @@ from contacts.channels import Channel
 
 MAX_SMS_PARTS = 2
 MAX_OUTLINES = 8  # one with the deal and one without, and as many again for each change of shop or deal meanwhile
-SMS_OPT_OUT = "Reply STOP to opt out"
+SMS_OPT_OUT = gettext_noop("Reply STOP to opt out")
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 
@@ -63,6 +65,8 @@ class Compiled:
         enough = {"deal", "coupon_url"} if content.channel == Channel.SMS else {"deal"}
         self.places_deal_in_text = bool(enough & set(self.text.analyze().variables))
         self.places_deal_in_html = "deal" in self.html.analyze().variables
+        with override(content.language):
+            self._opt_out = _(SMS_OPT_OUT)
         self._outlines: dict[object, Outline | None] = {}
 
     @property
@@ -131,6 +135,7 @@ class Compiled:
                 has_trap=bool(self._links.fields),
                 styles=self.styles,
                 look=self.content.look,
+                language=self.content.language,
                 tidy=one_line,
             )
         except (Doubtful, LiquidError):
@@ -146,19 +151,19 @@ class Compiled:
     ) -> Rendered:
         """Return a mail as Liquid renders it, without the outline. Raises MergeError."""
         targets = self._links.targets(redirects)
-        merged = values(shop, person, deal) | targets
+        merged, language = values(shop, person, deal) | targets, self.content.language
         common = {
             "shop": shop_values(shop),
             "look": look_values(self.content.look),
             "deal": deal_values(deal),
             "unsubscribe_url": unsubscribe_url,
         }
-        deal_html = Markup(layout("deal.html").render(**common)) if deal else ""  # noqa: S704 - escaped by the layout
-        deal_text = layout("deal.txt").render(**common).strip() if deal else ""
+        deal_html = Markup(layout("deal.html", language).render(**common)) if deal else ""  # noqa: S704 - escaped by the layout
+        deal_text = layout("deal.txt", language).render(**common).strip() if deal else ""
         subject = one_line(render(self.subject, values(shop, person, deal)))
         body_html = render(self.html, {**merged, "deal": deal_html})
         body_text = render(self.text, {**merged, "deal": deal_text})
-        html = layout("layout.html").render(
+        html = layout("layout.html", language).render(
             **common,
             subject=subject,
             preheader=Markup(render(self.preheader, values(shop, person, deal))),  # noqa: S704 - escaped by merge.HTML
@@ -167,7 +172,7 @@ class Compiled:
             trap_url=targets.get(TRAP, ""),
             styles=Markup(self.styles),  # noqa: S704 - ours
         )
-        text = layout("layout.txt").render(
+        text = layout("layout.txt", language).render(
             **common, body=body_text.strip(), deal_block="" if self.places_deal_in_text else deal_text
         )
         return Rendered(subject=subject, html=html, text=text)
@@ -180,12 +185,7 @@ class Compiled:
             text = self._sms_text(shop, plain, deal)
         size = sms.measure(text)
         if size.parts > MAX_SMS_PARTS:
-            raise ContentError(
-                f"The text is too long: with your name, the link and the opt-out it has {size.units} characters "
-                f"({size.encoding}), which is {size.parts} parts, and {MAX_SMS_PARTS} are allowed. Shorten it"
-                + (f", or take out {size.special[:5]} to use the longer alphabet." if size.special else "."),
-                is_too_long=True,
-            )
+            raise ContentError(_too_long(size), is_too_long=True)
         return Rendered(text=text)
 
     def _sms_text(self, shop: Shop, person: Person, deal: Deal | None) -> str:
@@ -193,4 +193,14 @@ class Compiled:
         if deal and not self.places_deal_in_text:
             body = f"{body.strip()} {deal.coupon_url}"
         body = one_line(sms.fold(body))
-        return f"{sms.fold(shop.name)}: {body} {SMS_OPT_OUT}"
+        return f"{sms.fold(shop.name)}: {body} {self._opt_out}"
+
+
+def _too_long(size: sms.Size) -> str:
+    words = _(
+        "The text is too long: with your name, the link and the opt-out it has %(length)s characters (%(alphabet)s), "
+        "which is %(parts)s parts, and %(most)s are allowed."
+    )
+    shorten = _("Shorten it, or take out %(letters)s to use the longer alphabet.") if size.special else _("Shorten it.")
+    values = {"length": size.units, "alphabet": size.encoding, "parts": size.parts, "most": MAX_SMS_PARTS}
+    return f"{words % values} {shorten % {'letters': size.special[:5]}}"

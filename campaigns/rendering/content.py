@@ -31,7 +31,8 @@ class Gap:
 class Content:
     """The words of one variant. `body` is simple text; `html` is own HTML, and wins over it in the HTML part.
 
-    `is_built`: both were made from blocks, `html` is clean as it is, and `gaps` is what the blocks lack.
+    `is_built`: both were made from blocks, `html` is clean as it is, and `gaps` is what the blocks lack. `language` is
+    that of what the product says around the words.
     """
 
     channel: Channel
@@ -42,6 +43,7 @@ class Content:
     is_built: bool = False
     gaps: tuple[Gap, ...] = ()
     look: Look = PLAIN
+    language: str = "en"
 
     @property
     def field(self) -> str:

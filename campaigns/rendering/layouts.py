@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
+from django.utils.translation import gettext, override
 from liquid import Environment, StrictUndefined
 from liquid.template import BoundTemplate
 
@@ -14,6 +16,10 @@ from campaigns.rendering.looks import PLAIN, Look
 QR_SIZE_PX = 240
 BODY_WIDTH_PX = 552  # of the words, inside the card of the layout
 LAYOUT_DIR = Path(__file__).resolve().parents[2] / "templates" / "email"
+
+# As in templates of Django, so that translators get them from here as from there.
+PHRASE = re.compile(r'\{% translate "([^"]+)" %\}')
+SENTENCE = re.compile(r"\{% blocktranslate with shop=shop\.name %\}(.+?)\{% endblocktranslate %\}")
 
 
 def values(shop: Shop, person: Person, deal: Deal | None) -> dict[str, object]:
@@ -64,8 +70,19 @@ def deal_values(deal: Deal | None) -> dict[str, object]:
     }
 
 
-@lru_cache(maxsize=8)
-def layout(name: str) -> BoundTemplate:
-    """Return one of the layouts in `templates/email/`."""
+@lru_cache(maxsize=32)
+def layout(name: str, language: str = "en") -> BoundTemplate:
+    """Return one of the layouts in `templates/email/`, its words in a language."""
     environment = Environment(autoescape=name.endswith(".html"), undefined=StrictUndefined)
-    return environment.from_string((LAYOUT_DIR / name).read_text())
+    return environment.from_string(_in_language((LAYOUT_DIR / name).read_text(), language))
+
+
+def _in_language(source: str, language: str) -> str:
+    """Return a layout without the tags of translators: what is merged for each person has the words in it."""
+
+    def sentence(found: re.Match[str]) -> str:
+        return gettext(found[1].replace("{{ shop }}", "%(shop)s")) % {"shop": "{{ shop.name }}"}
+
+    with override(language):
+        source = PHRASE.sub(lambda found: gettext(found[1]), source)
+        return SENTENCE.sub(sentence, source).replace("{{ LANGUAGE_CODE }}", language)

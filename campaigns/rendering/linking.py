@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape, unescape
 
+from django.utils.translation import gettext as _
+
 from campaigns.rendering.cleaning import ASIDE, TAG, WORDS, put_aside, put_back
 from campaigns.rendering.content import ContentError
 from campaigns.rendering.hrefs import UTM_NAME, WEB, plain_url, with_utm
@@ -42,10 +44,10 @@ class Links:
 
     def __init__(self, *, medium: str, utm: str = "", are_counted: bool) -> None:
         if utm and not UTM_NAME.fullmatch(utm):
-            raise ContentError(
-                "The name for your web statistics may have letters without accents, digits, '-', '_' and '.' inside.",
-                "utm_campaign",
+            words = _(
+                "The name for your web statistics may have letters without accents, digits, '-', '_' and '.' inside."
             )
+            raise ContentError(words, "utm_campaign")
         self.fields: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._medium = medium

@@ -201,6 +201,7 @@ class Outline:
         has_trap: bool,
         styles: str,
         look: Look,
+        language: str,
         tidy: Callable[[str], str],
     ) -> None:
         fixed: dict[str, object] = {"business_name": shop.name}
@@ -210,7 +211,10 @@ class Outline:
         if deal:
             fixed |= {"deal_name": deal.name, "deal_ends": deal.ends}
             common["deal"] = deal_values(deal) | {name: place(name) for name in PERSONAL}
-            block_text, block_html = stripped(places("deal.txt", common)), places("deal.html", common)
+            block_text, block_html = (
+                stripped(places("deal.txt", language, common)),
+                places("deal.html", language, common),
+            )
         shared = {**fixed, "deal": deal.name} if deal else fixed  # what `deal` says where no block has room
         self.tidy = tidy
         self.subject = Sheet(cut(subject, shared))
@@ -223,6 +227,7 @@ class Outline:
         self.text = Sheet(
             places(
                 "layout.txt",
+                language,
                 common,
                 body=stripped(cut(text, fixed, block_text)),
                 deal_block=[] if in_text else block_text,
@@ -231,7 +236,9 @@ class Outline:
         blocks = {"body": cut(html, fixed, block_html), "deal_block": [] if in_html else block_html}
         self.html = {
             has_preheader: Sheet(
-                places("layout.html", common, preheader=self.preheader.pieces if has_preheader else [], **blocks)
+                places(
+                    "layout.html", language, common, preheader=self.preheader.pieces if has_preheader else [], **blocks
+                )
             )
             for has_preheader in (False, True)
         }
@@ -249,10 +256,10 @@ def place(name: str) -> str:
     return f"{TAG}{name}{TAG}"
 
 
-def places(name: str, common: Mapping[str, object], **blocks: Sequence[Piece]) -> list[Piece]:
+def places(name: str, language: str, common: Mapping[str, object], **blocks: Sequence[Piece]) -> list[Piece]:
     """Cut a layout at the places of `common`, and put blocks into theirs; a block of no pieces is an empty text."""
     marked = {block: Markup(place(block) if pieces else "") for block, pieces in blocks.items()}  # noqa: S704 - letters
-    texts = PLACE.split(layout(name).render(**common, **marked))
+    texts = PLACE.split(layout(name, language).render(**common, **marked))
     result: list[Piece] = []
     for position, text in enumerate(texts):
         if position % 2 == 0:

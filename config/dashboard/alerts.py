@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from campaigns.models import Campaign
 from campaigns.queries import APPROVE, waiting_for_approval
@@ -222,4 +222,4 @@ def _outbox(user: Person) -> Alert:
 
 
 def _when(moment: datetime) -> str:
-    return formats.date_format(timezone.localtime(moment), "N j, H:i")
+    return formats.date_format(timezone.localtime(moment), pgettext("date", "N j, H:i"))

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import formats
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from contacts.models import Business
 from contacts.queries import totals
@@ -84,7 +85,7 @@ def _change(series: Series, more_is: str) -> tuple[str, str]:
         return _("The trend begins tomorrow"), ""
     since = _("in %(days)s days") % {"days": DAYS}
     if (last - first).days < DAYS:
-        since = _("since %(day)s") % {"day": formats.date_format(first, "N j")}
+        since = _("since %(day)s") % {"day": formats.date_format(first, pgettext("date", "N j"))}
     change = now - before
     if not change:
         return _("No change %(since)s") % {"since": since}, ""
@@ -119,7 +120,7 @@ def columns(days: Series) -> list[Column]:
     for number, (day, count) in enumerate(days):
         height = CHART_HEIGHT * max(0, count) / highest
         x, y = number * COLUMN_WIDTH, CHART_HEIGHT - height
-        shown.append(Column(formats.date_format(day, "N j"), count, x, y, height))
+        shown.append(Column(formats.date_format(day, pgettext("date", "N j")), count, x, y, height))
     return shown
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
@@ -14,12 +15,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext
+from django.utils.translation import gettext_lazy, override, pgettext
 
 from contacts import qr
 from contacts.admin.base import Number, PlainAdmin, badge
 from contacts.links import join_url
 from contacts.models import Business, SignupForm
+from contacts.models.forms import EMAIL_WORDING, SMS_WORDING, TITLE
 from contacts.queries import links_stay_here
 from contacts.services.signup import save_form
 
@@ -73,6 +75,12 @@ class SignupFormAdmin(PlainAdmin[SignupForm]):
                 confirmed_count=Count("confirmations", filter=real & Q(confirmations__confirmed_at__isnull=False)),
             )
         )
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Start in the language of the shop, which is its guests' rather than the reader's."""
+        with override(settings.LANGUAGE_CODE):
+            words = {"title": _(TITLE), "email_wording": _(EMAIL_WORDING), "sms_wording": _(SMS_WORDING)}
+        return words | super().get_changeform_initial_data(request)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: SignupForm | None = None) -> dict[str, Any]:
         """Suggest the end of the link once; posters carry it later on."""

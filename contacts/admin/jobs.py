@@ -198,7 +198,7 @@ class JobAdmin(ReadOnlyAdmin[Job]):
         except JobRefused as error:
             form.add_error(None, str(error))
             return ask(self.admin_site, request, wanted, selection, form)
-        self.log_addition(request, job, f"Started for {people(job.total or 0)}.")
+        self.log_addition(request, job, _("Started for %(people)s.") % {"people": people(job.total or 0)})
         job = begin(job, clock=timezone.now)
         if job.status == Status.DONE:
             self.message_user(request, outcome(job))
@@ -253,7 +253,7 @@ class JobAdmin(ReadOnlyAdmin[Job]):
             raise PermissionDenied
         if stop_job(job, at=timezone.now()):
             job.refresh_from_db()
-            self.log_change(request, job, "Stopped.")
+            self.log_change(request, job, _("Stopped."))
             at_once = job.status == Status.CANCELLED
             words = f"{_('Stopped.')} {outcome(job)}" if at_once else _("It stops after the people it is at right now.")
             self.message_user(request, words)

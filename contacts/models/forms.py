@@ -7,18 +7,19 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
+from django.utils.translation import gettext_noop, pgettext_lazy
 
 from contacts.channels import Channel
 from contacts.fields import DigestField, EncryptedCharField, EncryptedTextField, key_id
 from contacts.models.people import Contact, Tag
 from contacts.texts import RESERVED
 
-EMAIL_WORDING = "Yes, send me news and offers by e-mail. I can unsubscribe at any time."
-SMS_WORDING = (
+EMAIL_WORDING = gettext_noop("Yes, send me news and offers by e-mail. I can unsubscribe at any time.")
+SMS_WORDING = gettext_noop(
     "Yes, send me offers by text message. Message and data rates may apply. Message frequency varies. "
     "Reply STOP to end, HELP for help. Agreeing is no condition of a purchase."
 )
+TITLE = gettext_noop("Join our regulars")
 
 
 RESERVED_SLUGS = frozenset({"confirm"})  # /join/confirm/… is the way back from the mail
@@ -29,7 +30,7 @@ class SignupForm(models.Model):
 
     name = models.CharField(max_length=80, help_text=_("For you only."))
     slug = models.SlugField(_("address"), max_length=40, unique=True, help_text=_("The end of its link: /join/table"))
-    title = models.CharField(max_length=80, default="Join our regulars")
+    title = models.CharField(max_length=80, default=TITLE)
     intro = models.CharField(max_length=300, blank=True, help_text=_("One or two sentences: what is in it for them."))
     asks_email = models.BooleanField(_("e-mail"), default=True)
     asks_phone = models.BooleanField(_("mobile number"), default=False)

@@ -46,7 +46,7 @@ REACTION = re.compile(
     r"|(?:le|me) (?:gust[oó]|encant[oó])|\W{1,8}to)\s*[“\"«][^”\"»]*[”\"»]?\s*(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
-QUOTED = re.compile(r"[“\"«][^”\"»]*\breply stop\b[^”\"»]*(?:[”\"»]|$)", re.IGNORECASE)
+QUOTED = re.compile(r"[“\"«][^”\"»]*\b(?:reply|responda) stop\b[^”\"»]*(?:[”\"»]|$)", re.IGNORECASE)
 
 STOPS = re.compile(f"(?:{'|'.join(PHRASES)})")
 GUARDED = re.compile(f"(?:{'|'.join(UNLESS)})")

@@ -76,12 +76,25 @@ class Filters(forms.Form):
     first = forms.DateField(label=gettext_lazy("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     last = forms.DateField(label=gettext_lazy("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     campaign = NamedChoice(
-        Campaign.objects.exclude(offer=None).order_by("-pk"), required=False, empty_label=gettext_lazy("All")
+        Campaign.objects.exclude(offer=None).order_by("-pk"),
+        label=gettext_lazy("Campaign"),
+        required=False,
+        empty_label=gettext_lazy("All"),
     )
-    deal = NamedChoice(Offer.objects.order_by("name", "pk"), required=False, empty_label=gettext_lazy("All"))
-    location = forms.ModelChoiceField(Location.objects.all(), required=False, empty_label=gettext_lazy("All"))
+    deal = NamedChoice(
+        Offer.objects.order_by("name", "pk"),
+        label=gettext_lazy("Deal"),
+        required=False,
+        empty_label=gettext_lazy("All"),
+    )
+    location = forms.ModelChoiceField(
+        Location.objects.all(), label=gettext_lazy("Location"), required=False, empty_label=gettext_lazy("All")
+    )
     device = NamedChoice(
-        Device.objects.order_by("name", "location__name", "pk"), required=False, empty_label=gettext_lazy("All")
+        Device.objects.order_by("name", "location__name", "pk"),
+        label=gettext_lazy("Device"),
+        required=False,
+        empty_label=gettext_lazy("All"),
     )
     by = forms.ChoiceField(label=gettext_lazy("A line for each"), choices=list(BY.items()), required=False)
 

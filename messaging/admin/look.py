@@ -166,7 +166,13 @@ def sample_mail(look: Look, business: Business) -> str:
     """Return a mail that shows all that a look changes, made as every mail is."""
     built = build(read({"version": 1, "blocks": _blocks()}), pictures={}, has_deal=True, look=look)
     content = Content(
-        Channel.EMAIL, _("This is how your mails look"), body=built.text, html=built.html, is_built=True, look=look
+        Channel.EMAIL,
+        _("This is how your mails look"),
+        body=built.text,
+        html=built.html,
+        is_built=True,
+        look=look,
+        language=settings.LANGUAGE_CODE,
     )
     deal = Deal(
         _("20 % off lunch"), _("One per guest."), "", display(SAMPLE_TYPED), coupon_url(SAMPLE_TOKEN), sample_qr()

@@ -365,9 +365,14 @@ def heading(words: str) -> Row:
 
 def in_words(figures: Figures) -> str:
     """`12 redeemed, 1 in conflict, 2 taken back: 11 given; the discount of 3 not recorded`."""
-    counts = f"{figures.redeemed} redeemed, {figures.conflicts} in conflict, {figures.taken_back} taken back"
-    unknown = f"; the discount of {figures.unrecorded} not recorded" if figures.unrecorded else ""
-    return f"{counts}: {figures.given} given{unknown}"
+    counts = _("%(redeemed)s redeemed, %(conflicts)s in conflict, %(back)s taken back: %(given)s given") % {
+        "redeemed": figures.redeemed,
+        "conflicts": figures.conflicts,
+        "back": figures.taken_back,
+        "given": figures.given,
+    }
+    unknown = _("the discount of %(count)s not recorded") % {"count": figures.unrecorded}
+    return f"{counts}; {unknown}" if figures.unrecorded else counts
 
 
 def count(figures: Iterable[Figures]) -> int:

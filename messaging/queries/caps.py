@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Count, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from campaigns.models import Campaign
 from campaigns.queries import PROVIDER_PAGE, Check, people_of
@@ -52,6 +54,10 @@ def caps_check(campaign: Campaign, caps: ProviderSettings, *, at: datetime) -> C
     people = people_of(campaign, at=at).filter(pk__in=counted.filter(reached).values("contact"))
     if not (count := count_people(people)):
         return None
-    title = "1 person had" if count == 1 else f"{count:,} people had"
-    detail = "Whoever still has when it is sent is left out. The limits are under Providers and rates."
-    return Check("warn", f"{title} as many messages lately as one person may get", detail, page=PROVIDER_PAGE)
+    title = ngettext(
+        "%(count)s person had as many messages lately as one person may get",
+        "%(count)s people had as many messages lately as one person may get",
+        count,
+    )
+    detail = _("Whoever still has when it is sent is left out. The limits are under Providers and rates.")
+    return Check("warn", title % {"count": f"{count:,}"}, detail, page=PROVIDER_PAGE)

@@ -10,6 +10,8 @@ from statistics import median
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from campaigns.models import Campaign
 from campaigns.queries import SETUP_PAGE, Check, audience_size, checklist, people_of
@@ -61,11 +63,12 @@ def _unusual_check(campaign: Campaign, size: int) -> Check | None:
         return None
     usual = median(found.size_at_launch or 0 for found in earlier)
     if size > FAR_MORE * usual:
-        detail = f"Your last campaigns went to about {usual:,.0f}. See that you mean all of these."
-        return Check("warn", f"Far more people than usual: {size:,}", detail, "tag")
+        detail = _("Your last campaigns went to about %(count)s. See that you mean all of these.")
+        title = _("Far more people than usual: %(count)s") % {"count": f"{size:,}"}
+        return Check("warn", title, detail % {"count": f"{usual:,.0f}"}, "tag")
     if not _is_narrowed(campaign) and all(map(_is_narrowed, earlier[:HABIT])):
-        detail = "Your last campaigns went to a tag or a segment. See that you mean everybody."
-        return Check("warn", "This goes to everyone", detail, "tag")
+        detail = _("Your last campaigns went to a tag or a segment. See that you mean everybody.")
+        return Check("warn", _("This goes to everyone"), detail, "tag")
     return None
 
 
@@ -87,11 +90,15 @@ def _same_deal_check(campaign: Campaign, at: datetime) -> Check | None:
     count = count_people(people_of(campaign, at=at).filter(Exists(had.filter(contact=OuterRef("pk"))))[: MANY_HAD + 1])
     if not count:
         return None
-    title = "1 person had" if count == 1 else f"{count:,} people had"
+    title = ngettext(
+        "%(count)s person had this deal in the last %(days)s days",
+        "%(count)s people had this deal in the last %(days)s days",
+        count,
+    )
     if count > MANY_HAD:  # to count all of a million takes longer than a page may, and says no more
-        title = f"More than {MANY_HAD:,} people had"
-    detail = "They keep the code they have, and get it once more. Leave them out, or choose another deal."
-    return Check("warn", f"{title} this deal in the last {SAME_DEAL_DAYS} days", detail, "offer")
+        title, count = _("More than %(count)s people had this deal in the last %(days)s days"), MANY_HAD
+    detail = _("They keep the code they have, and get it once more. Leave them out, or choose another deal.")
+    return Check("warn", title % {"count": f"{count:,}", "days": SAME_DEAL_DAYS}, detail, "offer")
 
 
 # --- Mails ------------------------------------------------------------------------------------------------------------
@@ -104,16 +111,19 @@ def _warm_up_check(campaign: Campaign, business: Business, size: int, at: dateti
         return None
     if warm_up_of(business) is not None or not is_new_sender(at=at):
         return None
-    detail = "Mail providers put many mails of a sender they do not know into spam. Start a warm-up: a few on each day."
-    return Check("warn", "Mail providers do not know your domain yet", detail, page=SETUP_PAGE)
+    detail = _(
+        "Mail providers put many mails of a sender they do not know into spam. Start a warm-up: a few on each day."
+    )
+    return Check("warn", _("Mail providers do not know your domain yet"), detail, page=SETUP_PAGE)
 
 
 def _warming_check(campaign: Campaign, warm: Warmth, size: int, at: datetime) -> Check:
     days = warm.days_for(size)
-    detail = f"{warm.domain}: {warm.words}. Who agreed last gets it first."
+    detail = f"{warm.domain}: {warm.words}. {_('Who agreed last gets it first.')}"
     if days == 1:
-        return Check("ok", "The warm-up has room for all of them today", detail)
+        return Check("ok", _("The warm-up has room for all of them today"), detail)
     ends_at = campaign.offer.ends_at if campaign.offer else None
     if ends_at and ends_at < at + timedelta(days=days):
-        detail += " The deal ends before that: whoever is left then gets nothing."
-    return Check("warn", f"It takes about {days} days: your domain is warming up", detail, page=SETUP_PAGE)
+        detail = f"{detail} {_('The deal ends before that: whoever is left then gets nothing.')}"
+    title = _("It takes about %(days)s days: your domain is warming up") % {"days": days}
+    return Check("warn", title, detail, page=SETUP_PAGE)

@@ -11,6 +11,8 @@ from decimal import Decimal
 from django.conf import settings
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Length, Mod
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from campaigns import sms
 from campaigns.merge import PERSON_FIELDS
@@ -23,7 +25,7 @@ from redemptions.links import coupon_url
 
 MEASURED = 2_000  # people at most; of more, so many of them all over the list
 LONGEST = 100  # of those, the longest names besides
-CARRIER_FEES = "Carriers add fees of their own, mostly $0.003 to $0.005 a part."
+CARRIER_FEES = gettext_lazy("Carriers add fees of their own, mostly $0.003 to $0.005 a part.")
 
 Name = tuple[str | None, str | None]
 
@@ -96,7 +98,9 @@ class _Writer:
         self._deal: Deal | None = None
         if campaign.offer:
             code, url = display(SAMPLE_TYPED), coupon_url(SAMPLE_TOKEN)
-            self._deal = deal_of(campaign.offer, business, code=code, coupon_url=url, qr_src="")
+            self._deal = deal_of(
+                campaign.offer, business, code=code, coupon_url=url, qr_src="", language=campaign.language
+            )
         self.is_personal = bool(PERSON_FIELDS.keys() & set(self._compiled.text.analyze().variables))
 
     def size_for(self, name: Name) -> sms.Size | None:
@@ -170,7 +174,7 @@ def text_checks(campaign: Campaign, content: Content | None = None, *, at: datet
     if not sizes.measured:
         return []
     if not sizes.parts and not sizes.is_sample:
-        return [Check("block", "The text is too long for everybody", "Shorten it to two parts at most.", "body")]
+        return [Check("block", _("The text is too long for everybody"), _("Shorten it to two parts at most."), "body")]
     if not sizes.parts:
         return [_too_long_check(sizes)]
     return [_cost_check(sizes), *([_too_long_check(sizes)] if sizes.too_long else [])]
@@ -181,32 +185,48 @@ def _cost_check(sizes: TextSizes) -> Check:
     longest = sizes.longest
     lines = [
         _of_parts(sizes),
-        f"The longest has {longest.units} characters ({longest.encoding}) in {_parts(longest.parts)}.",
-        f"At ${settings.SMS_PART_PRICE} a part; if all were as long, ${sizes.most:,.2f}. {CARRIER_FEES}",
+        _("The longest has %(length)s characters (%(alphabet)s) in %(parts)s.")
+        % {"length": longest.units, "alphabet": longest.encoding, "parts": _parts(longest.parts)},
+        _("At $%(price)s a part; if all were as long, $%(most)s.")
+        % {"price": settings.SMS_PART_PRICE, "most": f"{sizes.most:,.2f}"},
+        str(CARRIER_FEES),
     ]
     if sizes.special and sizes.parts.keys() - {1}:
         count = round(sizes.scale * sizes.special)
-        lines.insert(1, f"{count:,} of them have a letter that only the long alphabet has, which takes more parts.")
+        special = _("%(count)s of them have a letter that only the long alphabet has, which takes more parts.")
+        lines.insert(1, special % {"count": f"{count:,}"})
+    title = _("The texts cost $%(cost)s, in %(parts)s")
     if sizes.is_sample:
-        lines.append(f"Measured for {sizes.measured:,} of {sizes.people:,} people, and for the longest names.")
-    about = "about " if sizes.is_sample else ""
-    title = f"The texts cost {about}${sizes.cost:,.2f}, in {about}{_parts(sizes.total_parts)}"
+        title = _("The texts cost about $%(cost)s, in about %(parts)s")
+        measured = _("Measured for %(measured)s of %(people)s people, and for the longest names.")
+        lines.append(measured % {"measured": f"{sizes.measured:,}", "people": f"{sizes.people:,}"})
+    title %= {"cost": f"{sizes.cost:,.2f}", "parts": _parts(sizes.total_parts)}
     return Check("warn" if sizes.parts.keys() - {1} else "ok", title, " ".join(lines), "body")
 
 
 def _of_parts(sizes: TextSizes) -> str:
     counts = [(parts, round(sizes.scale * count)) for parts, count in sorted(sizes.parts.items())]
-    return ", ".join(f"{count:,} of {_parts(parts)}" for parts, count in counts) + "."
+    said = (_("%(count)s of %(parts)s") % {"count": f"{count:,}", "parts": _parts(parts)} for parts, count in counts)
+    return ", ".join(said) + "."
 
 
 def _too_long_check(sizes: TextSizes) -> Check:
     count = max(1, round(sizes.scale * sizes.too_long))
-    about = "about " if sizes.is_sample else ""
-    people = "1 person gets" if count == 1 else f"{count:,} people get"
-    title = f"{about}{people} nothing: with their name the text is too long"
-    detail = "More than two parts are not sent. Shorten it, or leave the name out."
-    return Check("warn", title[0].upper() + title[1:], detail, "body")
+    if sizes.is_sample:
+        title = ngettext(
+            "About %(count)s person gets nothing: with their name the text is too long",
+            "About %(count)s people get nothing: with their name the text is too long",
+            count,
+        )
+    else:
+        title = ngettext(
+            "%(count)s person gets nothing: with their name the text is too long",
+            "%(count)s people get nothing: with their name the text is too long",
+            count,
+        )
+    detail = _("More than two parts are not sent. Shorten it, or leave the name out.")
+    return Check("warn", title % {"count": f"{count:,}"}, detail, "body")
 
 
 def _parts(count: int) -> str:
-    return "1 part" if count == 1 else f"{count:,} parts"
+    return ngettext("%(count)s part", "%(count)s parts", count) % {"count": f"{count:,}"}

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDate
+from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
 from contacts.channels import Channel
@@ -44,7 +45,7 @@ class Warmth:
     @property
     def words(self) -> str:
         """`50 a day, today 37`."""
-        return f"{self.number:,} a day, today {self.used:,}"
+        return _("%(number)s a day, today %(used)s") % {"number": f"{self.number:,}", "used": f"{self.used:,}"}
 
     def days_for(self, count: int) -> int:
         """Return on which day from now the last of `count` mails goes; today is 1."""

@@ -98,7 +98,7 @@ class Composer:
 
     business: Business
     compiled: dict[int, Compiled] = field(default_factory=dict)
-    deals: dict[tuple[str, str, datetime | None], Deal] = field(default_factory=dict)
+    deals: dict[tuple[str, str, str, datetime | None], Deal] = field(default_factory=dict)
     sender: str = ""
     list_id: str = ""
     positions: dict[int, dict[str, int]] = field(default_factory=dict)  # of each variant's links
@@ -203,9 +203,11 @@ class Composer:
         if campaign.offer is None or code is None:
             return None
         offer, is_hosted = campaign.offer, is_hosted or settings.QR_IMAGES == "hosted"
-        says = (offer.name, offer.terms, offer.ends_at)
+        says = (campaign.language, offer.name, offer.terms, offer.ends_at)
         if says not in self.deals:
-            self.deals[says] = deal_of(offer, self.business, code="", coupon_url="", qr_src="")
+            self.deals[says] = deal_of(
+                offer, self.business, code="", coupon_url="", qr_src="", language=campaign.language
+            )
         return replace(
             self.deals[says],
             code=code.typed_display,

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from campaigns import sms
 from campaigns.queries import look_of, shop_of
@@ -164,7 +167,7 @@ def _put_off(pks: list[int], error: TransportError, at: datetime) -> None:
 
 
 def compose(row: Confirmation, business: Business) -> Outbound | None:
-    """Return what one person gets, in the shop's words alone; None where the contact has another address by now."""
+    """Return what one person gets, in the shop's words and language; None where the contact has another address now."""
     channel = Channel(row.channel)
     contact = row.contact
     if contact is None or contact.address_index(channel) != bytes(row.address_index):
@@ -174,7 +177,9 @@ def compose(row: Confirmation, business: Business) -> Outbound | None:
     reference = str(UUID(bytes=keyed_hash("confirmation-reference", str(row.pk))[:16]))
     if channel == Channel.SMS:
         return OutboundText(reference=reference, to=to, text=text_of(business))
-    subject = " ".join(CONTROL.sub(" ", f"Please confirm: news from {business.name}").split())
+    with override(settings.LANGUAGE_CODE):
+        subject = _("Please confirm: news from %(shop)s") % {"shop": business.name}
+    subject = " ".join(CONTROL.sub(" ", subject).split())
     values = {
         "shop": shop_values(shop_of(business)),
         "look": look_values(look_of()),
@@ -188,15 +193,17 @@ def compose(row: Confirmation, business: Business) -> Outbound | None:
         from_email=sender_of(business),
         reply_to=business.reply_to,
         subject=subject,
-        text=layout("confirm.txt").render(**values),
-        html=layout("confirm.html").render(**values),
+        text=layout("confirm.txt", settings.LANGUAGE_CODE).render(**values),
+        html=layout("confirm.html", settings.LANGUAGE_CODE).render(**values),
     )
 
 
 def text_of(business: Business) -> str:
     """Return the text that asks; in one part for a name of up to 37 letters."""
     name = sms.plain(sms.fold(business.name))
-    return (
-        f"{name}: Reply YES to get our offers by text. Msg frequency varies. Msg&data rates may apply. "
-        "Reply STOP to end, HELP for help."
-    )
+    with override(settings.LANGUAGE_CODE):
+        words = _(
+            "%(shop)s: Reply YES to get our offers by text. Msg frequency varies. Msg&data rates may apply. "
+            "Reply STOP to end, HELP for help."
+        )
+    return words % {"shop": name}

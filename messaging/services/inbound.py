@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from campaigns import sms
 from contacts.channels import AddressError, Channel, normalise_phone
@@ -42,7 +45,8 @@ def receive_text(
             return text.answer or ""
         meaning = _meaning(body[:MAX_BODY], provider_says, _keywords())
         text.meaning = InboundText.Meaning(meaning.value)
-        answer, is_done = _act(meaning, text, index, at)
+        with override(settings.LANGUAGE_CODE):  # the call is a machine's, whatever language it names
+            answer, is_done = _act(meaning, text, index, at)
         is_answered = answer and not provider_says and not _is_a_loop(index, at)
         text.answer = answer if is_answered else None
         text.handled_at = at if is_done else None
@@ -118,7 +122,8 @@ def _start(text: InboundText, index: bytes, at: datetime) -> tuple[str, bool]:
     if joined := signup.confirm_by_text(address_index=index, at=at):
         gift = signup.welcome(joined, at=at)
         present = f" {sms.fold(gift.title)}: {gift.url}" if gift else ""
-        return f"{_shop()}: Thanks, you are on the list.{present} Reply STOP to end, HELP for help.", True
+        words = _("%(shop)s: Thanks, you are on the list.%(present)s Reply STOP to end, HELP for help.")
+        return words % {"shop": _shop(), "present": present}, True
     lifted = start_again(address_index=index, at=at, wording=f"Texted: {text.body[:40]}")
     return "", (lifted or resumed) and derive_states(Channel.SMS, [index])[index].state == ChannelStatus.SUBSCRIBED
 
@@ -127,7 +132,8 @@ def _join(text: InboundText, index: bytes, at: datetime) -> tuple[str, bool]:
     """Ask the number to confirm; the worker sends the question."""
     state = derive_states(Channel.SMS, [index])[index].state
     if state == ChannelStatus.SUBSCRIBED:
-        return f"{_shop()}: You are on the list already. Reply STOP to end, HELP for help.", True
+        words = _("%(shop)s: You are on the list already. Reply STOP to end, HELP for help.")
+        return words % {"shop": _shop()}, True
     (word,) = meaningful_words(text.body)
     form = SignupForm.objects.filter(keyword__iexact=word, is_open=True)[:1].get()
     try:
@@ -139,8 +145,10 @@ def _join(text: InboundText, index: bytes, at: datetime) -> tuple[str, bool]:
 
 def _help() -> str:
     business = Business.load()
-    contact = f" Questions: {business.reply_to or business.from_email}." if business.from_email else ""
-    return f"{_shop()}: offers by text.{contact} Msg&data rates may apply. Reply STOP to end."
+    words = _("%(shop)s: offers by text. Msg&data rates may apply. Reply STOP to end.")
+    if business.from_email:
+        words = _("%(shop)s: offers by text. Questions: %(address)s. Msg&data rates may apply. Reply STOP to end.")
+    return words % {"shop": _shop(), "address": business.reply_to or business.from_email}
 
 
 def _shop() -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, override
 
 from campaigns.models import Campaign, Variant
 from campaigns.queries import SAMPLE, person_of, variant_of
@@ -18,8 +20,8 @@ from messaging.transports import transport_for
 from redemptions.services import issue_test_code
 
 TURN_S = 5.0  # somebody waits for the page
-PLAIN_SUBJECT = "This is how your messages arrive"
-PLAIN_WORDS = "It works: this came the way your campaigns will."
+PLAIN_SUBJECT = gettext_noop("This is how your messages arrive")
+PLAIN_WORDS = gettext_noop("It works: this came the way your campaigns will.")
 
 
 class TestRefused(Exception):
@@ -39,7 +41,9 @@ def send_test(campaign: Campaign, *, to: str) -> str:
 def send_plain_test(channel: Channel, *, to: str) -> str:
     """Send a few words of the product's own to one address, as a campaign's would travel. As `send_test`."""
     campaign = Campaign(name="Test", channel=channel)
-    return _send(campaign, Variant(campaign=campaign, subject=PLAIN_SUBJECT, body=PLAIN_WORDS), to)
+    with override(settings.LANGUAGE_CODE):
+        variant = Variant(campaign=campaign, subject=_(PLAIN_SUBJECT), body=_(PLAIN_WORDS))
+    return _send(campaign, variant, to)
 
 
 def _send(campaign: Campaign, variant: Variant, to: str) -> str:
@@ -61,10 +65,16 @@ def _send(campaign: Campaign, variant: Variant, to: str) -> str:
         address_index=index,
         code=issue_test_code(offer=campaign.offer) if campaign.offer else None,
         reference=reference,
-        subject_prefix="[Test] ",
+        subject_prefix=_prefix(),
     )
     if not pacing.wait_turn(channel, at_most_s=TURN_S):
         raise TestRefused(_("The provider's limit is used up for now, or it is away. Try again in a while."))
     with transport_for(channel) as transport:
         transport.send(outbound)
     return str(reference)
+
+
+def _prefix() -> str:
+    """Return what a test begins with."""
+    with override(settings.LANGUAGE_CODE):
+        return f"[{_('Test')}] "

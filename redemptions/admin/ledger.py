@@ -38,7 +38,10 @@ KIND_BADGES = {Redemption.Kind.VOIDED: "quiet", Redemption.Kind.CONFLICT: "warn"
 class VoidForm(forms.Form):
     reason = forms.ChoiceField(label=gettext_lazy("Why"), choices=VoidReason.choices)
     note = forms.CharField(
-        required=False, max_length=200, help_text=gettext_lazy("For the accountant. Write no names.")
+        label=gettext_lazy("Note"),
+        required=False,
+        max_length=200,
+        help_text=gettext_lazy("For the accountant. Write no names."),
     )
     burn = forms.BooleanField(
         label=gettext_lazy("The code stays used up"),
@@ -185,7 +188,7 @@ class RedemptionAdmin(ReadOnly, PlainAdmin[Redemption]):
             self.message_user(request, f"{error.reason.label}. " + _("Nothing was changed."), messages.WARNING)
         else:
             audit(AuditEvent.Action.VOIDED, detail=f"{line.receipt} by {done.reversal.receipt}")
-            self.log_change(request, line, f"Taken back by {done.reversal.receipt}.")
+            self.log_change(request, line, _("Taken back by %(receipt)s.") % {"receipt": done.reversal.receipt})
             again = _("The code stays used up.") if answers["burn"] else _("The code can be used again.")
             receipts = {"receipt": line.receipt, "reversal": done.reversal.receipt}
             said = _("%(receipt)s is taken back by %(reversal)s.") % receipts

@@ -88,6 +88,6 @@ class StaffAdmin(PlainAdmin[Staff]):
         except ValidationError as error:
             form.add_error("pin", error.message_dict["pin"])
             return False
-        self.log_change(request, staff, "PIN set.")
+        self.log_change(request, staff, _("PIN set."))
         self.message_user(request, _("%(name)s has a new PIN.") % {"name": staff.name})
         return True

@@ -61,21 +61,23 @@ class Redemption(models.Model):
     device = models.ForeignKey(Device, null=True, on_delete=models.PROTECT, related_name="redemptions")
     staff = models.ForeignKey(Staff, null=True, on_delete=models.PROTECT, related_name="redemptions")
     reverses = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="reversal")
-    at = models.DateTimeField(help_text="When the deal was given, by the server's clock.")
+    at = models.DateTimeField(help_text=gettext_lazy("When the deal was given, by the server's clock."))
     recorded_at = models.DateTimeField(db_default=Now())
     is_offline = models.BooleanField(default=False)
     conflict = models.CharField(max_length=20, blank=True)
     override = models.CharField(max_length=12, choices=Override, blank=True)
-    is_use = models.BooleanField(default=True, help_text="It used the code once more.")
+    is_use = models.BooleanField(default=True, help_text=gettext_lazy("It used the code once more."))
     cost = models.DecimalField(
         max_digits=10,
         decimal_places=2,
         null=True,
         blank=True,
-        help_text="Of the deal's budget; empty: not counted there.",
+        help_text=gettext_lazy("Of the deal's budget; empty: not counted there."),
     )
-    void_key = models.CharField(max_length=64, blank=True, help_text="The key under which a device took it back.")
-    is_burned = models.BooleanField(default=False, help_text="Taken back, and the code not good again.")
+    void_key = models.CharField(
+        max_length=64, blank=True, help_text=gettext_lazy("The key under which a device took it back.")
+    )
+    is_burned = models.BooleanField(default=False, help_text=gettext_lazy("Taken back, and the code not good again."))
     order_value = models.DecimalField(max_digits=10, decimal_places=2, null=True, blank=True)
     discount = models.DecimalField(max_digits=10, decimal_places=2, null=True, blank=True)
     currency = models.CharField(max_length=3, default="USD")
@@ -182,21 +184,25 @@ class Scan(models.Model):
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="scans")
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="scans")
     staff = models.ForeignKey(Staff, null=True, on_delete=models.PROTECT, related_name="scans")
-    key = models.CharField(max_length=64, help_text="The client's idempotency key.")
-    fingerprint = DigestField(help_text="Keyed hash of the code that was read.")
+    key = models.CharField(max_length=64, help_text=gettext_lazy("The client's idempotency key."))
+    fingerprint = DigestField(help_text=gettext_lazy("Keyed hash of the code that was read."))
     code = models.ForeignKey(Code, null=True, on_delete=models.PROTECT, related_name="scans")
     entry = models.CharField(max_length=5, choices=Entry, default=Entry.QR)
     result = models.CharField(max_length=8, choices=Result)
     reason = models.CharField(max_length=20, choices=Reason, blank=True)
     redemption = models.OneToOneField(Redemption, null=True, blank=True, on_delete=models.PROTECT, related_name="scan")
-    is_mistyped = models.BooleanField(default=False, help_text="Its check character was wrong: nobody's guess.")
-    scanned_at = models.DateTimeField(null=True, blank=True, help_text="By the device's clock.")
-    at = models.DateTimeField(help_text="By the server's clock.")
+    is_mistyped = models.BooleanField(
+        default=False, help_text=gettext_lazy("Its check character was wrong: nobody's guess.")
+    )
+    scanned_at = models.DateTimeField(null=True, blank=True, help_text=gettext_lazy("By the device's clock."))
+    at = models.DateTimeField(help_text=gettext_lazy("By the server's clock."))
     is_offline = models.BooleanField(default=False)
     decision = models.CharField(max_length=9, choices=Decision, blank=True)
-    skew_ms = models.BigIntegerField(null=True, help_text="What the server's clock was ahead of the device's.")
-    sequence = models.BigIntegerField(null=True, help_text="The device's own count of its scans.")
-    uptime_ms = models.BigIntegerField(null=True, help_text="Since the device was started.")
+    skew_ms = models.BigIntegerField(
+        null=True, help_text=gettext_lazy("What the server's clock was ahead of the device's.")
+    )
+    sequence = models.BigIntegerField(null=True, help_text=gettext_lazy("The device's own count of its scans."))
+    uptime_ms = models.BigIntegerField(null=True, help_text=gettext_lazy("Since the device was started."))
 
     class Meta:
         ordering = ["-id"]

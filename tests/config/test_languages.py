@@ -91,6 +91,13 @@ def test_templates_are_read_as_django_reads_them(tmp_path):
     assert found == [("One's own", None), (("%(n)s row", "%(n)s rows"), None), ("Open", "form"), ("Nobody", None)]
 
 
+def test_code_is_read_also_inside_formatted_strings(tmp_path):
+    code = tmp_path / "page.py"
+    code.write_text("words = f\"{_('Stopped.')} {pgettext('till', 'Open')} {count}\"\nmore = _('Back')\n")
+    found = [(text, context) for _, text, context, _ in messages.from_python(code)]
+    assert sorted(found, key=str) == sorted([("Back", None), ("Open", "till"), ("Stopped.", None)], key=str)
+
+
 # --- Which language ---------------------------------------------------------------------------------------------------
 
 

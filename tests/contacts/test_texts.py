@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from contacts.texts import RESERVED, Meaning, meaning_of
 
 QUOTE = "The Corner Bar: half price tonight! Reply STOP to opt out"
+CITA = "The Corner Bar: ¡hoy a mitad de precio! Responda STOP para darse de baja"
 
 WORDS = """
 STOP|stop|Stop.|Stop!!|stop!!!| STOP please|S T O P|s.t.o.p|stopp|st0p|STOOOOP|“Stop”|STOP 🙏|🛑|ok stop thanks
@@ -60,7 +61,7 @@ No|nope|no thanks|No thank you|enough!|spam|too many texts|you text too much|I'l
 Disliked “{QUOTE}”
 no mas cebolla por favor|quiero cancelar mi reserva|¿a qué hora puedo salir?
 quiten la cebolla, quítenme la cebolla|no quiero cancelar
-¿por qué ya no me mandan ofertas?|No gracias|No le gustó “{QUOTE}”
+¿por qué ya no me mandan ofertas?|No gracias|No le gustó “{QUOTE}”|No le gustó “{CITA}”
 """
 CHATTER = f"""
 Are you open on Monday?|thanks|👍|See you at 7|Table for 4 please|Do you have vegan options|I love this place
@@ -70,7 +71,7 @@ I don't eat meat|can't wait!
 not sure yet|I'm not hungry|take out?|no problem|no worries see you then|new phone who dis|We met in Palo Alto
 Is the Baja fish taco back?|I'll have a Baja blast|the blend was nice|full stomach|
 Liked “{QUOTE}”|Loved "{QUOTE}"|Laughed at “{QUOTE}”|👍 to “{QUOTE}”|Reacted 👍 to “{QUOTE}”|Le encantó “{QUOTE}”
-Is this real? “{QUOTE}”
+Is this real? “{QUOTE}”|Le encantó “{CITA}”|¿Es cierto? “{CITA}”
 ¿Están abiertos hoy?|mesa para dos por favor|para hoy|nomas quiero dos tacos|por favor una mesa|gracias
 ¿Tienen menú vegano?
 """

@@ -153,7 +153,7 @@ class ImportAdmin(PlainAdmin[Import]):
             except ImportFileError as error:
                 form.add_error("file", said(str(error)))
             else:
-                self.log_addition(request, record, "Uploaded.")
+                self.log_addition(request, record, _("Uploaded."))
                 return _go("columns", record)
         return self._step(request, "upload", {"title": _("Import contacts"), "form": form})
 
@@ -292,7 +292,7 @@ class ImportAdmin(PlainAdmin[Import]):
         except (ImportBusy, ImportFileError) as error:
             self.message_user(request, said(str(error)), level="WARNING")
             return _page_of(record)
-        self.log_change(request, record, f"Started, {record.total or 0} rows.")
+        self.log_change(request, record, _("Started, %(count)s rows.") % {"count": record.total or 0})
         if advance_now(record, clock=timezone.now, seconds=SECONDS_HERE) and record.status == Status.DONE:
             counts = pages.counts_of(record)
             words = _(
@@ -312,7 +312,7 @@ class ImportAdmin(PlainAdmin[Import]):
         if not cancel_import(record):
             self.message_user(request, _("This import is done or cancelled already."), level="WARNING")
             return _page_of(record)
-        self.log_change(request, record, "Cancelled.")
+        self.log_change(request, record, _("Cancelled."))
         if record.status != Status.CANCELLED:
             self.message_user(request, _("It stops within a few seconds."))
             return _page_of(record)
@@ -329,7 +329,7 @@ class ImportAdmin(PlainAdmin[Import]):
         except ImportBusy as error:
             self.message_user(request, said(str(error)), level="WARNING")
             return _page_of(record)
-        self.log_change(request, record, "Undone.")
+        self.log_change(request, record, _("Undone."))
         advance_now(record, clock=timezone.now, seconds=SECONDS_HERE)
         return _page_of(record)
 

@@ -149,7 +149,7 @@ class ReadingForm(forms.Form):
     """How a table is read; every answer may be left to the program."""
 
     encoding = forms.ChoiceField(label=gettext_lazy("Letters"), required=False)
-    separator = forms.ChoiceField(choices=SEPARATORS, required=False)
+    separator = forms.ChoiceField(label=gettext_lazy("Separator"), choices=SEPARATORS, required=False)
     header_line = forms.IntegerField(
         label=gettext_lazy("Line of the headers"),
         required=False,

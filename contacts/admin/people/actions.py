@@ -128,7 +128,7 @@ class PersonActions(ContactPages):
         )
         newly_off = _("This contact is off %(channel)s from now on. 1 address changed.")
         was_off = _("This contact was off %(channel)s already.")
-        self.log_change(request, contact, f"Unsubscribed from {way.value}.")
+        self.log_change(request, contact, _("Unsubscribed from %(channel)s.") % {"channel": way.label})
         self.message_user(request, (newly_off if newly else was_off) % {"channel": way.label})
         return back_to(contact)
 
@@ -150,7 +150,7 @@ class PersonActions(ContactPages):
                 wording=form.cleaned_data["wording"],
                 actor=request.user,  # type: ignore[arg-type]  # admin_view lets nobody anonymous in
             )
-            self.log_change(request, contact, f"Recorded consent to {way.value}.")
+            self.log_change(request, contact, _("Recorded consent to %(channel)s.") % {"channel": way.label})
             done = _("Consent to %(channel)s is recorded for 1 contact.") % {"channel": way.label}
             self.message_user(request, done)
             return back_to(contact)
@@ -162,7 +162,8 @@ class PersonActions(ContactPages):
         form = BlockForm(request.POST or None, label_suffix="")
         if request.method == "POST" and form.is_valid():
             newly = block(channel=way, address_index=index, reason=form.cleaned_data["reason"], at=timezone.now())
-            self.log_change(request, contact, f"Blocked {way.value}." if newly else f"{way.value} was blocked already.")
+            words = _("Blocked %(channel)s.") if newly else _("%(channel)s was blocked already.")
+            self.log_change(request, contact, words % {"channel": way.label})
             newly_off = _("%(channel)s: this contact is not written to any more.")
             was_off = _("%(channel)s: this contact was blocked already; that block stays as it is.")
             self.message_user(request, (newly_off if newly else was_off) % {"channel": way.label})

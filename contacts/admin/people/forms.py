@@ -29,6 +29,7 @@ class ContactForm(forms.ModelForm[Contact]):
         label=gettext_lazy("State"), required=False, max_length=40, help_text=gettext_lazy("TX or Texas.")
     )
     time_zone = forms.CharField(
+        label=gettext_lazy("Time zone"),
         required=False,
         max_length=64,
         help_text=gettext_lazy(
@@ -54,10 +55,11 @@ class ContactForm(forms.ModelForm[Contact]):
             "birthday": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
             "notes": forms.Textarea(attrs={"rows": 4, "class": "vLargeTextField"}),
         }
-        help_texts = {"birthday": _("Where the year is not known: %(year)s.") % {"year": UNKNOWN_YEAR}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if birthday := self.fields.get("birthday"):  # whoever may only look has no field
+            birthday.help_text = _("Where the year is not known: %(year)s.") % {"year": UNKNOWN_YEAR}
         if self.instance.pk:
             self.initial.setdefault("tagged", list(self.instance.tags.values_list("pk", flat=True)))
         if not Tag.objects.exists() and "tagged" in self.fields:

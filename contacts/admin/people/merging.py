@@ -109,7 +109,7 @@ class MergePages(PersonActions):
         except NotTwoContacts:
             self.message_user(request, _("One of the two is not there any more. Nothing was changed."), level="WARNING")
             return HttpResponseRedirect(reverse("admin:contacts_contact_changelist"))
-        self.log_change(request, kept, f"Merged contact {gone.pk} into this one.")
+        self.log_change(request, kept, _("Merged contact %(pk)s into this one.") % {"pk": gone.pk})
         self.message_user(request, _("Contact %(number)s is now part of this one.") % {"number": gone.pk})
         return back_to(kept)
 

@@ -50,7 +50,7 @@ class UserAdmin(PlainAdmin[User]):
     ordering = ("username",)
     sortable_by = ()
     actions = None
-    add_label = "New user"
+    add_label = gettext_lazy("New user")
 
     # --- Who may what ---
 
@@ -85,9 +85,9 @@ class UserAdmin(PlainAdmin[User]):
     def name(self, user: User) -> str | None:
         return user.get_full_name() or None
 
-    @admin.display(description=gettext_lazy("Last signed in"), empty_value="never")
+    @admin.display(description=gettext_lazy("Last signed in"))
     def last_here(self, user: User) -> object:
-        return user.last_login
+        return user.last_login or _("never")
 
     @admin.display(description=gettext_lazy("Second factor"))
     def factor_label(self, user: User) -> SafeString:
@@ -225,7 +225,7 @@ class UserAdmin(PlainAdmin[User]):
         if user.pk == request.user.pk or not self.has_change_permission(request, user):
             raise PermissionDenied
         pressed = request.path.rstrip("/").rpartition("/")[2]
-        self.log_change(request, user, f"Pressed: {pressed.replace('-', ' ')}.")
+        self.log_change(request, user, _("Pressed: %(button)s.") % {"button": pressed.replace("-", " ")})
         return user
 
     def _to_person(self, user: User) -> HttpResponse:
