@@ -39,7 +39,7 @@ class Progress:
 
 
 def progress(campaign: Campaign) -> Progress:
-    """Count a campaign's messages by state and reason, and its redemptions. Four queries.
+    """Count a campaign's messages by state and reason, and its redemptions. At most four queries.
 
     The states are counted by their index alone; for reasons only the rows that have one are read.
     """
@@ -48,7 +48,8 @@ def progress(campaign: Campaign) -> Progress:
     counts |= dict(messages.values_list("status").annotate(Count("id")))
     reasons = messages.filter(status__in=WITH_REASON).values_list("status", "reason").annotate(Count("id"))
     by_reason = [(status, str(Message.Reason(reason).label), count) for status, reason, count in reasons]
-    return Progress(sum(counts.values()), counts, redeemed_counts([campaign.pk]).get(campaign.pk, 0), sorted(by_reason))
+    redeemed = redeemed_counts([campaign.pk]).get(campaign.pk, 0) if campaign.offer_id else 0
+    return Progress(sum(counts.values()), counts, redeemed, sorted(by_reason))
 
 
 def audience_sizes(campaign_ids: list[int]) -> dict[int, int]:

@@ -276,7 +276,7 @@ def test_asks_few_questions_for_each_look(going, admin_client):
     with CaptureQueriesContext(connection) as asked:
         admin_client.get(url("progress", going))
 
-    assert len(asked) <= 16, [query["sql"] for query in asked]
+    assert len(asked) <= 17, [query["sql"] for query in asked]
 
 
 # --- Failed and unknown ones ---
