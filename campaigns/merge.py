@@ -10,8 +10,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext
+from django.utils.translation import gettext_lazy, override, pgettext
 from liquid import Environment, StrictUndefined
 from liquid.exceptions import LiquidError
 from liquid.template import BoundTemplate
@@ -124,10 +125,11 @@ def _written(name: str) -> str:
 
 
 def example_of(name: str) -> str:
-    """Return a field as it is best written: the first name with what to say to whoever gave none."""
+    """Return a field as it is best written: the first name with what the shop says to whoever gave none."""
     if name not in PERSON_FIELDS:
         return _written(name)
-    return f"{{{{ {name} | default: '{pgettext('instead of a name, after Hi', 'there')}' }}}}"
+    with override(settings.LANGUAGE_CODE):
+        return f"{{{{ {name} | default: '{pgettext('instead of a name, after Hi', 'there')}' }}}}"
 
 
 def _first_line(error: LiquidError) -> str:

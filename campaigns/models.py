@@ -92,7 +92,7 @@ class Campaign(models.Model):
     plan_position = models.BigIntegerField(default=0, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
     pause_reason = models.CharField(max_length=200, blank=True, editable=False)
-    language = models.CharField(max_length=7, blank=True, editable=False)
+    language = models.CharField(max_length=7, blank=True, default="", db_default="", editable=False)
     is_demo = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, editable=False)

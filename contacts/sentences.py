@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, override
 
 _VALUE = re.compile(r"%\((\w+)\)s")
 
@@ -29,7 +29,8 @@ class Sentence:
         Sentence.known.append(self)
 
     def __mod__(self, values: Mapping[str, object]) -> str:
-        return self.english % values
+        with override("en"):  # a value may be a word of ours, translated when it is written out
+            return self.english % values
 
 
 def kept(english: str) -> Sentence:
@@ -43,6 +44,6 @@ def said(english: str) -> str:
         return own if english else ""
     for sentence in Sentence.known:
         if found := sentence.pattern.fullmatch(english):
-            values = {name: gettext(value) if value else value for name, value in found.groupdict().items()}
+            values = {name: said(value) for name, value in found.groupdict().items()}
             return gettext(sentence.english) % values
     return english

@@ -33,9 +33,13 @@ from campaigns.queries import content_of, variant_of
 from campaigns.services import NotPossible, Outdated, keep_as_template, save_draft
 from contacts.channels import Channel
 from contacts.models import Segment, Tag
+from contacts.sentences import kept
 from messaging.queries import audience_sizes, redeemed_counts
 
 Status = Campaign.Status
+
+
+SAVED_BESIDE = kept("Saved beside campaign %(pk)s.")
 
 
 class CampaignList(ChangeList):
@@ -180,7 +184,7 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
             return None
         name = _("%(name)s (my version)") % {"name": form.draft.name[:80]}
         mine = save_draft(replace(form.draft, name=name), by=request.user)  # type: ignore[arg-type]
-        self.log_addition(request, mine, _("Saved beside campaign %(pk)d.") % {"pk": campaign.pk})
+        self.log_addition(request, mine, SAVED_BESIDE % {"pk": campaign.pk})
         self.message_user(request, _("Your version is a draft of its own now. The other one is as it was."))
         return page_of(mine)
 

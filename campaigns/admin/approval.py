@@ -12,14 +12,19 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST
 
 from campaigns.admin.pages import CampaignPages, page_of
 from campaigns.models import Approval, Campaign
 from campaigns.queries import APPROVE, approval_of
 from campaigns.services import Blocked, NotPossible
-from contacts.admin.base import people
+from contacts.admin.base import people, people_kept
+from contacts.sentences import kept
 from messaging import services
+
+ASKED = kept("Asked for approval, for %(people)s.")
+APPROVED = kept("Approved for %(people)s.")
 
 
 def name_of(user: Any) -> str:
@@ -74,7 +79,7 @@ class ApprovalPages(CampaignPages):
         except (Blocked, NotPossible) as error:
             self.message_user(request, str(error), messages.ERROR)
             return False
-        self.log_change(request, campaign, _("Asked for approval, for %(people)s.") % {"people": people(approval.size)})
+        self.log_change(request, campaign, ASKED % {"people": people_kept(approval.size)})
         said = _("Nothing is sent yet: it waits until somebody else approves it. It is on their dashboard.")
         self.message_user(request, said, messages.WARNING)
         return True
@@ -96,7 +101,7 @@ class ApprovalPages(CampaignPages):
             self.message_user(request, str(error), messages.ERROR)
             return self._to_the_review(campaign)
         size = people(launched.size_at_launch or 0)
-        self.log_change(request, launched, _("Approved for %(people)s.") % {"people": size})
+        self.log_change(request, launched, APPROVED % {"people": people_kept(launched.size_at_launch or 0)})
         self.message_user(request, _("Approved: it goes to %(size)s.") % {"size": size})
         return page_of(launched)
 
@@ -110,7 +115,7 @@ class ApprovalPages(CampaignPages):
         except NotPossible as error:
             self.message_user(request, str(error), messages.ERROR)
             return page_of(campaign)
-        self.log_change(request, campaign, _("Sent back, not approved."))
+        self.log_change(request, campaign, gettext_noop("Sent back, not approved."))
         self.message_user(request, _("It is a draft as before, and nothing was sent."))
         return page_of(campaign)
 

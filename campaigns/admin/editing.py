@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
@@ -12,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, override
 from django.views.decorators.http import require_POST
 
 from campaigns.admin.forms import CampaignForm
@@ -75,13 +77,13 @@ class EditingPages(CampaignPages):
 
     def _log_autosave(self, request: HttpRequest, campaign: Campaign, *, is_new: bool) -> None:
         if is_new:
-            self.log_addition(request, campaign, _("Begun."))
+            self.log_addition(request, campaign, gettext_noop("Begun."))
             return
         lines = LogEntry.objects.filter(
             object_id=str(campaign.pk), user_id=str(request.user.pk), content_type__model="campaign"
         )
         if not lines.filter(action_time__gte=timezone.now() - LOGGED_EVERY).exists():
-            self.log_change(request, campaign, _("Changed while it was written."))
+            self.log_change(request, campaign, gettext_noop("Changed while it was written."))
 
     # --- Pictures ---
 
@@ -173,7 +175,8 @@ def started_from(key: str) -> dict[str, Any] | None:
     found = starter(key)
     if found is None:
         return None
-    return {"subject": str(found.subject), "preheader": str(found.preheader), "blocks": found.blocks()}
+    with override(settings.LANGUAGE_CODE):  # guests read it, whatever the one reads who writes
+        return {"subject": str(found.subject), "preheader": str(found.preheader), "blocks": found.blocks()}
 
 
 def editor_words() -> dict[str, Any]:

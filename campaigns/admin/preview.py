@@ -82,10 +82,10 @@ class PreviewPages(PlainAdmin[Campaign]):
         campaign, content, problem = self._typed(request)
         if problem:
             html = problem_page(problem)
-        elif content.html.strip() or content.body.strip():
-            html = mail_html(campaign, content, self._reader(request))
-        else:
+        elif content.is_built and not content.html.strip():
             html = blank_page()
+        else:
+            html = mail_html(campaign, content, self._reader(request))
         shown = SCHEMES.get(request.POST.get("preview_scheme", ""))
         return _framed(html.replace(DARK_ONLY, shown) if shown else html)
 

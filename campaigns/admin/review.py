@@ -30,11 +30,13 @@ from campaigns.queries import (
 )
 from campaigns.rendering import ContentError
 from campaigns.services import Blocked, NeedsApproval, NotPossible
-from contacts.admin.base import people
+from contacts.admin.base import people, people_kept
 from contacts.channels import AddressError, Channel, mask_email, mask_phone
 from contacts.models import Business
+from contacts.sentences import kept
 from messaging import services
 
+LAUNCHED = kept("Launched for %(people)s.")
 NO_TEST = gettext_lazy("No test was sent.")
 
 
@@ -103,7 +105,7 @@ class ReviewPages(ApprovalPages):
         except (Blocked, NotPossible) as error:
             self.message_user(request, str(error), messages.ERROR)
             return False
-        self.log_change(request, launched, _("Launched for %(people)s.") % {"people": people(form.size)})
+        self.log_change(request, launched, LAUNCHED % {"people": people_kept(form.size)})
         if form.start:
             when = formats.date_format(timezone.localtime(form.start), "DATETIME_FORMAT")
             words = _("Scheduled for %(when)s: it goes to %(people)s.") % {"when": when, "people": people(form.size)}

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 from django.views.decorators.http import require_POST
 
 from campaigns.admin.pages import (
@@ -32,7 +32,7 @@ from campaigns.rendering import ContentError
 from campaigns.services import NotPossible, copy_campaign
 from contacts.admin.base import Number, people
 from contacts.channels import Channel
-from contacts.sentences import said
+from contacts.sentences import kept, said
 from messaging import services
 from messaging.queries import Live, Progress, complaint_of, moment_words, pace_line, progress, retriable, undecided
 
@@ -41,6 +41,15 @@ COUNT_DOWN = timedelta(minutes=2)  # to a start that is nearer than this
 SILENT = gettext_lazy(
     "The background worker has not been heard for three minutes. Nothing is sent before it runs again."
 )
+
+
+# What the history says: in English, for `said`.
+COPIED = kept("Copied from campaign %(pk)s.")
+UNDONE = gettext_noop("Undone: it is a draft again, and nothing was sent.")
+PAUSED = gettext_noop("Paused.")
+RESUMED = gettext_noop("Resumed.")
+CANCELLED = gettext_noop("Cancelled for good.")
+TRIED_AGAIN = kept("Failed messages tried again: %(count)s.")
 
 
 def spread_words(minutes: int) -> str:
@@ -163,9 +172,7 @@ class SendingPages(CampaignPages):
     # --- What may be done ---
 
     def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return self._change(
-            request, pk, services.take_back, lambda campaign: _("Undone: it is a draft again, and nothing was sent.")
-        )
+        return self._change(request, pk, services.take_back, lambda campaign: _(UNDONE), history=lambda: UNDONE)
 
     def pause_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         def words(campaign: Campaign) -> str:
@@ -176,7 +183,7 @@ class SendingPages(CampaignPages):
                 where = _("Paused at %(done)s of %(all)s.") % {"done": f"{now.done:,}", "all": f"{now.audience:,}"}
             return f"{where} {_to_finish(live.in_flight)}".strip()
 
-        return self._change(request, pk, services.pause, words)
+        return self._change(request, pk, services.pause, words, history=lambda: PAUSED)
 
     def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         def resume(campaign: Campaign) -> Campaign:
@@ -190,7 +197,7 @@ class SendingPages(CampaignPages):
                 return _("Resumed: it starts now.")
             return _("Resumed: it goes on with exactly the rest, %(people)s.") % {"people": people(left)}
 
-        return self._change(request, pk, resume, words)
+        return self._change(request, pk, resume, words, history=lambda: RESUMED)
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         def cancel(campaign: Campaign) -> Campaign:
@@ -203,14 +210,14 @@ class SendingPages(CampaignPages):
             if now.audience:
                 sent = _("%(sent)s of %(all)s were sent.") % {"sent": f"{now.sent:,}", "all": f"{now.audience:,}"}
             lines = (
-                _("Cancelled for good."),
+                _(CANCELLED),
                 sent,
                 _to_finish(live.in_flight),
                 _("Deals that were received stay valid."),
             )
             return " ".join(filter(None, lines))
 
-        return self._change(request, pk, cancel, words)
+        return self._change(request, pk, cancel, words, history=lambda: CANCELLED)
 
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         tried = 0
@@ -228,7 +235,7 @@ class SendingPages(CampaignPages):
             later = _("It is paused: they leave when you resume it.") if campaign.status == Status.PAUSED else ""
             return f"{words % {'count': f'{tried:,}'}} {later}".strip()
 
-        return self._change(request, pk, retry, words)
+        return self._change(request, pk, retry, words, history=lambda: TRIED_AGAIN % {"count": f"{tried:,}"})
 
     def _change(
         self,
@@ -236,6 +243,8 @@ class SendingPages(CampaignPages):
         pk: int,
         change: Callable[[Campaign], Campaign],
         words: Callable[[Campaign], str],
+        *,
+        history: Callable[[], str],
     ) -> HttpResponse:
         """Do it, write it into the history, and say what happened; or why it cannot be done any more."""
         campaign = self._campaign_to_send(request, pk)
@@ -244,9 +253,8 @@ class SendingPages(CampaignPages):
         except NotPossible as error:
             self.message_user(request, str(error), messages.ERROR)
             return page_of(campaign)
-        done = words(campaign)
-        self.log_change(request, campaign, done)
-        self.message_user(request, done)
+        self.log_change(request, campaign, history())
+        self.message_user(request, words(campaign))
         return page_of(campaign)
 
     def copy_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -258,7 +266,7 @@ class SendingPages(CampaignPages):
         except ContentError as error:
             self.message_user(request, _("It cannot be copied: %(why)s") % {"why": error}, messages.ERROR)
             return page_of(campaign)
-        self.log_addition(request, copy, _("Copied from campaign %(pk)s.") % {"pk": campaign.pk})
+        self.log_addition(request, copy, COPIED % {"pk": campaign.pk})
         self.message_user(request, _("1 draft was made with the same words, deal and audience."))
         return page_of(copy)
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from campaigns.models import Template
 from contacts.admin.base import PlainAdmin
@@ -27,7 +27,7 @@ class TemplateAdmin(PlainAdmin[Template]):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    @admin.display(description=gettext_lazy("Start"))
+    @admin.display(description=pgettext_lazy("column of templates", "Start"))
     def use(self, template: Template) -> SafeString:
         url = f"{reverse('admin:campaigns_campaign_add')}?start=own-{template.pk}"
         return format_html('<a href="{}">{}</a>', url, _("Write a campaign"))

@@ -13,12 +13,16 @@ from django.utils.translation import ngettext
 from campaigns.admin.pages import CampaignPages, status_badge
 from campaigns.models import Campaign
 from campaigns.services import NotPossible
-from contacts.admin.base import people
+from contacts import sentences
+from contacts.admin.base import people, people_kept
 from messaging import services
 from messaging.queries import undecided, unknown_page
 
 Status = Campaign.Status
 MOST_DIGITS = 19  # of a number the database can hold
+
+SENT_AGAIN = sentences.kept("Sent once more to %(people)s, though nobody knew whether they had it.")
+LEFT = sentences.kept("Left as not known: %(people)s.")
 
 
 class UnknownPages(CampaignPages):
@@ -55,34 +59,36 @@ class UnknownPages(CampaignPages):
             self.message_user(request, _("Nothing was changed: tick the messages first."), messages.WARNING)
         else:
             try:
-                done = self._send_anyway(campaign, ids) if word == "send" else self._leave(campaign, ids)
+                history, done = self._send_anyway(campaign, ids) if word == "send" else self._leave(campaign, ids)
             except NotPossible as error:
                 self.message_user(request, str(error), messages.ERROR)
             else:
-                self.log_change(request, campaign, done)
+                self.log_change(request, campaign, history)
                 self.message_user(request, done)
         return HttpResponseRedirect(reverse("admin:campaigns_campaign_unknown", args=[campaign.pk]))
 
-    def _send_anyway(self, campaign: Campaign, ids: list[int] | None) -> str:
+    def _send_anyway(self, campaign: Campaign, ids: list[int] | None) -> tuple[str, str]:
+        """Return what the history says, in English, and what is said now."""
         result = services.send_anyway(campaign, at=timezone.now(), ids=ids)
         campaign.refresh_from_db()
         words = _("It is sent once more to %(people)s.")
         if campaign.status == Status.PAUSED:
             words = _("It is sent once more to %(people)s when you resume it.")
         words %= {"people": people(result.queued)}
+        history = SENT_AGAIN % {"people": people_kept(result.queued)}
         if not result.kept:
-            return words
+            return history, words
         kept = _("Left out: %(people)s, who agree no more or cannot be reached.") % {"people": people(result.kept)}
-        return f"{words} {kept}"
+        return history, f"{words} {kept}"
 
-    def _leave(self, campaign: Campaign, ids: list[int] | None) -> str:
+    def _leave(self, campaign: Campaign, ids: list[int] | None) -> tuple[str, str]:
         count = services.leave(campaign, at=timezone.now(), ids=ids)
         words = ngettext(
             "%(count)s message stays as not known. You are not asked again.",
             "%(count)s messages stay as not known. You are not asked again.",
             count,
         )
-        return words % {"count": f"{count:,}"}
+        return LEFT % {"people": people_kept(count)}, words % {"count": f"{count:,}"}
 
 
 def _is_id(text: str) -> bool:

@@ -8,7 +8,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="campaign",
             name="language",
-            field=models.CharField(blank=True, default="", editable=False, max_length=7),
-            preserve_default=False,
+            field=models.CharField(blank=True, db_default="", default="", editable=False, max_length=7),
         ),
     ]

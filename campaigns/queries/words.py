@@ -96,9 +96,9 @@ def person_of(contact: Contact) -> Person:
     return Person(first_name=contact.first_name or "", last_name=contact.last_name or "")
 
 
-def deal_of(offer: Offer, business: Business, *, code: str, coupon_url: str, qr_src: str, language: str = "") -> Deal:
-    """Return an offer as one person gets it; without a language, in the shop's of the moment."""
-    with override(language or settings.LANGUAGE_CODE):  # as the mail around it, whatever the one reads who looks
+def deal_of(offer: Offer, business: Business, *, code: str, coupon_url: str, qr_src: str, language: str) -> Deal:
+    """Return an offer as one person gets it, in the language of the mail around it."""
+    with override(language):
         ends = offer.valid_until(business.zone)
     return Deal(
         name=offer.name,
@@ -132,7 +132,7 @@ def preview(
             code=display(SAMPLE_TYPED),
             coupon_url=coupon_url(SAMPLE_TOKEN),
             qr_src=qr_src,
-            language=campaign.language,
+            language=content.language,
         )
     return Compiled(content, has_deal=deal is not None, utm=campaign.utm_campaign).render(
         shop=shop_of(business),

@@ -140,7 +140,7 @@ def _texts(at: datetime) -> Iterable[Alert]:
         title % {"count": thousands(waiting.texts)},
         words,
         f"{reverse('admin:messaging_inboundtext_changelist')}?read=no",
-        _("Read"),
+        pgettext("button", "Read"),
     )
 
 

@@ -15,9 +15,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import formats
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from contacts.models import ChannelStatus
+from contacts.sentences import kept, said
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -36,6 +37,9 @@ STATUS_KINDS = {
     ChannelStatus.UNSUBSCRIBED: "bad",
     ChannelStatus.SUPPRESSED: "bad",
 }
+
+
+ONE_PERSON, SOME_PEOPLE = gettext_noop("1 person"), kept("%(count)s people")
 
 
 def badge(kind: str, label: _StrOrPromise) -> SafeString:
@@ -84,6 +88,11 @@ def bars(rows: list[tuple[str, int]]) -> list[Bar]:
 def people(count: int) -> str:
     """`1 person`, `2,500 people`."""
     return ngettext("%(count)s person", "%(count)s people", count) % {"count": thousands(count)}
+
+
+def people_kept(count: int) -> str:
+    """Return `people` as it is kept: in English, for `said`."""
+    return ONE_PERSON if count == 1 else SOME_PEOPLE % {"count": f"{count:,}"}
 
 
 def status_badge(status: ChannelStatus) -> SafeString:
@@ -169,6 +178,13 @@ class PlainAdmin(admin.ModelAdmin[M]):
         if isinstance(widget, RelatedFieldWidgetWrapper):
             widget.can_change_related = widget.can_delete_related = widget.can_view_related = False
         return field
+
+    def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the history in the reader's language, as `said`."""
+        response = super().history_view(request, *args, **kwargs)
+        for entry in getattr(response, "context_data", {}).get("action_list", ()):
+            entry.said = said(entry.get_change_message())
+        return response
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Offer one way to save: "Save", and on a new row "Save and add another"."""

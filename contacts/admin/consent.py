@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from contacts.admin.base import ReadOnlyAdmin, badge
 from contacts.admin.people.finding import address_of
@@ -186,7 +186,7 @@ class SuppressionAdmin(PrivateSearch[Suppression], ReadOnlyAdmin[Suppression]):
         actor: Any = request.user
         if lift(block, actor=actor, reason=reason, at=timezone.now()):
             consent = f" {_('Their consent is recorded.')}" if block.reason in Suppression.THEIR_WORD else ""
-            self.log_change(request, block, _("Ended the block."))
+            self.log_change(request, block, gettext_noop("Ended the block."))
             self.message_user(request, f"{_('The block has ended for 1 address.')}{consent}{_still_blocked(block)}")
         else:
             self.message_user(

@@ -17,18 +17,19 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 from django.views.decorators.http import require_POST
 
-from contacts.admin.base import ReadOnlyAdmin, badge, people
+from contacts.admin.base import ReadOnlyAdmin, badge, people, people_kept
 from contacts.admin.bulk import PERMISSIONS, ask, form_for, may_start, unsign
 from contacts.models import AuditEvent, Job, Tag
-from contacts.sentences import said
+from contacts.sentences import kept, said
 from contacts.services import audit, find_or_make_tag, read_file
 from contacts.services.jobs import EXPORT_KEPT, JobRefused, begin, selected, start_job, stop_job
 
 Kind, Status = Job.Kind, Job.Status
 
+STARTED = kept("Started for %(people)s.")
 STATUS_KINDS = {
     Status.QUEUED: "quiet",
     Status.RUNNING: "info",
@@ -198,7 +199,7 @@ class JobAdmin(ReadOnlyAdmin[Job]):
         except JobRefused as error:
             form.add_error(None, str(error))
             return ask(self.admin_site, request, wanted, selection, form)
-        self.log_addition(request, job, _("Started for %(people)s.") % {"people": people(job.total or 0)})
+        self.log_addition(request, job, STARTED % {"people": people_kept(job.total or 0)})
         job = begin(job, clock=timezone.now)
         if job.status == Status.DONE:
             self.message_user(request, outcome(job))
@@ -253,7 +254,7 @@ class JobAdmin(ReadOnlyAdmin[Job]):
             raise PermissionDenied
         if stop_job(job, at=timezone.now()):
             job.refresh_from_db()
-            self.log_change(request, job, _("Stopped."))
+            self.log_change(request, job, gettext_noop("Stopped."))
             at_once = job.status == Status.CANCELLED
             words = f"{_('Stopped.')} {outcome(job)}" if at_once else _("It stops after the people it is at right now.")
             self.message_user(request, words)

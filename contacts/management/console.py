@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
+from django.utils.translation import override
 
 from contacts.models import Business
 
@@ -22,6 +23,11 @@ class ConsoleCommand(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print one JSON object on standard output.")
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Speak English, whatever the shop's language: programs read it, too."""
+        with override("en"):
+            return super().execute(*args, **options)
 
     def answer(self, options: dict[str, Any], data: dict[str, Any], words: str) -> None:
         """Print the result; progress and remarks go to standard error elsewhere."""

@@ -46,7 +46,9 @@ REACTION = re.compile(
     r"|(?:le|me) (?:gust[oó]|encant[oó])|\W{1,8}to)\s*[“\"«][^”\"»]*[”\"»]?\s*(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
-QUOTED = re.compile(r"[“\"«][^”\"»]*\b(?:reply|responda) stop\b[^”\"»]*(?:[”\"»]|$)", re.IGNORECASE)
+QUOTED = re.compile(
+    r"[“\"«][^”\"»]*\b(?:reply stop|responda stop|stop para terminar)\b[^”\"»]*(?:[”\"»]|$)", re.IGNORECASE
+)
 
 STOPS = re.compile(f"(?:{'|'.join(PHRASES)})")
 GUARDED = re.compile(f"(?:{'|'.join(UNLESS)})")

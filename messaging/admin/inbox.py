@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext, pgettext_lazy
 
 from contacts.admin.base import ReadOnlyAdmin, badge
 from contacts.channels import Channel, mask_phone
@@ -141,7 +141,7 @@ class InboundTextAdmin(ReadOnlyAdmin[InboundText]):
             return self._ask(request, text, "no_more", _("They want no more texts"))
         actor: Any = request.user
         newly = want_no_more(text, actor=actor, at=timezone.now())
-        self.log_change(request, text, _("Understood as: no more texts."))
+        self.log_change(request, text, gettext_noop("Understood as: no more texts."))
         done = (
             _("They get no more texts.") if newly else _("They had been taken off before. Nothing more was to be done.")
         )
@@ -155,7 +155,7 @@ class InboundTextAdmin(ReadOnlyAdmin[InboundText]):
             return self._ask(request, text, "carry_on", _("Carry on"))
         actor: Any = request.user
         if carry_on(text, actor=actor, at=timezone.now()):
-            self.log_change(request, text, _("Understood as: carry on."))
+            self.log_change(request, text, gettext_noop("Understood as: carry on."))
             self.message_user(request, " ".join((_("1 text read."), _what_follows(text))))
         else:
             self.message_user(

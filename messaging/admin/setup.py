@@ -124,7 +124,7 @@ def test_view(request: HttpRequest) -> HttpResponse:
     try:
         setup.send_test(channel, to=to, at=timezone.now())
     except AddressError as error:
-        messages.error(request, _("No test was sent. What you typed %(why)s.") % {"why": error})
+        messages.error(request, _("No test was sent. %(why)s") % {"why": error.sentence})
     except TestRefused as error:
         messages.error(request, _("No test was sent. %(why)s") % {"why": error})
     except TransportError as error:

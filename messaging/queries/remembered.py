@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from django.core.cache import cache
-from django.db.models import Max
+from django.db.models import Count, Max
+from redis import RedisError
 
 from redemptions.models import Amendment, EntryCounter
 
@@ -27,5 +29,14 @@ def of_ledger(what: str, parts: Iterable[Any], make: Callable[[], T]) -> T:
     if newest < LONG:
         return make()
     asked = hashlib.sha256(repr(tuple(parts)).encode()).hexdigest()
-    amended = Amendment.objects.aggregate(newest=Max("pk"))["newest"] or 0
-    return cast(T, cache.get_or_set(f"ledger.{what}.{newest}.{amended}.{asked}", make, KEPT_S))
+    amended = Amendment.objects.aggregate(newest=Max("pk"), many=Count("pk"))
+    key = f"ledger.{what}.{newest}.{amended['newest']}.{amended['many']}.{asked}"
+    try:
+        found: T | None = cache.get(key)
+    except RedisError:
+        return make()
+    if found is None:
+        found = make()
+        with suppress(RedisError):
+            cache.set(key, found, KEPT_S)
+    return found

@@ -99,7 +99,7 @@ class _Writer:
         if campaign.offer:
             code, url = display(SAMPLE_TYPED), coupon_url(SAMPLE_TOKEN)
             self._deal = deal_of(
-                campaign.offer, business, code=code, coupon_url=url, qr_src="", language=campaign.language
+                campaign.offer, business, code=code, coupon_url=url, qr_src="", language=content.language
             )
         self.is_personal = bool(PERSON_FIELDS.keys() & set(self._compiled.text.analyze().variables))
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils.text import slugify
 
 from campaigns.models import Campaign, Variant
-from campaigns.queries import content_of, deal_of, shop_of
+from campaigns.queries import content_of, deal_of, language_of, shop_of
 from campaigns.rendering import CONTROL, Compiled, Deal, Person, Reader, Redirects, Rendered, batches_of
 from contacts.channels import AddressError, Channel, deliverable
 from contacts.links import Unsubscribe, unsubscribe_url
@@ -203,11 +203,10 @@ class Composer:
         if campaign.offer is None or code is None:
             return None
         offer, is_hosted = campaign.offer, is_hosted or settings.QR_IMAGES == "hosted"
-        says = (campaign.language, offer.name, offer.terms, offer.ends_at)
+        language = language_of(campaign)
+        says = (language, offer.name, offer.terms, offer.ends_at)
         if says not in self.deals:
-            self.deals[says] = deal_of(
-                offer, self.business, code="", coupon_url="", qr_src="", language=campaign.language
-            )
+            self.deals[says] = deal_of(offer, self.business, code="", coupon_url="", qr_src="", language=language)
         return replace(
             self.deals[says],
             code=code.typed_display,

@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy
 
 from contacts.admin.base import PlainAdmin, badge
 from contacts.models import AuditEvent
+from contacts.sentences import kept
 from contacts.services import audit
 from redemptions.admin.base import (
     DEAL_FILTER,
@@ -32,6 +33,7 @@ from redemptions.admin.signals import signals_page
 from redemptions.models import Redemption, Scan
 from redemptions.services import CorrectionRefused, VoidReason, clock_warnings, void
 
+TAKEN_BACK = kept("Taken back by %(receipt)s.")
 KIND_BADGES = {Redemption.Kind.VOIDED: "quiet", Redemption.Kind.CONFLICT: "warn"}
 
 
@@ -188,7 +190,7 @@ class RedemptionAdmin(ReadOnly, PlainAdmin[Redemption]):
             self.message_user(request, f"{error.reason.label}. " + _("Nothing was changed."), messages.WARNING)
         else:
             audit(AuditEvent.Action.VOIDED, detail=f"{line.receipt} by {done.reversal.receipt}")
-            self.log_change(request, line, _("Taken back by %(receipt)s.") % {"receipt": done.reversal.receipt})
+            self.log_change(request, line, TAKEN_BACK % {"receipt": done.reversal.receipt})
             again = _("The code stays used up.") if answers["burn"] else _("The code can be used again.")
             receipts = {"receipt": line.receipt, "reversal": done.reversal.receipt}
             said = _("%(receipt)s is taken back by %(reversal)s.") % receipts

@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from contacts.admin.base import PlainAdmin, badge
 from redemptions.models import Staff
@@ -88,6 +88,6 @@ class StaffAdmin(PlainAdmin[Staff]):
         except ValidationError as error:
             form.add_error("pin", error.message_dict["pin"])
             return False
-        self.log_change(request, staff, _("PIN set."))
+        self.log_change(request, staff, gettext_noop("PIN set."))
         self.message_user(request, _("%(name)s has a new PIN.") % {"name": staff.name})
         return True

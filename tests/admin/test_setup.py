@@ -175,7 +175,7 @@ def test_a_second_press_sends_no_second_test(owner):
 def test_says_why_no_test_was_sent(channel, owner):
     response = owner.post(TEST, {"channel": channel, "to": "nobody"}, follow=True)
 
-    assert "No test was sent. What you typed" in messages_of(response)
+    assert "No test was sent. This is not" in messages_of(response)
     assert "No test was sent yet" in html_of(response)
     again = {"channel": channel, "to": "boss@example.com" if channel == "email" else "(217) 555-0123"}
     assert "on its way" in messages_of(owner.post(TEST, again, follow=True))  # that was no test

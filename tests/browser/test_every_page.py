@@ -308,7 +308,6 @@ def outside_page(outside: BrowserContext, watch: Watch) -> Page:
 # What the documents show dark, and on a phone; light and wide are the pictures of the tests around it.
 FOR_DOCUMENTS = {
     "full-dashboard": "dashboard",
-    "full-contacts_contact_list": "contacts",
     "full-campaign_mail": "campaign",
     "full-campaign_report": "report",
 }

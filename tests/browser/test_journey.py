@@ -141,7 +141,6 @@ def test_from_log_in_to_report(
     page.get_by_role("link", name="Lunch deal").first.click()
     page.locator("#content").get_by_role("link", name=re.compile("Report", re.I)).first.click()
     expect(page.get_by_text("Main Street").first).to_be_visible()
-    shot(page, "report")
     page.goto(f"/r/{deal.codes.exclude(is_test=True).get(used=1).token.lower()}")
     expect(page.get_by_role("heading", name="Already used")).to_be_visible()
     unused = deal.codes.filter(used=0, is_test=False).first()
@@ -151,7 +150,6 @@ def test_from_log_in_to_report(
     beat(at=timezone.now())
     page.goto("/admin/")
     expect(page.get_by_text("Deals redeemed").first).to_be_visible()
-    shot(page, "dashboard", height=900)
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/campaigns/campaign/add/", "/admin/contacts/import/add/", "/scan/"])

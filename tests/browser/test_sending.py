@@ -81,6 +81,16 @@ def test_finds_out_by_itself_that_it_started(admin_page: Page, people: list[Cont
     expect(admin_page.get_by_role("button", name="Undo")).to_have_count(0)
 
 
+def test_a_text_on_a_phone_shows_no_mail(admin_page: Page, transactional_db: None) -> None:
+    add_contact(phone="+12175550123")
+    campaign = begun(write_draft(channel="sms", subject="", body="Half price tonight"), at=timezone.now())
+    admin_page.set_viewport_size(PHONE)
+    open_campaign(admin_page, campaign)
+
+    expect(admin_page.locator(".preview-sms")).to_contain_text("Half price tonight")
+    expect(admin_page.locator(".preview-mail")).to_be_hidden()
+
+
 def test_watches_pauses_and_resumes(admin_page: Page, going: Campaign) -> None:
     open_campaign(admin_page, going)
     expect(admin_page.locator("[data-live-pace]")).to_contain_text("a minute")

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from babel.messages import Message
 from django.test import Client
+from django.urls import reverse
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext, override
 
@@ -198,6 +199,18 @@ def test_a_kept_sentence_is_english_and_read_in_every_language():
         assert said("This has a space in the e-mail address.") == "Hay un espacio en la dirección de correo."
         assert said("Something nobody knows.") == "Something nobody knows."
         assert said("") == ""
+
+
+def test_the_history_is_read_in_every_language_whoever_wrote_it(admin_client, admin_user, maria):
+    unsubscribing = reverse("admin:contacts_contact_unsubscribe", args=[maria.pk, "email"])
+    history = reverse("admin:contacts_contact_history", args=[maria.pk])
+    admin_client.post(unsubscribing, headers={"Accept-Language": "es"})
+
+    assert admin_user.logentry_set.get().change_message == "Unsubscribed from E-mail."
+    assert "Unsubscribed from E-mail." in admin_client.get(history).content.decode()
+    spanish = admin_client.get(history, headers={"Accept-Language": "es"}).content.decode()
+    assert "Correo electrónico" in spanish
+    assert "Unsubscribed from" not in spanish
 
 
 def test_a_block_ended_in_spanish_is_kept_in_english(maria):

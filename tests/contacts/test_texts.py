@@ -151,6 +151,7 @@ def test_reads_a_long_text_in_no_time():
         ("Liked “Sale today, Reply STOP to end” STOP", "stop"),
         ('Loved "2 for 1" but please stop texting me', "stop"),
         ("Liked “Sale today, Reply STOP to end”", "review"),
+        ("Enfatizó “Bar: Responda YES para confirmar. STOP para terminar, HELP para ayuda.”", "review"),
         ("ѕtор", "stop"),  # Cyrillic letters
         ("$top", "stop"),
         *(

@@ -8,10 +8,12 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.core.cache import cache
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from campaigns.admin.report import _lines, charts_of, files_of
 from campaigns.models import Campaign, Link, Variant
@@ -412,6 +414,21 @@ def test_a_long_ledger_is_read_again_only_where_it_changed(ask, till, monkeypatc
     assert asked_the_ledger(lambda: ask(campaign)) == (1, True)
     amend(redemption=other, device=till.device, at=other.at, order_value=Decimal(20))
     assert asked_the_ledger(lambda: ask(campaign)) == (1, True)
+
+
+def test_a_long_ledger_is_counted_where_the_cache_is_away(till, monkeypatch):
+    campaign = begun(till.offer)
+    send(campaign, handed=AUTUMN, code=till.code)
+    till.give("10.00", at=AUTUMN + timedelta(hours=1))
+    monkeypatch.setattr(remembered, "LONG", 1)
+
+    def away(*_args, **_options):
+        raise RedisConnectionError
+
+    monkeypatch.setattr(cache, "get", away)
+    monkeypatch.setattr(cache, "set", away)
+
+    assert progress(campaign).redeemed == 1
 
 
 def test_the_latest_results_are_of_what_was_sent():

@@ -233,6 +233,6 @@ def test_a_mail_names_the_day_in_the_shops_language_whoever_looks_at_its_preview
     ends = []
     for language in ("en", "es"):
         with override(language):
-            ends.append(deal_of(offer, Business.load(), code="", coupon_url="", qr_src="").ends)
+            ends.append(deal_of(offer, Business.load(), code="", coupon_url="", qr_src="", language="en").ends)
 
     assert ends == ["Saturday, December 5, 2026, 11:59 PM CST"] * 2

@@ -18,7 +18,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 from django.views.decorators.http import require_POST
 
 from contacts.admin.base import PlainAdmin
@@ -52,7 +52,7 @@ from contacts.importing import (
 )
 from contacts.importing.reading.sniff import MEANINGS, require_addresses
 from contacts.models import UNDO_FOR, Import, ImportProblem
-from contacts.sentences import said
+from contacts.sentences import kept, said
 from contacts.services import find_or_make_tag
 
 NOON = time(12)
@@ -60,6 +60,9 @@ SECONDS_HERE = 2.0  # what is done within the request; the worker does the rest
 PROBLEMS_SHOWN = 20
 Status = Import.Status
 EDITABLE = {Status.UPLOADED, Status.CHECKED}
+
+
+STARTED = kept("Started, %(count)s rows.")
 
 
 @admin.register(Import)
@@ -153,7 +156,7 @@ class ImportAdmin(PlainAdmin[Import]):
             except ImportFileError as error:
                 form.add_error("file", said(str(error)))
             else:
-                self.log_addition(request, record, _("Uploaded."))
+                self.log_addition(request, record, gettext_noop("Uploaded."))
                 return _go("columns", record)
         return self._step(request, "upload", {"title": _("Import contacts"), "form": form})
 
@@ -292,7 +295,7 @@ class ImportAdmin(PlainAdmin[Import]):
         except (ImportBusy, ImportFileError) as error:
             self.message_user(request, said(str(error)), level="WARNING")
             return _page_of(record)
-        self.log_change(request, record, _("Started, %(count)s rows.") % {"count": record.total or 0})
+        self.log_change(request, record, STARTED % {"count": record.total or 0})
         if advance_now(record, clock=timezone.now, seconds=SECONDS_HERE) and record.status == Status.DONE:
             counts = pages.counts_of(record)
             words = _(
@@ -312,7 +315,7 @@ class ImportAdmin(PlainAdmin[Import]):
         if not cancel_import(record):
             self.message_user(request, _("This import is done or cancelled already."), level="WARNING")
             return _page_of(record)
-        self.log_change(request, record, _("Cancelled."))
+        self.log_change(request, record, gettext_noop("Cancelled."))
         if record.status != Status.CANCELLED:
             self.message_user(request, _("It stops within a few seconds."))
             return _page_of(record)
@@ -329,7 +332,7 @@ class ImportAdmin(PlainAdmin[Import]):
         except ImportBusy as error:
             self.message_user(request, said(str(error)), level="WARNING")
             return _page_of(record)
-        self.log_change(request, record, _("Undone."))
+        self.log_change(request, record, gettext_noop("Undone."))
         advance_now(record, clock=timezone.now, seconds=SECONDS_HERE)
         return _page_of(record)
 

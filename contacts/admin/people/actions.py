@@ -21,12 +21,20 @@ from contacts.admin.people.reveal import is_revealed, reveal
 from contacts.channels import Channel
 from contacts.models import AuditEvent, ConsentEvent, Contact
 from contacts.queries import channel_state, export_person
+from contacts.sentences import kept
 from contacts.services import audit, block, erase, record_consent, unsubscribe
 
 if TYPE_CHECKING:
     ContactPages = admin.ModelAdmin[Contact]
 else:
     ContactPages = object
+
+
+# What the history says: in English, for `said`.
+UNSUBSCRIBED = kept("Unsubscribed from %(channel)s.")
+RECORDED = kept("Recorded consent to %(channel)s.")
+BLOCKED, WAS_BLOCKED = kept("Blocked %(channel)s."), kept("%(channel)s was blocked already.")
+MERGED = kept("Merged contact %(pk)s into this one.")
 
 
 class PersonActions(ContactPages):
@@ -128,7 +136,7 @@ class PersonActions(ContactPages):
         )
         newly_off = _("This contact is off %(channel)s from now on. 1 address changed.")
         was_off = _("This contact was off %(channel)s already.")
-        self.log_change(request, contact, _("Unsubscribed from %(channel)s.") % {"channel": way.label})
+        self.log_change(request, contact, UNSUBSCRIBED % {"channel": way.label})
         self.message_user(request, (newly_off if newly else was_off) % {"channel": way.label})
         return back_to(contact)
 
@@ -150,7 +158,7 @@ class PersonActions(ContactPages):
                 wording=form.cleaned_data["wording"],
                 actor=request.user,  # type: ignore[arg-type]  # admin_view lets nobody anonymous in
             )
-            self.log_change(request, contact, _("Recorded consent to %(channel)s.") % {"channel": way.label})
+            self.log_change(request, contact, RECORDED % {"channel": way.label})
             done = _("Consent to %(channel)s is recorded for 1 contact.") % {"channel": way.label}
             self.message_user(request, done)
             return back_to(contact)
@@ -162,8 +170,7 @@ class PersonActions(ContactPages):
         form = BlockForm(request.POST or None, label_suffix="")
         if request.method == "POST" and form.is_valid():
             newly = block(channel=way, address_index=index, reason=form.cleaned_data["reason"], at=timezone.now())
-            words = _("Blocked %(channel)s.") if newly else _("%(channel)s was blocked already.")
-            self.log_change(request, contact, words % {"channel": way.label})
+            self.log_change(request, contact, (BLOCKED if newly else WAS_BLOCKED) % {"channel": way.label})
             newly_off = _("%(channel)s: this contact is not written to any more.")
             was_off = _("%(channel)s: this contact was blocked already; that block stays as it is.")
             self.message_user(request, (newly_off if newly else was_off) % {"channel": way.label})

@@ -13,7 +13,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from contacts.admin.people.actions import PersonActions, back_to
+from contacts.admin.people.actions import MERGED, PersonActions, back_to
 from contacts.admin.people.finding import find_contacts
 from contacts.admin.people.forms import MergeSearchForm
 from contacts.admin.people.reveal import reveal
@@ -109,7 +109,7 @@ class MergePages(PersonActions):
         except NotTwoContacts:
             self.message_user(request, _("One of the two is not there any more. Nothing was changed."), level="WARNING")
             return HttpResponseRedirect(reverse("admin:contacts_contact_changelist"))
-        self.log_change(request, kept, _("Merged contact %(pk)s into this one.") % {"pk": gone.pk})
+        self.log_change(request, kept, MERGED % {"pk": gone.pk})
         self.message_user(request, _("Contact %(number)s is now part of this one.") % {"number": gone.pk})
         return back_to(kept)
 

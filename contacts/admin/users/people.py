@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST
 from contacts.admin.base import PlainAdmin, badge
 from contacts.admin.users.forms import OwnForm, PersonForm
 from contacts.models import AuditEvent, AuthenticatorApp, Role
+from contacts.sentences import kept
 from contacts.services import (
     EXTRAS,
     audit,
@@ -38,6 +39,9 @@ from contacts.services import (
 
 assert isinstance(admin.site.get_model_admin(User), stock.UserAdmin)
 admin.site.unregister(User)
+
+
+PRESSED = kept("Pressed: %(button)s.")
 
 
 @admin.register(User)
@@ -225,7 +229,7 @@ class UserAdmin(PlainAdmin[User]):
         if user.pk == request.user.pk or not self.has_change_permission(request, user):
             raise PermissionDenied
         pressed = request.path.rstrip("/").rpartition("/")[2]
-        self.log_change(request, user, _("Pressed: %(button)s.") % {"button": pressed.replace("-", " ")})
+        self.log_change(request, user, PRESSED % {"button": pressed.replace("-", " ")})
         return user
 
     def _to_person(self, user: User) -> HttpResponse:

@@ -43,8 +43,9 @@ export function startShownAs() {
       }
     }),
   );
-  if (NARROW.matches) {
-    panel.querySelector('[data-show="phone"]').click(); // at half its size nobody could read it
+  const phone = panel.querySelector('[data-show="phone"]');
+  if (NARROW.matches && !phone.closest(".toggle").hidden) {
+    phone.click(); // at half its size nobody could read it
   }
   floatLink(panel);
 }
