@@ -191,6 +191,9 @@ def test_moves_a_block_by_mouse_and_by_finger(admin_page: Page) -> None:
 def test_keeps_the_place_in_the_preview(admin_page: Page) -> None:
     page, mail = admin_page, mail_of(admin_page)
     page_of(page, write_blocks(*({"type": "heading", "text": f"Number {number}"} for number in range(20))))
+    # The frame may be drawn anew meanwhile, and what was found in it be gone.
+    expect(mail.get_by_role("heading", name="Number 0")).to_be_in_viewport()
+    page.wait_for_load_state("networkidle")
     mail.get_by_role("heading", name="Number 19").scroll_into_view_if_needed()
 
     page.locator("#id_blocks-19-text").fill("The last")

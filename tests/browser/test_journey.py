@@ -17,6 +17,7 @@ from messaging import tasks
 from messaging.services.control import beat
 from redemptions.models import Device, Offer
 from redemptions.services import create_offer, enrol_device_start
+from tests.browser.scanner.conftest import PATIENCE_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -114,7 +115,7 @@ def redeem(page: Page, enrol_token: str, code: str, shot: Callable[..., None]) -
     field = page.get_by_role("textbox").first
     field.fill(code.lower())
     field.press("Enter")
-    expect(page.get_by_text("Maria K.")).to_be_visible()
+    expect(page.get_by_text("Maria K.")).to_be_visible(timeout=PATIENCE_MS)
     shot(page, "scanner", width=390, height=760)
     field.fill(code)
     field.press("Enter")
