@@ -39,7 +39,7 @@ class Progress:
 
 
 def progress(campaign: Campaign) -> Progress:
-    """Count a campaign's messages by state and reason, and its redemptions. At most four queries.
+    """Count a campaign's messages by state and reason, and its redemptions. At most five queries.
 
     The states are counted by their index alone; for reasons only the rows that have one are read.
     """

@@ -24,7 +24,10 @@ T = TypeVar("T")
 
 
 def of_ledger(what: str, parts: Iterable[Any], make: Callable[[], T]) -> T:
-    """Return what `make` reads of the ledger for these `parts` of the question, whose `repr` tells them apart."""
+    """Return what `make` reads of the ledger for these `parts` of the question, whose `repr` tells them apart.
+
+    One query beside those of `make`; of a long ledger two, and none of `make` where it is remembered.
+    """
     newest = EntryCounter.objects.values_list("last_entry_no", flat=True).first() or 0
     if newest < LONG:
         return make()
