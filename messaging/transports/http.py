@@ -8,25 +8,24 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from django.conf import settings
-from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 from urllib3.util import make_headers, wait_for_read
 
 from messaging.transports.base import Outcome, TransportError
+from messaging.transports.exchange import exchange, request_bytes
 
 NO_SUCH_ACCOUNT = frozenset({401, 402, 403, 404, 405})
 MUST_NOT_REPEAT = frozenset({400, 413, 415, 422})
 TOO_MANY = 429
 DAY_S = 24 * 3600
+USUAL_PORTS = {"http": 80, "https": 443}
 USER_AGENT = "regulars"  # there are providers that turn away who names none
 DECODERS: dict[str, Callable[[bytes], bytes]] = {  # none is asked for; a proxy may compress all the same
     "gzip": gzip.decompress,
@@ -47,32 +46,6 @@ class Answer:
         return 200 <= self.status < 300
 
 
-class OneWrite(HTTPConnection):
-    """Sends a request, head and body, in one write: one packet where it is small, and one wake-up of the server."""
-
-    _parts: list[bytes] | None = None
-
-    def send(self, data: Any) -> None:
-        """Send, or keep for the end of the request."""
-        if self._parts is None:
-            super().send(data)
-        else:
-            self._parts.append(data)
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        self._parts = []
-        try:
-            super().request(*args, **kwargs)
-            whole = b"".join(self._parts)
-        finally:
-            self._parts = None
-        super().send(whole)
-
-
-class OneWriteTLS(OneWrite, HTTPSConnection):
-    """The same over TLS."""
-
-
 class KeptOpen:
     """A connection to the host of `url`, made at the first request and kept; for one thread.
 
@@ -84,12 +57,13 @@ class KeptOpen:
         address = urlsplit(url)
         assert address.hostname, "a provider's address names a host"
         self._origin = f"{address.scheme}://{address.netloc}"
+        self._host = host_header(address)
         self._connect_s, self._read_s = settings.PROVIDER_TIMEOUT_S
         self._forwards = False  # by a proxy that wants the whole address
         self._proxy_headers: dict[str, str] = {}
         self._connection = self._prepared(address.scheme, address.hostname, address.port)
 
-    def _prepared(self, scheme: str, host: str, port: int | None) -> OneWrite:
+    def _prepared(self, scheme: str, host: str, port: int | None) -> HTTPConnection:
         proxy = urlsplit(select_proxy(self._origin, get_environ_proxies(self._origin)) or "")
         if proxy.hostname and proxy.scheme != "http":
             raise TransportError(Outcome.STOP, "proxy must be http")
@@ -99,10 +73,10 @@ class KeptOpen:
         if scheme == "http":
             self._forwards = bool(proxy.hostname)
             port = (proxy.port or 80) if proxy.hostname else port
-            return OneWrite(proxy.hostname or host, port, timeout=self._connect_s)
+            return HTTPConnection(proxy.hostname or host, port, timeout=self._connect_s)
         if not proxy.hostname:
-            return OneWriteTLS(host, port, timeout=self._connect_s, context=tls_context())
-        tunnel = OneWriteTLS(proxy.hostname, proxy.port or 80, timeout=self._connect_s, context=tls_context())
+            return HTTPSConnection(host, port, timeout=self._connect_s, context=tls_context())
+        tunnel = HTTPSConnection(proxy.hostname, proxy.port or 80, timeout=self._connect_s, context=tls_context())
         tunnel.set_tunnel(host, port or 443, headers=self._proxy_headers)  # a proxy that must not read along
         return tunnel
 
@@ -139,11 +113,19 @@ class KeptOpen:
             raise not_connected(error) from None
 
     def _ask(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        with suppress(BrokenPipeError):  # a server may refuse a body half read, and its answer is there to be read
-            self._connection.request(method, target, body=body, headers=headers)
-        response = self._connection.getresponse()
-        decode = DECODERS.get(response.headers.get("Content-Encoding", "").lower(), bytes)
-        return Answer(response.status, CaseInsensitiveDict(response.getheaders()), decode(response.read()))
+        request = request_bytes(method, target, host=self._host, headers=headers, body=body)
+        reply = exchange(self._connection.sock, request)
+        if not reply.keeps_open:
+            self.close()
+        decode = DECODERS.get(reply.headers.get("Content-Encoding", "").lower(), bytes)
+        return Answer(reply.status, reply.headers, decode(reply.body))
+
+
+def host_header(address: SplitResult) -> str:
+    """Return what a request to this address says under Host: no port where it is the usual one."""
+    host = (address.hostname or "").encode("idna").decode()
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{address.port}" if address.port not in {None, USUAL_PORTS.get(address.scheme)} else host
 
 
 @cache
