@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -552,16 +553,25 @@ class TestManyAtOnce:
         assert crowd.handed_over <= {1, 2, 3}
         assert statuses(planned) == {"accepted": 5}
 
-    def test_senders_wait_for_each_other_only_while_the_provider_is_quick(self, settings):
+    @pytest.mark.parametrize(("share", "sets_the_pace"), [(0.1, True), (0.9, False)])
+    def test_senders_wait_for_each_other_only_while_this_process_sets_the_pace(
+        self, settings, monkeypatch, share, sets_the_pace
+    ):
+        """That all calls are under way says little: their threads may wait for each other."""
         settings.SEND_CONCURRENCY = 4
+        clock = SimpleNamespace(now=0.0)
+        monkeypatch.setattr(
+            lanes, "time", SimpleNamespace(monotonic=lambda: clock.now, process_time=lambda: clock.now * share)
+        )
         occupancy = lanes.Occupancy()
         seen = []
         for calls in (4, 0):
             for _ in range(200):
+                clock.now += 0.01
                 occupancy.look(calls)
             seen.append(occupancy.is_high)
 
-        assert seen == [True, False]
+        assert seen == [sets_the_pace, False]
 
     def test_each_campaign_gets_its_share(self, guests, planned, offer, outbox, at):
         second = save_draft(Draft(name="Dinner", channel=Channel.EMAIL, subject="Hi", body="Come", offer=offer))

@@ -34,22 +34,34 @@ WAIT_S = 35.0  # for a slot that comes later than this, a worker does not stay: 
 SHORTEST_WAIT_S = 0.005  # between two questions for a slot
 FREE_S = 0.25  # between two looks whether the provider asked everybody to wait, where nothing else limits it
 WEIGHT = 0.02  # of one look among those before
+SHARE_S = 0.1  # of which the share is taken that this process is at work
+MOST_SHARE = 0.5  # that is spare time: two processes for a processor are not idle
 PRAISE_S = 1.0  # between two notes that the provider is well
 
 
 class Occupancy:
-    """How many calls the provider was lately busy with at once: whether it sets the pace, or this process does."""
+    """What the pace is set by: the provider, which most calls wait for, or this process, which works all the time.
+
+    A call counts as under way while its thread waits for the interpreter, too; so it takes both to tell.
+    """
 
     def __init__(self) -> None:
         self._calls = 0.0
+        self._share = 0.0  # of the time, that this process was lately at work
+        self._looked_at, self._worked_s = time.monotonic(), time.process_time()
 
     def look(self, calls: int) -> None:
         self._calls += WEIGHT * (calls - self._calls)
+        now = time.monotonic()
+        if now > self._looked_at + SHARE_S:
+            worked_s = time.process_time()
+            self._share = (worked_s - self._worked_s) / (now - self._looked_at)
+            self._looked_at, self._worked_s = now, worked_s
 
     @property
     def is_high(self) -> bool:
         """Whether most connections wait for the provider; there is processor time to spare then."""
-        return self._calls > settings.SEND_CONCURRENCY / 2
+        return self._calls > settings.SEND_CONCURRENCY / 2 and self._share < MOST_SHARE
 
 
 class Lane:
@@ -174,9 +186,10 @@ class Lane:
     def _group(self) -> int:
         """As many calls are handed over at a time where there are more to come: each turn costs a transaction.
 
-        While the provider sets the pace, no sender waits for others.
+        While the provider sets the pace, no sender waits for others. Half of the calls is the most that never has to be
+        waited for: where fewer are free, more than half are under way, and that is when the provider sets the pace.
         """
-        return 1 if self._occupancy.is_high else int(max(1, settings.SEND_CONCURRENCY // 4))
+        return 1 if self._occupancy.is_high else int(max(1, settings.SEND_CONCURRENCY // 2))
 
     def _should_record(self) -> bool:
         """Whether finished calls are to be written down now, and not together with the next hand-over."""
