@@ -553,21 +553,21 @@ class TestManyAtOnce:
         assert crowd.handed_over <= {1, 2, 3}
         assert statuses(planned) == {"accepted": 5}
 
-    @pytest.mark.parametrize(("share", "sets_the_pace"), [(0.1, True), (0.9, False)])
+    @pytest.mark.parametrize(("rest_s", "sets_the_pace"), [(0.009, True), (0.0, False)])
     def test_senders_wait_for_each_other_only_while_this_process_sets_the_pace(
-        self, settings, monkeypatch, share, sets_the_pace
+        self, settings, monkeypatch, rest_s, sets_the_pace
     ):
         """That all calls are under way says little: their threads may wait for each other."""
         settings.SEND_CONCURRENCY = 4
         clock = SimpleNamespace(now=0.0)
-        monkeypatch.setattr(
-            lanes, "time", SimpleNamespace(monotonic=lambda: clock.now, process_time=lambda: clock.now * share)
-        )
+        monkeypatch.setattr(lanes, "time", SimpleNamespace(monotonic=lambda: clock.now))
         occupancy = lanes.Occupancy()
         seen = []
         for calls in (4, 0):
             for _ in range(200):
-                clock.now += 0.01
+                clock.now += 0.01 - rest_s
+                occupancy.rests()
+                clock.now += rest_s
                 occupancy.look(calls)
             seen.append(occupancy.is_high)
 

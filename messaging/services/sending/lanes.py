@@ -34,34 +34,42 @@ WAIT_S = 35.0  # for a slot that comes later than this, a worker does not stay: 
 SHORTEST_WAIT_S = 0.005  # between two questions for a slot
 FREE_S = 0.25  # between two looks whether the provider asked everybody to wait, where nothing else limits it
 WEIGHT = 0.02  # of one look among those before
-SHARE_S = 0.1  # of which the share is taken that this process is at work
-MOST_SHARE = 0.5  # that is spare time: two processes for a processor are not idle
+REST_S = 0.1  # of which the share is taken in which there is nothing to do
+LEAST_REST = 0.2  # without latency it is a fiftieth, with 50 ms more than the half
 PRAISE_S = 1.0  # between two notes that the provider is well
 
 
 class Occupancy:
-    """What the pace is set by: the provider, which most calls wait for, or this process, which works all the time.
+    """What sets the pace: the provider, which most calls wait for, or this process, which has always something to do.
 
     A call counts as under way while its thread waits for the interpreter, too; so it takes both to tell.
     """
 
     def __init__(self) -> None:
         self._calls = 0.0
-        self._share = 0.0  # of the time, that this process was lately at work
-        self._looked_at, self._worked_s = time.monotonic(), time.process_time()
+        self._rest = 0.0  # its share of the time
+        self._rested_s = 0.0
+        self._rests_since: float | None = None
+        self._began_at = time.monotonic()
 
     def look(self, calls: int) -> None:
-        self._calls += WEIGHT * (calls - self._calls)
         now = time.monotonic()
-        if now > self._looked_at + SHARE_S:
-            worked_s = time.process_time()
-            self._share = (worked_s - self._worked_s) / (now - self._looked_at)
-            self._looked_at, self._worked_s = now, worked_s
+        self._calls += WEIGHT * (calls - self._calls)
+        if self._rests_since is not None:
+            self._rested_s += now - self._rests_since
+            self._rests_since = None
+        if (seconds := now - self._began_at) > REST_S:
+            self._rest = self._rested_s / seconds
+            self._rested_s, self._began_at = 0.0, now
+
+    def rests(self) -> None:
+        """Note that there is nothing to do until the next look."""
+        self._rests_since = time.monotonic()
 
     @property
     def is_high(self) -> bool:
-        """Whether most connections wait for the provider; there is processor time to spare then."""
-        return self._calls > settings.SEND_CONCURRENCY / 2 and self._share < MOST_SHARE
+        """Whether most connections wait for the provider, and so does this process."""
+        return self._calls > settings.SEND_CONCURRENCY / 2 and self._rest > LEAST_REST
 
 
 class Lane:
@@ -108,6 +116,12 @@ class Lane:
     def step(self, *, may_claim: bool, limit: int) -> bool:
         """Do what can be done now, without waiting for a provider; return whether anything was done."""
         self._occupancy.look(self._senders.busy - self._answers.qsize())
+        did = self._step(may_claim=may_claim, limit=limit)
+        if not did:
+            self._occupancy.rests()
+        return did
+
+    def _step(self, *, may_claim: bool, limit: int) -> bool:
         self._collect()
         if self._has_next and self._exchange():  # senders first: while they are idle, nothing is under way
             return True
