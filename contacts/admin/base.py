@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.paginator import Page, Paginator
+from django.core.validators import EMPTY_VALUES
 from django.db import connection
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -159,6 +160,32 @@ class EstimatedPaginator(Paginator[Any]):
         return Page(rows.filter(pk__in=list(chosen)), number, self)
 
 
+class Answering:
+    """A table's admin as the form asks it for what is only read: a display function never answers with nothing.
+
+    Django prints "None" there, where a list has the dash, and does not heed the function's `empty_value`.
+    """
+
+    def __init__(self, model_admin: admin.ModelAdmin[Any], names: Collection[object]) -> None:
+        self._model_admin, self._names = model_admin, names
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._model_admin, name)
+        if name not in self._names or getattr(found, "boolean", False):
+            return found
+        return self._answering(found)
+
+    def _answering(self, display: Callable[[Model], object]) -> Callable[[Model], object]:
+        empty = getattr(display, "empty_value_display", self._model_admin.get_empty_value_display())
+
+        @wraps(display)
+        def answer(row: Model) -> object:
+            shown = display(row)
+            return empty if shown in EMPTY_VALUES else shown
+
+        return answer
+
+
 class PlainAdmin(admin.ModelAdmin[M]):
     """A list and a form in plain words. The `empty_*` texts stand where a list has nothing to show yet."""
 
@@ -190,6 +217,8 @@ class PlainAdmin(admin.ModelAdmin[M]):
         """Offer one way to save: "Save", and on a new row "Save and add another"."""
         context.setdefault("show_save_and_continue", False)
         context.setdefault("show_save_and_add_another", kwargs.get("add", False))
+        form = context["adminform"]
+        form.model_admin = Answering(self, form.readonly_fields)
         return super().render_change_form(request, context, *args, **kwargs)
 
 

@@ -11,6 +11,7 @@ from contacts.models import AuditEvent, Business, ConsentEvent, Contact, Import,
 from contacts.queries import EXAMPLE_ADDRESS
 from contacts.services import audit
 from messaging.models import ProviderEvent
+from redemptions.models import Redemption, Scan
 from tests.admin.conftest import staff_client
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -54,6 +55,31 @@ def test_opens_the_page_of_a_row(model, shop, admin_client):
 
     assert admin_client.get(url_of(model, "change", row.pk)).status_code == 200
     assert admin_client.get(url_of(model, "history", row.pk)).status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_prints_a_dash_for_what_is_empty(model, shop, admin_client):
+    row = model._default_manager.first()
+    if row is None:
+        pytest.skip("the small shop has none of these")
+
+    html = admin_client.get(url_of(model, "change", row.pk), follow=True).content.decode()
+
+    assert '<div class="readonly">None</div>' not in html
+    assert '<div class="readonly"></div>' not in html
+
+
+def test_prints_a_dash_for_what_was_not_asked_or_not_changed(shop, admin_client):
+    rows = {
+        Redemption.objects.get(): ("why_conflict", "why_override", "before"),
+        Scan.objects.get(): ("clock_off",),
+    }
+
+    for row, fields in rows.items():
+        page = admin_client.get(url_of(type(row), "change", row.pk))
+        lines = [field for fieldset in page.context["adminform"] for line in fieldset for field in line]
+        shown = {field.field["name"]: str(field.contents()) for field in lines}
+        assert {name: shown[name] for name in fields} == dict.fromkeys(fields, "—")
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
