@@ -98,6 +98,10 @@ class ConsentEventAdmin(ReadOnlyAdmin[ConsentEvent]):
         personal = () if request.user.has_perm("contacts.reveal_contact") else hidden
         return tuple(name for name in self.fields or () if name not in personal)
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        # Django derives "Ip address" from the name of the field.
+        return super().get_form(request, obj, change, labels={"ip_address": _("IP address")}, **kwargs)
+
     @admin.display(description=gettext_lazy("Contact"))
     def who(self, event: ConsentEvent) -> str | SafeString:
         if event.contact_id is None:

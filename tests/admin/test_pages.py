@@ -141,6 +141,13 @@ def test_puts_every_table_into_the_menu(shop, admin_client, rf, admin_user):
     assert listed == set(MODELS)
 
 
+def test_names_an_address_of_the_internet_as_people_do(shop, admin_client):
+    html = admin_client.get(url_of(ConsentEvent, "change", ConsentEvent.objects.first().pk)).content.decode()
+
+    assert "IP address" in html
+    assert "Ip address" not in html
+
+
 def test_greets_an_empty_list_with_what_to_do(db, admin_client):
     html = admin_client.get(url_of(Campaign, "changelist")).content.decode()
 
