@@ -18,6 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_noop, ngettext
 
+from contacts.admin.deleting import Kept, as_owner, in_the_way
 from contacts.models import ChannelStatus
 from contacts.sentences import kept, said
 
@@ -187,11 +188,15 @@ class Answering:
 
 
 class PlainAdmin(admin.ModelAdmin[M]):
-    """A list and a form in plain words. The `empty_*` texts stand where a list has nothing to show yet."""
+    """A list and a form in plain words. The `empty_*` texts stand where a list has nothing to show yet.
+
+    `instead_of_deleting` is for what cannot be deleted because of what is kept for good.
+    """
 
     empty_title: _StrOrPromise = ""
     empty_text: _StrOrPromise = ""
     add_label: _StrOrPromise = ""
+    instead_of_deleting: _StrOrPromise = ""
     empty_value_display = "—"
     list_per_page = 50
     show_full_result_count = False
@@ -205,6 +210,14 @@ class PlainAdmin(admin.ModelAdmin[M]):
         if isinstance(widget, RelatedFieldWidgetWrapper):
             widget.can_change_related = widget.can_delete_related = widget.can_view_related = False
         return field
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name what is in the way by kind and number; what nobody may delete is not read for it."""
+        if kept := in_the_way(self, objs, as_owner(request)):
+            return [], {}, Kept(kept, self.instead_of_deleting), []
+        going, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        named = in_the_way(self, objs, request) if lacking else []
+        return going, counts, named or lacking, protected
 
     def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the history in the reader's language, as `said`."""
