@@ -190,13 +190,15 @@ class Answering:
 class PlainAdmin(admin.ModelAdmin[M]):
     """A list and a form in plain words. The `empty_*` texts stand where a list has nothing to show yet.
 
-    `instead_of_deleting` is for what cannot be deleted because of what is kept for good.
+    `instead_of_deleting` is for what cannot be deleted because of what is kept for good; a table whose rows nobody
+    changes has no history.
     """
 
     empty_title: _StrOrPromise = ""
     empty_text: _StrOrPromise = ""
     add_label: _StrOrPromise = ""
     instead_of_deleting: _StrOrPromise = ""
+    has_history = True
     empty_value_display = "—"
     list_per_page = 50
     show_full_result_count = False
@@ -230,6 +232,7 @@ class PlainAdmin(admin.ModelAdmin[M]):
         """Offer one way to save: "Save", and on a new row "Save and add another"."""
         context.setdefault("show_save_and_continue", False)
         context.setdefault("show_save_and_add_another", kwargs.get("add", False))
+        context.setdefault("has_history", self.has_history)
         form = context["adminform"]
         form.model_admin = Answering(self, form.readonly_fields)
         return super().render_change_form(request, context, *args, **kwargs)

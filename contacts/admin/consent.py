@@ -51,6 +51,7 @@ class ConsentEventAdmin(ReadOnlyAdmin[ConsentEvent]):
     list_filter = ("channel", "action", "source")
     list_select_related = ("contact",)
     sortable_by = ()
+    has_history = False
     empty_title = gettext_lazy("No consent recorded yet")
     empty_text = gettext_lazy(
         "Each time someone agrees, asks to confirm or unsubscribes, a line is added here for good."

@@ -10,11 +10,14 @@ from config.env_file import TEMPLATE
 from contacts.models import AuditEvent, Business, ConsentEvent, Contact, Import, Job, SignupForm, Suppression
 from contacts.queries import EXAMPLE_ADDRESS
 from contacts.services import audit
-from messaging.models import ProviderEvent
-from redemptions.models import Redemption, Scan
+from messaging.models import Message, ProviderEvent
+from redemptions.models import Code, Redemption, Scan
 from tests.admin.conftest import staff_client
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+NEVER_CHANGED = {AuditEvent, Code, ConsentEvent, Message, ProviderEvent, Scan}
+WITHOUT_THE_BUTTON = {Business, Campaign, Import, Job}  # their pages are laid out by hand
 
 
 def url_of(model, page, *args):
@@ -80,6 +83,17 @@ def test_prints_a_dash_for_what_was_not_asked_or_not_changed(shop, admin_client)
         lines = [field for fieldset in page.context["adminform"] for line in fieldset for field in line]
         shown = {field.field["name"]: str(field.contents()) for field in lines}
         assert {name: shown[name] for name in fields} == dict.fromkeys(fields, "—")
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_leads_to_a_history_that_can_hold_a_line(model, shop, admin_client):
+    row = model._default_manager.first()
+    if row is None:
+        pytest.skip("the small shop has none of these")
+
+    html = admin_client.get(url_of(model, "change", row.pk), follow=True).content.decode()
+
+    assert ('class="historylink"' in html) == (model not in {*NEVER_CHANGED, *WITHOUT_THE_BUTTON})
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
