@@ -79,6 +79,7 @@ class AuditEventAdmin(ReadOnlyAdmin[AuditEvent]):
     list_select_related = ("actor",)
     sortable_by = ()
     fields = ("at", "action", "detail", "reason", "actor", "address", "via")
+    has_history = False
     empty_title = gettext_lazy("Nothing to answer for yet")
     empty_text = gettext_lazy(
         "Each time someone signs in, sends or stops a campaign, downloads contacts, looks at full addresses, erases "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.paginator import Page, Paginator
+from django.core.validators import EMPTY_VALUES
 from django.db import connection
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_noop, ngettext
 
+from contacts.admin.deleting import Kept, as_owner, in_the_way
 from contacts.models import ChannelStatus
 from contacts.sentences import kept, said
 
@@ -159,12 +161,44 @@ class EstimatedPaginator(Paginator[Any]):
         return Page(rows.filter(pk__in=list(chosen)), number, self)
 
 
+class Answering:
+    """A table's admin as the form asks it for what is only read: a display function never answers with nothing.
+
+    Django prints "None" there, where a list has the dash, and does not heed the function's `empty_value`.
+    """
+
+    def __init__(self, model_admin: admin.ModelAdmin[Any], names: Collection[object]) -> None:
+        self._model_admin, self._names = model_admin, names
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._model_admin, name)
+        if name not in self._names or getattr(found, "boolean", False):
+            return found
+        return self._answering(found)
+
+    def _answering(self, display: Callable[[Model], object]) -> Callable[[Model], object]:
+        empty = getattr(display, "empty_value_display", self._model_admin.get_empty_value_display())
+
+        @wraps(display)
+        def answer(row: Model) -> object:
+            shown = display(row)
+            return empty if shown in EMPTY_VALUES else shown
+
+        return answer
+
+
 class PlainAdmin(admin.ModelAdmin[M]):
-    """A list and a form in plain words. The `empty_*` texts stand where a list has nothing to show yet."""
+    """A list and a form in plain words. The `empty_*` texts stand where a list has nothing to show yet.
+
+    `instead_of_deleting` is for what cannot be deleted because of what is kept for good; a table whose rows nobody
+    changes has no history.
+    """
 
     empty_title: _StrOrPromise = ""
     empty_text: _StrOrPromise = ""
     add_label: _StrOrPromise = ""
+    instead_of_deleting: _StrOrPromise = ""
+    has_history = True
     empty_value_display = "—"
     list_per_page = 50
     show_full_result_count = False
@@ -179,6 +213,14 @@ class PlainAdmin(admin.ModelAdmin[M]):
             widget.can_change_related = widget.can_delete_related = widget.can_view_related = False
         return field
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name what is in the way by kind and number; what nobody may delete is not read for it."""
+        if kept := in_the_way(self, objs, as_owner(request)):
+            return [], {}, Kept(kept, self.instead_of_deleting), []
+        going, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        named = in_the_way(self, objs, request) if lacking else []
+        return going, counts, named or lacking, protected
+
     def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the history in the reader's language, as `said`."""
         response = super().history_view(request, *args, **kwargs)
@@ -190,6 +232,9 @@ class PlainAdmin(admin.ModelAdmin[M]):
         """Offer one way to save: "Save", and on a new row "Save and add another"."""
         context.setdefault("show_save_and_continue", False)
         context.setdefault("show_save_and_add_another", kwargs.get("add", False))
+        context.setdefault("has_history", self.has_history)
+        form = context["adminform"]
+        form.model_admin = Answering(self, form.readonly_fields)
         return super().render_change_form(request, context, *args, **kwargs)
 
 

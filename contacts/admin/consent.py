@@ -51,6 +51,7 @@ class ConsentEventAdmin(ReadOnlyAdmin[ConsentEvent]):
     list_filter = ("channel", "action", "source")
     list_select_related = ("contact",)
     sortable_by = ()
+    has_history = False
     empty_title = gettext_lazy("No consent recorded yet")
     empty_text = gettext_lazy(
         "Each time someone agrees, asks to confirm or unsubscribes, a line is added here for good."
@@ -97,6 +98,10 @@ class ConsentEventAdmin(ReadOnlyAdmin[ConsentEvent]):
         hidden = ("ip_address", "user_agent", "evidence")
         personal = () if request.user.has_perm("contacts.reveal_contact") else hidden
         return tuple(name for name in self.fields or () if name not in personal)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        # Django derives "Ip address" from the name of the field.
+        return super().get_form(request, obj, change, labels={"ip_address": _("IP address")}, **kwargs)
 
     @admin.display(description=gettext_lazy("Contact"))
     def who(self, event: ConsentEvent) -> str | SafeString:

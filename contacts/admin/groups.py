@@ -145,6 +145,7 @@ class SegmentAdmin(PlainAdmin[Segment]):
     change_form_template = "admin/contacts/segment/change_form.html"
     empty_title = gettext_lazy("No segments yet")
     empty_text = gettext_lazy("A segment is a saved question, such as everybody who redeemed three deals or more.")
+    instead_of_deleting = gettext_lazy("A segment can be renamed, and nobody needs to use it again.")
 
     readonly_fields = ("asks",)
 

@@ -74,6 +74,7 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
         "reference",
         "created_at",
     )
+    has_history = False
     empty_title = gettext_lazy("No messages yet")
     empty_text = gettext_lazy("When a campaign is sent, each person's message has a line here.")
 
@@ -158,6 +159,7 @@ class ProviderEventAdmin(ReadOnlyAdmin[ProviderEvent]):
         "received_at",
         "applied_at",
     )
+    has_history = False
     empty_title = gettext_lazy("No provider events yet")
     empty_text = gettext_lazy("Deliveries, bounces and complaints reported by your providers appear here.")
 

@@ -46,6 +46,7 @@ class CodeAdmin(ReadOnly, PlainAdmin[Code]):
     list_display = ("number", "deal", "contact_number", "uses", "created")
     list_filter = (TestFilter, DEAL_FILTER, ("sheet", admin.RelatedOnlyFieldListFilter))
     sortable_by = ()
+    has_history = False
     empty_title = gettext_lazy("No codes yet")
     empty_text = gettext_lazy("When a campaign with a deal is sent, each person's code has a line here.")
     list_select_related = ("offer",)

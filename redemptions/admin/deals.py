@@ -38,6 +38,9 @@ class LocationAdmin(PlainAdmin[Location]):
     search_fields = ("name",)
     empty_title = gettext_lazy("No locations yet")
     empty_text = gettext_lazy("Each place with a till of its own. Devices belong to one, and reports are kept by it.")
+    instead_of_deleting = gettext_lazy(
+        "A location can be renamed. Once its devices are withdrawn, nothing is scanned there any more."
+    )
 
 
 # --- Deals ------------------------------------------------------------------------------------------------------------
@@ -97,6 +100,9 @@ class OfferAdmin(PlainAdmin[Offer]):
     empty_title = gettext_lazy("No deals yet")
     empty_text = gettext_lazy(
         "A deal is what a campaign carries: “20 % off lunch”. Each guest gets a code of their own for it."
+    )
+    instead_of_deleting = gettext_lazy(
+        "Set the status of the deal to “Ended” instead: its codes are refused from then on, and reports keep it."
     )
     formfield_overrides = {models.ManyToManyField: {"widget": CheckboxSelectMultiple}}
     form = OfferForm

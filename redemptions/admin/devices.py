@@ -47,6 +47,9 @@ class DeviceAdmin(PlainAdmin[Device]):
     actions = ("new_link", "revoke")
     empty_title = gettext_lazy("No devices yet")
     empty_text = gettext_lazy("Any phone can scan: add it here, then open its link there.")
+    instead_of_deleting = gettext_lazy(
+        "Choose “Withdraw” in the list of devices instead: it shuts a device out at once and for good."
+    )
 
     add_fieldsets = ((None, {"fields": ("name", "location", "profile", "asks_pin")}),)
 

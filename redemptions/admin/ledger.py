@@ -222,6 +222,7 @@ class ScanAdmin(ReadOnly, PlainAdmin[Scan]):
         *("is_offline", "decision", "clock_off"),
     )
     readonly_fields = ("outcome", "clock_off")
+    has_history = False
     empty_title = gettext_lazy("No scans yet")
     empty_text = gettext_lazy("Whatever a device reads has a line here, refusals too.")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -44,11 +44,13 @@ class CodeSheetAdmin(PlainAdmin[CodeSheet]):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CodeSheet]:
-        return super().get_queryset(request).annotate(used_count=Count("codes", filter=Q(codes__used__gt=0)))
+        # For each sheet shown by itself: for a join, SQLite sorts the codes of every campaign first.
+        codes = Code.objects.filter(sheet=OuterRef("pk"), used__gt=0).order_by().values("sheet")
+        return super().get_queryset(request).annotate(used_count=Subquery(codes.annotate(n=Count("*")).values("n")))
 
     @admin.display(description=gettext_lazy("Used"))
     def used(self, sheet: CodeSheet) -> int:
-        return getattr(sheet, "used_count", 0)
+        return getattr(sheet, "used_count", None) or 0
 
     def get_readonly_fields(self, request: HttpRequest, obj: CodeSheet | None = None) -> tuple[str, ...]:
         return ("offer", "count") if obj else ()

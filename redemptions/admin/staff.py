@@ -41,6 +41,9 @@ class StaffAdmin(PlainAdmin[Staff]):
     readonly_fields = ("pin_state",)
     empty_title = gettext_lazy("Nobody yet")
     empty_text = gettext_lazy("Where a device asks for a PIN, each line of the report says who gave the deal.")
+    instead_of_deleting = gettext_lazy(
+        "Take the tick from “Works here” away instead: the PIN is taken no more, and reports keep the name."
+    )
 
     @admin.display(description="PIN")
     def pin_state(self, staff: Staff) -> SafeString:

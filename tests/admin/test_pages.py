@@ -10,10 +10,14 @@ from config.env_file import TEMPLATE
 from contacts.models import AuditEvent, Business, ConsentEvent, Contact, Import, Job, SignupForm, Suppression
 from contacts.queries import EXAMPLE_ADDRESS
 from contacts.services import audit
-from messaging.models import ProviderEvent
+from messaging.models import Message, ProviderEvent
+from redemptions.models import Code, Redemption, Scan
 from tests.admin.conftest import staff_client
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+NEVER_CHANGED = {AuditEvent, Code, ConsentEvent, Message, ProviderEvent, Scan}
+WITHOUT_THE_BUTTON = {Business, Campaign, Import, Job}  # their pages are laid out by hand
 
 
 def url_of(model, page, *args):
@@ -54,6 +58,42 @@ def test_opens_the_page_of_a_row(model, shop, admin_client):
 
     assert admin_client.get(url_of(model, "change", row.pk)).status_code == 200
     assert admin_client.get(url_of(model, "history", row.pk)).status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_prints_a_dash_for_what_is_empty(model, shop, admin_client):
+    row = model._default_manager.first()
+    if row is None:
+        pytest.skip("the small shop has none of these")
+
+    html = admin_client.get(url_of(model, "change", row.pk), follow=True).content.decode()
+
+    assert '<div class="readonly">None</div>' not in html
+    assert '<div class="readonly"></div>' not in html
+
+
+def test_prints_a_dash_for_what_was_not_asked_or_not_changed(shop, admin_client):
+    rows = {
+        Redemption.objects.get(): ("why_conflict", "why_override", "before"),
+        Scan.objects.get(): ("clock_off",),
+    }
+
+    for row, fields in rows.items():
+        page = admin_client.get(url_of(type(row), "change", row.pk))
+        lines = [field for fieldset in page.context["adminform"] for line in fieldset for field in line]
+        shown = {field.field["name"]: str(field.contents()) for field in lines}
+        assert {name: shown[name] for name in fields} == dict.fromkeys(fields, "—")
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_leads_to_a_history_that_can_hold_a_line(model, shop, admin_client):
+    row = model._default_manager.first()
+    if row is None:
+        pytest.skip("the small shop has none of these")
+
+    html = admin_client.get(url_of(model, "change", row.pk), follow=True).content.decode()
+
+    assert ('class="historylink"' in html) == (model not in {*NEVER_CHANGED, *WITHOUT_THE_BUTTON})
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
@@ -113,6 +153,13 @@ def test_puts_every_table_into_the_menu(shop, admin_client, rf, admin_user):
     }
 
     assert listed == set(MODELS)
+
+
+def test_names_an_address_of_the_internet_as_people_do(shop, admin_client):
+    html = admin_client.get(url_of(ConsentEvent, "change", ConsentEvent.objects.first().pk)).content.decode()
+
+    assert "IP address" in html
+    assert "Ip address" not in html
 
 
 def test_greets_an_empty_list_with_what_to_do(db, admin_client):

@@ -1,6 +1,11 @@
+import re
+import secrets
+
 import pypdfium2
 import pytest
 import zxingcpp
+from django.contrib.admin import site
+from django.db import connection
 
 from redemptions.models import Code, CodeSheet
 from redemptions.qr import PAPER, modules
@@ -230,6 +235,34 @@ def test_lists_the_codes_of_a_sheet(sheet, code, admin_client, at):
     listed = admin_client.get("/admin/redemptions/code/", {"sheet__id__exact": sheet.pk}).context["cl"].result_list
 
     assert {found.sheet_id for found in listed} == {sheet.pk}
+
+
+def test_says_how_many_of_each_sheet_are_used(sheet, offer, admin_client):
+    Code.objects.filter(pk__in=[code.pk for code in sheet.codes.all()[:2]]).update(used=1)
+    issue_sheet(offer=offer, count=3, name="Table cards")
+
+    listed = admin_client.get("/admin/redemptions/codesheet/").content.decode()
+
+    assert re.findall('<td class="field-used">(.*?)</td>', listed) == ["0", "2"]
+    assert admin_client.get(f"/admin/redemptions/codesheet/{sheet.pk}/change/").context["numbers"][1].value == 2
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL reads a table of a few rows as a whole")
+def test_counts_used_codes_without_reading_those_of_campaigns(sheet, rf, admin_user):
+    Code.objects.bulk_create(
+        Code(offer=sheet.offer, token_index=secrets.token_bytes(32), typed_index=secrets.token_bytes(32))
+        for _ in range(500)
+    )
+    request = rf.get("/admin/redemptions/codesheet/")
+    request.user = admin_user
+    sheets = site.get_model_admin(CodeSheet).get_queryset(request).order_by("-pk")[:50]
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # else nothing tells it that most codes are of no sheet
+
+    plan = sheets.explain()
+
+    assert re.search(r"SEARCH \w+ USING INDEX redemptions_code_sheet_id\w* \(sheet_id=\?\)", plan)
+    assert "AUTOMATIC" not in plan
 
 
 def test_leaves_paper_alone_that_is_out(sheet, admin_client):
