@@ -555,6 +555,37 @@ def test_the_review_page_leads_to_the_block(admin_page: Page) -> None:
     expect(page.locator("#id_blocks-1-link")).to_be_focused()
 
 
+def test_what_is_folded_away_is_within_reach(admin_page: Page) -> None:
+    page = admin_page
+    campaign = write_blocks({"type": "heading", "text": "Hi"}, {"type": "button", "label": "Menu", "link": "a.com"})
+    page_of(page, campaign)
+    fold = page.locator("summary", has_text="More:")
+    field = page.get_by_label("Name for your web statistics")
+    expect(mail_of(page).get_by_role("heading", name="Hi")).to_be_visible()
+    expect(field).to_be_hidden()
+
+    fold.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Leave out:", exact=True)).to_be_focused()
+    field.fill("früh ling")
+    fold.click()
+    page.get_by_role("button", name="Fix: The message cannot be sent as it is").click()
+    expect(field).to_be_focused()
+    field.fill("spring")
+    fold.click()
+    expect(mail_of(page).locator("a[href*='utm_campaign=spring']")).to_be_visible()
+    saved(page)
+
+    expect(field).to_be_hidden()
+    campaign.refresh_from_db()
+    assert campaign.utm_campaign == "spring"
+    Campaign.objects.update(utm_campaign="")
+    page.goto("about:blank")
+    page.goto(f"/admin/campaigns/campaign/{campaign.pk}/change/#id_utm_campaign")
+    expect(field).to_be_focused()
+    expect(field).to_be_in_viewport()
+
+
 def test_opening_a_page_saves_nothing(admin_page: Page) -> None:
     page = admin_page
     campaign = write_blocks({"type": "text", "html": "<p>Hi {{ first_name }},</p><ul><li>Live music</li></ul>"})
