@@ -1,4 +1,5 @@
 // The live preview of what is typed, unsaved, and the checklist beside it.
+import { startFrames } from "../../regulars/frames.js";
 import { fill, make, renewToken } from "./dom.js";
 
 const DELAY = 350;
@@ -108,33 +109,9 @@ export function startPreview({ root, form, words, editor }) {
     return data;
   }
 
-  // Each look comes in a new frame, shown once it is there: nothing flickers, and the browser's "back" leads to the
-  // page before, not through all that was typed.
-  let frames = 0;
-  let place = 0; // how far down the mail is read
-  const rootOf = (frame) => frame?.contentDocument?.scrollingElement; // none of a page that is not ours
+  const nextFrame = startFrames(room);
   function postIntoFrame(data) {
-    const shown = room.querySelector("iframe:not(.coming)");
-    const next = shown.cloneNode(false);
-    frames += 1;
-    next.removeAttribute("src");
-    next.name = `mail-preview-${frames}`;
-    next.classList.add("coming");
-    next.tabIndex = -1;
-    room.querySelectorAll("iframe.coming").forEach((older) => older.remove());
-    room.append(next);
-    next.addEventListener("load", () => {
-      const before = rootOf(room.querySelector("iframe:not(.coming)"));
-      if (before && before.scrollHeight > before.clientHeight) {
-        place = before.scrollTop; // what says what to mend has no place of its own
-      }
-      rootOf(next)?.scrollTo({ top: place, behavior: "instant" });
-      room.querySelectorAll("iframe:not(.coming)").forEach((older) => older.remove());
-      next.classList.remove("coming");
-      next.removeAttribute("tabindex");
-      next.name = "mail-preview";
-    });
-    carrier.target = next.name;
+    carrier.target = nextFrame();
     carrier.replaceChildren();
     for (const [name, value] of data) {
       const input = make("textarea", { name });
