@@ -56,6 +56,16 @@ class CampaignList(ChangeList):
         self.result_list = page
 
 
+def unfolded(options: dict[str, Any], form: forms.BaseForm) -> dict[str, Any]:
+    """Return a fieldset that hides nothing of what was chosen: folded only while all its fields are empty.
+
+    Where one of them has an error, Django itself does not fold it.
+    """
+    if not any(name in form.fields and form[name].value() for name in options["fields"]):
+        return options
+    return {**options, "classes": [name for name in options.get("classes", ()) if name != "collapse"]}
+
+
 @admin.register(Campaign)
 class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, UnknownPages, ReportPages):
     form = CampaignForm
@@ -117,11 +127,13 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
     # --- The form ---
 
     def get_fieldsets(self, request: HttpRequest, obj: Campaign | None = None) -> Any:
-        segments = ("segment", "exclude_segment") if Segment.objects.exists() else ()
-        tags = ("exclude_tag",) if Tag.objects.exists() else ()
-        whom = ("tag", *segments, *tags)
+        has_segments = Segment.objects.exists()
+        whom = ("tag", "segment") if has_segments else ("tag",)
+        without = (("exclude_segment",) if has_segments else ()) + (("exclude_tag",) if Tag.objects.exists() else ())
+        more = _("More: leave people out, web statistics") if without else _("More: web statistics")
         return [
-            (_("Campaign"), {"fields": ("name", "channel", "offer", *whom, "utm_campaign")}),
+            (_("Campaign"), {"fields": ("name", "channel", "offer", *whom)}),
+            (more, {"fields": (*without, "utm_campaign"), "classes": ["collapse"]}),
             (_("Message"), {"fields": ("subject", "preheader", "mode", "blocks", "body", "html")}),
         ]
 
@@ -189,9 +201,10 @@ class CampaignAdmin(EditingPages, PreviewPages, ReviewPages, SendingPages, Unkno
         return page_of(mine)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        form = context["adminform"].form
-        if getattr(form, "newer", None):
-            context["conflict"] = conflict_words(form.newer, request.user)
+        adminform = context["adminform"]
+        adminform.fieldsets = [(name, unfolded(options, adminform.form)) for name, options in adminform.fieldsets]
+        if getattr(adminform.form, "newer", None):
+            context["conflict"] = conflict_words(adminform.form.newer, request.user)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _beside(self, campaign: Campaign) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class PreviewPages(PlainAdmin[Campaign]):
         else:
             html = mail_html(campaign, content, self._reader(request))
         shown = SCHEMES.get(request.POST.get("preview_scheme", ""))
-        return _framed(html.replace(DARK_ONLY, shown) if shown else html)
+        return framed_mail(html.replace(DARK_ONLY, shown) if shown else html)
 
     def typed_facts(self, request: HttpRequest) -> JsonResponse:
         """Return what the page beside the preview shows: subject, plain text, size, checklist."""
@@ -126,7 +126,7 @@ class PreviewPages(PlainAdmin[Campaign]):
         campaign = self.get_object(request, str(pk))
         if campaign is None or not self.has_view_permission(request, campaign):
             raise PermissionDenied
-        return _framed(mail_html(campaign, content_of(campaign, variant_of(campaign))))
+        return framed_mail(mail_html(campaign, content_of(campaign, variant_of(campaign))))
 
     def _typed(self, request: HttpRequest) -> tuple[Campaign, Content, str]:
         """Return the campaign and the words as they are typed, and why the blocks cannot be read."""
@@ -140,7 +140,7 @@ class PreviewPages(PlainAdmin[Campaign]):
         return form.campaign(), form.draft.content, problem
 
 
-def _framed(html: str) -> HttpResponse:
+def framed_mail(html: str) -> HttpResponse:
     """Return a mail for the frame; its pictures come from where people get them.
 
     The page around it sees how far down somebody has read; scripts still run nowhere in it.

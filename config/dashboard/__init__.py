@@ -19,6 +19,7 @@ from messaging.services import watch
 from redemptions.models import Redemption
 
 SHOWN = 5
+ALERTS_SHOWN = 3  # on a phone more of them would push all numbers out of sight
 Status = Campaign.Status
 
 
@@ -50,6 +51,15 @@ class Dashboard:
     drafts: list[Campaign] = field(default_factory=list)
     results: list[CampaignResult] = field(default_factory=list)
     redemptions: list[Redemption] = field(default_factory=list)
+
+    @property
+    def pressing(self) -> list[Alert]:
+        """The alerts in sight. A single one is never folded away: the line that says so would be as long."""
+        return self.alerts[:ALERTS_SHOWN] if len(self.alerts) > ALERTS_SHOWN + 1 else self.alerts
+
+    @property
+    def folded(self) -> list[Alert]:
+        return self.alerts[len(self.pressing) :]
 
     @property
     def steps_done(self) -> int:

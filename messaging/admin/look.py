@@ -18,13 +18,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from campaigns.admin.preview import DARK_ONLY, sample_qr
+from campaigns.admin.preview import DARK_ONLY, framed_mail, sample_qr
 from campaigns.blocks import build, read
 from campaigns.pictures import MOST_BYTES, Fitted, PictureRefused, fit
 from campaigns.queries import SAMPLE, look_of, shop_of
 from campaigns.rendering import ColorRefused, Compiled, Content, Deal, Look, color_of, logo_size
 from campaigns.services import keep_picture
-from contacts.admin.base import FRAME_POLICY, framed
+from contacts.admin.base import framed
 from contacts.channels import Channel
 from contacts.models import AuditEvent, Business
 from contacts.queries import look_at
@@ -147,9 +147,7 @@ def preview_view(request: HttpRequest, site: AdminSite) -> HttpResponse:
         look = _typed(form, look)
     html = sample_mail(look, Business.load())
     # By day unless it was asked for, whatever the browser of whoever looks prefers.
-    response = framed(html.replace(DARK_ONLY, "@media all" if request.POST.get("dark") else "@media not all"))
-    response["Content-Security-Policy"] = FRAME_POLICY.replace("img-src ", f"img-src {settings.PUBLIC_BASE_URL} ")
-    return response
+    return framed_mail(html.replace(DARK_ONLY, "@media all" if request.POST.get("dark") else "@media not all"))
 
 
 def _typed(form: LookForm, saved: Look) -> Look:

@@ -14,7 +14,7 @@ from campaigns.models import Campaign
 from campaigns.queries import content_of, variant_of
 from campaigns.services import pause
 from contacts.channels import Channel
-from contacts.models import Business
+from contacts.models import Business, Segment
 from messaging.models import Message
 from messaging.queries import outbox
 from tests.admin.conftest import add_contact, staff_client, write_draft
@@ -65,6 +65,35 @@ def test_puts_a_wrong_merge_field_beside_its_input(field, text, db, admin_client
 
     assert list(response.context["adminform"].form.errors) == [field]
     assert not Campaign.objects.exists()
+
+
+def folded(response):
+    return [fieldset.is_collapsible for fieldset in response.context["adminform"]]
+
+
+def test_folds_away_what_few_need(shop, admin_client):
+    page = admin_client.get(ADD)
+
+    assert folded(page) == [False, True, False]
+    assert "<details><summary>" in page.content.decode().partition("More: leave people out")[0]
+
+
+@pytest.mark.parametrize("field", ["exclude_tag", "exclude_segment", "utm_campaign"])
+def test_hides_nothing_that_was_chosen(field, shop, admin_client):
+    chosen = {
+        "exclude_tag": shop.tag,
+        "exclude_segment": Segment.objects.get(name="Lunch people"),
+        "utm_campaign": "spring",
+    }[field]
+    saved = write_draft(**{field: chosen})
+    typed = admin_client.post(ADD, {**WORDS, "name": "", field: getattr(chosen, "pk", chosen)})
+
+    assert folded(admin_client.get(url("change", saved))) == [False, False, False]
+    assert folded(typed) == [False, False, False]
+
+
+def test_a_mistake_is_not_folded_away(shop, admin_client):
+    assert folded(admin_client.post(ADD, {**WORDS, "exclude_tag": "nobody"})) == [False, False, False]
 
 
 def test_takes_one_question_only(shop, admin_client):

@@ -10,8 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.models import Campaign
-from config.dashboard import dashboard
-from config.dashboard.alerts import alerts
+from config.dashboard import Dashboard, dashboard
+from config.dashboard.alerts import Alert, alerts
 from config.dashboard.cards import columns, contact_cards, deals_card, redeemed_per_day, spark
 from contacts.models import Business, Contact
 from messaging.models import Fact, Message
@@ -66,6 +66,24 @@ def test_puts_the_worst_first(busy, at, admin_user):
     assert [alert.level for alert in silent] == sorted(
         (alert.level for alert in silent), key=["bad", "warn", "info"].index
     )
+
+
+@pytest.mark.parametrize(("count", "folded"), [(0, 0), (3, 0), (4, 0), (5, 2), (6, 3)])
+def test_folds_all_but_three_away_and_never_a_single_one(count, folded):
+    found = [Alert("warn", f"Look at {number}", "") for number in range(count)]
+
+    page = Dashboard(found)
+
+    assert [*page.pressing, *page.folded] == found
+    assert len(page.folded) == folded
+
+
+def test_what_is_folded_is_on_the_page(busy, admin_client):
+    html = admin_client.get(INDEX).content.decode()
+
+    above, _, below = html.partition("<summary>And 3 more</summary>")
+    assert "“Autumn menu launch”: 2 messages with unknown outcome" in above
+    assert "1 text to read" in below.partition("</details>")[0]
 
 
 def test_asks_no_more_about_what_was_decided(busy, at, admin_user):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from PIL import Image
-from playwright.sync_api import Browser, Dialog, FrameLocator, Page, Route, expect
+from playwright.sync_api import Browser, Dialog, FrameLocator, Page, Route, ViewportSize, expect
 
 from campaigns.models import Campaign, Picture, Template, Variant
 from campaigns.queries import variant_of
@@ -553,6 +553,63 @@ def test_the_review_page_leads_to_the_block(admin_page: Page) -> None:
     page.get_by_role("link", name="Fix: A link is missing").click()
 
     expect(page.locator("#id_blocks-1-link")).to_be_focused()
+
+
+def test_what_is_folded_away_is_within_reach(admin_page: Page) -> None:
+    page = admin_page
+    campaign = write_blocks({"type": "heading", "text": "Hi"}, {"type": "button", "label": "Menu", "link": "a.com"})
+    page_of(page, campaign)
+    fold = page.locator("summary", has_text="More:")
+    field = page.get_by_label("Name for your web statistics")
+    expect(mail_of(page).get_by_role("heading", name="Hi")).to_be_visible()
+    expect(field).to_be_hidden()
+
+    fold.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Leave out:", exact=True)).to_be_focused()
+    field.fill("früh ling")
+    fold.click()
+    page.get_by_role("button", name="Fix: The message cannot be sent as it is").click()
+    expect(field).to_be_focused()
+    field.fill("spring")
+    fold.click()
+    expect(mail_of(page).locator("a[href*='utm_campaign=spring']")).to_be_visible()
+    saved(page)
+
+    expect(field).to_be_hidden()
+    campaign.refresh_from_db()
+    assert campaign.utm_campaign == "spring"
+    Campaign.objects.update(utm_campaign="")
+    page.goto("about:blank")
+    page.goto(f"/admin/campaigns/campaign/{campaign.pk}/change/#id_utm_campaign")
+    expect(field).to_be_focused()
+    expect(field).to_be_in_viewport()
+
+
+def test_shows_the_mail_as_on_a_phone_where_a_desktop_would_be_tiny(admin_page: Page) -> None:
+    page = admin_page
+    wide, narrow = ViewportSize(width=1280, height=844), ViewportSize(width=390, height=844)
+    phone = page.get_by_role("button", name="Phone", exact=True)
+    page.set_viewport_size(wide)
+    page_of(page, write_blocks({"type": "heading", "text": "Hi"}))
+    expect(phone).to_have_attribute("aria-pressed", "false")
+
+    page.set_viewport_size(narrow)
+    expect(phone).to_have_attribute("aria-pressed", "true")
+    page.set_viewport_size(wide)
+    expect(phone).to_have_attribute("aria-pressed", "false")
+
+    page.set_viewport_size(narrow)
+    page.get_by_label("Channel").select_option("sms")
+    saved(page)
+    page.reload()
+    page.get_by_label("Channel").select_option("email")
+    expect(phone).to_have_attribute("aria-pressed", "true")
+
+    page.get_by_role("button", name="Desktop").click()
+    page.set_viewport_size(wide)
+    page.set_viewport_size(narrow)
+    expect(phone).to_have_attribute("aria-pressed", "false")
 
 
 def test_opening_a_page_saves_nothing(admin_page: Page) -> None:

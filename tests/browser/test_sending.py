@@ -91,6 +91,15 @@ def test_a_text_on_a_phone_shows_no_mail(admin_page: Page, transactional_db: Non
     expect(admin_page.locator(".preview-mail")).to_be_hidden()
 
 
+def test_a_mail_that_was_sent_is_shown_as_on_a_phone(admin_page: Page, going: Campaign) -> None:
+    admin_page.set_viewport_size(PHONE)
+    open_campaign(admin_page, going)
+
+    expect(admin_page.get_by_role("button", name="Phone", pressed=True)).to_be_visible()
+    admin_page.get_by_role("button", name="Desktop").click()
+    expect(admin_page.get_by_role("button", name="Desktop", pressed=True)).to_be_visible()
+
+
 def test_watches_pauses_and_resumes(admin_page: Page, going: Campaign) -> None:
     open_campaign(admin_page, going)
     expect(admin_page.locator("[data-live-pace]")).to_contain_text("a minute")

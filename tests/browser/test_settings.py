@@ -49,6 +49,20 @@ def test_the_preview_follows_what_is_typed_and_picked(admin_page: Page) -> None:
     assert not Look.objects.exists()
 
 
+def test_keeps_the_place_in_the_preview(admin_page: Page) -> None:
+    admin_page.set_viewport_size(PHONE)
+    admin_page.goto("/admin/look/")
+    mail = admin_page.frame_locator("iframe[name=look]")
+    button = mail.get_by_role("link", name="A button")
+    mail.get_by_text("Unsubscribe").scroll_into_view_if_needed()
+    place = mail.locator("html").evaluate("root => root.scrollTop")
+
+    admin_page.get_by_label("Colour of buttons and links").fill("#aa0011")
+
+    expect(button).to_have_css("background-color", "rgb(170, 0, 17)")
+    assert mail.locator("html").evaluate("root => root.scrollTop") == place > 0
+
+
 def test_a_logo_is_shown_before_and_after_it_is_saved(admin_page: Page) -> None:
     admin_page.goto("/admin/look/")
     mail = admin_page.frame_locator("iframe[name=look]")

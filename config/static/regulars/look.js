@@ -1,5 +1,5 @@
 // The look of mails: the preview follows what is typed, and the colour can be picked.
-"use strict";
+import { startFrames } from "./frames.js";
 
 const form = document.querySelector("[data-look]");
 const show = form.querySelector("[data-show]");
@@ -8,8 +8,13 @@ const dark = document.querySelector("[data-dark]");
 const PAUSE_MS = 300;
 let timer = 0;
 
+const nextFrame = startFrames(document.querySelector(".preview-mail"));
+
 // Written on its own: a form that waits for a file or a colour is not sent by accident.
-const ask = () => form.requestSubmit(show);
+const ask = () => {
+  show.formTarget = nextFrame();
+  form.requestSubmit(show);
+};
 
 const soon = () => {
   clearTimeout(timer);

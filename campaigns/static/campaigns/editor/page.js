@@ -18,6 +18,19 @@ if (root && form && config) {
   startAutosave({ root, form, words });
   tameEnter(form);
   beginWithTheName();
+  unfold();
+  window.addEventListener("hashchange", unfold);
+}
+
+// A link to a field that is folded away: not every browser unfolds it by itself.
+function unfold() {
+  const wanted = document.getElementById(window.location.hash.slice(1));
+  const folded = wanted?.closest("details:not([open])");
+  if (folded) {
+    folded.open = true;
+    wanted.focus();
+    wanted.scrollIntoView({ block: "center" });
+  }
 }
 
 // Where it can be typed at once. On a phone it would bring the keyboard up, over what a campaign can start from.

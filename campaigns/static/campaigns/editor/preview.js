@@ -1,11 +1,12 @@
 // The live preview of what is typed, unsaved, and the checklist beside it.
+import { startFrames } from "../../regulars/frames.js";
 import { fill, make, renewToken } from "./dom.js";
 
 const DELAY = 350;
 const PATIENCE = 1000;
 const DESKTOP_PX = 640; // what mail programs give a mail at least; narrower panels show it smaller
 const FRAME_PX = 400;
-const NARROW = window.matchMedia("(max-width: 767px)");
+const BELOW = window.matchMedia("(max-width: 1180px)"); // as in the style sheet: the preview is below the form
 
 // Desktop, phone, plain text: on every page with a preview.
 export function startShownAs() {
@@ -16,7 +17,10 @@ export function startShownAs() {
     return;
   }
   const fit = () => {
-    const isDesktop = (panel.dataset.shown ?? "desktop") === "desktop";
+    if (!room.clientWidth) {
+      return; // not shown
+    }
+    const isDesktop = panel.dataset.shown === "desktop";
     const scale = isDesktop ? Math.min(1, room.clientWidth / DESKTOP_PX) : 1;
     room.classList.toggle("scaled", scale < 1);
     room.querySelectorAll("iframe").forEach((frame) => {
@@ -25,28 +29,34 @@ export function startShownAs() {
       frame.style.transform = scale < 1 ? `scale(${scale})` : "";
     });
   };
-  new ResizeObserver(() => {
-    if (room.clientWidth) {
-      fit();
+  const show = (which) => {
+    buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.show === which)));
+    panel.dataset.shown = which;
+    fit();
+    const text = panel.querySelector("[data-text-only]");
+    if (text && !panel.querySelector(".toggle").hidden) {
+      text.hidden = which !== "text";
+      room.hidden = which === "text";
     }
-  }).observe(room);
+  };
+
+  // Until somebody chooses: below the form a mail as on a desktop only where it need not be made smaller, which nobody
+  // could read on a phone.
+  let isChosen = false;
+  const suit = () => {
+    if (!isChosen) {
+      show(BELOW.matches && panel.clientWidth < DESKTOP_PX ? "phone" : "desktop");
+    }
+  };
   buttons.forEach((button) =>
     button.addEventListener("click", () => {
-      buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-      panel.dataset.shown = button.dataset.show;
-      fit();
-      const text = panel.querySelector("[data-text-only]");
-      if (text) {
-        const isText = button.dataset.show === "text";
-        text.hidden = !isText;
-        panel.querySelector(".preview-mail").hidden = isText;
-      }
+      isChosen = true;
+      show(button.dataset.show);
     }),
   );
-  const phone = panel.querySelector('[data-show="phone"]');
-  if (NARROW.matches && !phone.closest(".toggle").hidden) {
-    phone.click(); // at half its size nobody could read it
-  }
+  new ResizeObserver(fit).observe(room);
+  window.addEventListener("resize", suit);
+  suit();
   floatLink(panel);
 }
 
@@ -108,33 +118,9 @@ export function startPreview({ root, form, words, editor }) {
     return data;
   }
 
-  // Each look comes in a new frame, shown once it is there: nothing flickers, and the browser's "back" leads to the
-  // page before, not through all that was typed.
-  let frames = 0;
-  let place = 0; // how far down the mail is read
-  const rootOf = (frame) => frame?.contentDocument?.scrollingElement; // none of a page that is not ours
+  const nextFrame = startFrames(room);
   function postIntoFrame(data) {
-    const shown = room.querySelector("iframe:not(.coming)");
-    const next = shown.cloneNode(false);
-    frames += 1;
-    next.removeAttribute("src");
-    next.name = `mail-preview-${frames}`;
-    next.classList.add("coming");
-    next.tabIndex = -1;
-    room.querySelectorAll("iframe.coming").forEach((older) => older.remove());
-    room.append(next);
-    next.addEventListener("load", () => {
-      const before = rootOf(room.querySelector("iframe:not(.coming)"));
-      if (before && before.scrollHeight > before.clientHeight) {
-        place = before.scrollTop; // what says what to mend has no place of its own
-      }
-      rootOf(next)?.scrollTo({ top: place, behavior: "instant" });
-      room.querySelectorAll("iframe:not(.coming)").forEach((older) => older.remove());
-      next.classList.remove("coming");
-      next.removeAttribute("tabindex");
-      next.name = "mail-preview";
-    });
-    carrier.target = next.name;
+    carrier.target = nextFrame();
     carrier.replaceChildren();
     for (const [name, value] of data) {
       const input = make("textarea", { name });
