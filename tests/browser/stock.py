@@ -34,7 +34,7 @@ from contacts.models import (
     Suppression,
     Tag,
 )
-from contacts.services import audit, record_consent, save_contact, save_look, save_person, signup, suppress
+from contacts.services import audit, index_names, record_consent, save_contact, save_look, save_person, signup, suppress
 from messaging.models import Message, ProviderEvent
 from messaging.services import send_test
 from redemptions.models import Code, Device, Location, Offer, Redemption, Scan, Staff
@@ -125,7 +125,7 @@ def crowd(at: datetime) -> None:
         status = "unsubscribed" if number % 10 == 3 else "subscribed"
         first, last = FIRST[number % len(FIRST)], LAST[number % len(LAST)]
         rows.append(Contact(email=email, first_name=first, last_name=last, email_status=status, source="import"))
-    Contact.objects.bulk_create(rows)
+    index_names(Contact.objects.bulk_create(rows), are_new=True)
     named = [field.column for field in Contact._meta.concrete_fields if not field.primary_key]
     taken = ["randomblob(32)" if name == "email_index" else f'"{name}"' for name in named]
     into, values = ", ".join(f'"{name}"' for name in named), ", ".join(taken)
