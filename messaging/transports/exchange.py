@@ -45,7 +45,7 @@ class Reply:
         self.keeps_open = False  # whether the connection may be used again
         self._parts: list[bytes] = []
         self._has_head = self._is_whole = False
-        self._parser = HttpResponseParser(self)
+        self._parser: HttpResponseParser | None = None  # while it reads
 
     @property
     def body(self) -> bytes:
@@ -53,13 +53,21 @@ class Reply:
 
     def read_from(self, connection: socket.socket) -> None:
         """Read up to the end of the answer. Raises IncompleteRead, UnreadableAnswer and OSError."""
+        parser = HttpResponseParser(self)
+        try:
+            self._read(connection, parser)
+        finally:
+            self._parser = None  # it knows this answer, and each would keep the other alive
+
+    def _read(self, connection: socket.socket, parser: HttpResponseParser) -> None:
+        self._parser = parser
         while not self._is_whole:
             data = connection.recv(READ)
             if not data:
                 self._end()
                 return
             try:
-                self._parser.feed_data(data)
+                parser.feed_data(data)
             except (HttpParserError, HttpParserUpgrade):
                 if not self._is_whole:
                     raise UnreadableAnswer from None
@@ -75,9 +83,12 @@ class Reply:
             raise ValueError("a second answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._has_head:
+            return  # behind a body in chunks, where they would take the place of those before it
         self.headers[name.decode("latin-1")] = value.decode("latin-1").strip()
 
     def on_headers_complete(self) -> None:
+        assert self._parser is not None
         self.status = self._parser.get_status_code()
         self._has_head = True
 
@@ -89,6 +100,7 @@ class Reply:
             self.headers.clear()
             self._has_head = False
             return
+        assert self._parser is not None
         self._is_whole = True
         self.keeps_open = self._parser.should_keep_alive()
 

@@ -83,14 +83,19 @@ class KeptOpen:
     def request(self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         """Ask once; a connection the server has closed meanwhile is made anew before anything is written.
 
-        Raises TransportError: BUSY where there was no connection, UNKNOWN where no whole answer came.
+        Raises TransportError: STOP where the request cannot be written, as with an odd key; BUSY where there was no
+        connection, UNKNOWN where no whole answer came.
         """
         assert url.startswith(f"{self._origin}/"), "a provider is one host"
         target = url if self._forwards else url[len(self._origin) :]
         headers = {"User-Agent": USER_AGENT, **headers, **(self._proxy_headers if self._forwards else {})}
+        try:
+            request = request_bytes(method, target, host=self._host, headers=headers, body=body)
+        except ValueError as error:  # its text may hold the key
+            raise TransportError(Outcome.STOP, type(error).__name__) from None
         self._connect()
         try:
-            return self._ask(method, target, body, headers)
+            return self._ask(request)
         except (HTTPException, OSError, EOFError, zlib.error) as error:
             self.close()
             raise TransportError(Outcome.UNKNOWN, type(error).__name__) from None
@@ -112,8 +117,7 @@ class KeptOpen:
             self._connection.close()
             raise not_connected(error) from None
 
-    def _ask(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        request = request_bytes(method, target, host=self._host, headers=headers, body=body)
+    def _ask(self, request: bytes) -> Answer:
         reply = exchange(self._connection.sock, request)
         if not reply.keeps_open:
             self.close()

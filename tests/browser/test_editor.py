@@ -17,7 +17,7 @@ from campaigns.models import Campaign, Picture, Template, Variant
 from campaigns.queries import variant_of
 from campaigns.services import Draft, save_draft, with_blocks
 from contacts.channels import Channel
-from contacts.models import Contact
+from contacts.models import Contact, Segment
 from contacts.services import save_contact
 from redemptions.models import Offer
 
@@ -557,6 +557,7 @@ def test_the_review_page_leads_to_the_block(admin_page: Page) -> None:
 
 def test_what_is_folded_away_is_within_reach(admin_page: Page) -> None:
     page = admin_page
+    Segment.objects.get_or_create(name="Everybody", defaults={"rules": {"all": []}})
     campaign = write_blocks({"type": "heading", "text": "Hi"}, {"type": "button", "label": "Menu", "link": "a.com"})
     page_of(page, campaign)
     fold = page.locator("summary", has_text="More:")

@@ -344,6 +344,17 @@ class TestConnection:
         assert head.startswith(b"POST /v3/mail/send HTTP/1.1\r\n")
         assert len(body) == len(server.received[1].body) > 0
 
+    @pytest.mark.parametrize("key", ["SG.€", "SG.k\r\nX-Other: 1"])
+    def test_a_key_that_cannot_be_written_stops(self, sendgrid, settings, key):
+        with provider() as server:
+            sendgrid(server.url)
+            settings.ANYMAIL = {**settings.ANYMAIL, "SENDGRID_API_KEY": key}
+            error = failure_of(Channel.EMAIL, MAIL)
+
+        assert error.outcome == Outcome.STOP
+        assert "SG." not in str(error)
+        assert server.connections == 0
+
     def test_says_who_asks(self, sendgrid):
         with provider() as server:
             sendgrid(server.url)

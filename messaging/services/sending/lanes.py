@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 WAIT_S = 35.0  # for a slot that comes later than this, a worker does not stay: two a minute are waited for
 SHORTEST_WAIT_S = 0.005  # between two questions for a slot
 FREE_S = 0.25  # between two looks whether the provider asked everybody to wait, where nothing else limits it
-WEIGHT = 0.02  # of one look among those before
 REST_S = 0.1  # of which the share is taken in which there is nothing to do
 LEAST_REST = 0.2  # without latency it is a fiftieth, with 50 ms more than the half
 PRAISE_S = 1.0  # between two notes that the provider is well
@@ -46,7 +45,7 @@ class Occupancy:
     """
 
     def __init__(self) -> None:
-        self._calls = 0.0
+        self._calls = 0
         self._rest = 0.0  # its share of the time
         self._rested_s = 0.0
         self._rests_since: float | None = None
@@ -54,7 +53,7 @@ class Occupancy:
 
     def look(self, calls: int) -> None:
         now = time.monotonic()
-        self._calls += WEIGHT * (calls - self._calls)
+        self._calls = calls
         if self._rests_since is not None:
             self._rested_s += now - self._rests_since
             self._rests_since = None

@@ -65,6 +65,12 @@ class TestAnswer:
         assert (reply.status, reply.body, reply.keeps_open) == (status, body, True)
         assert "X-Early" not in reply.headers
 
+    def test_what_stands_behind_the_body_changes_no_header(self, answered):
+        late = CHUNKED.replace(b"X-Late: 1", b"X-Message-Id: other").replace(
+            b"200 OK\r\n", b"200 OK\r\nX-Message-Id: abc\r\n"
+        )
+        assert answered(late).headers["X-Message-Id"] == "abc"
+
     @pytest.mark.parametrize("pieces", [1, 1 << 20])
     def test_without_a_length_ends_with_the_connection(self, answered, pieces):
         reply = answered(TO_THE_END, pieces=pieces, hangs_up=True)
