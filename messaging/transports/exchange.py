@@ -45,33 +45,31 @@ class Reply:
         self.keeps_open = False  # whether the connection may be used again
         self._parts: list[bytes] = []
         self._has_head = self._is_whole = False
-        self._parser: HttpResponseParser | None = None  # while it reads
+        self._parser = HttpResponseParser(self)
 
     @property
     def body(self) -> bytes:
         return b"".join(self._parts)
 
     def read_from(self, connection: socket.socket) -> None:
-        """Read up to the end of the answer. Raises IncompleteRead, UnreadableAnswer and OSError."""
-        parser = HttpResponseParser(self)
+        """Read up to the end of the answer, once. Raises IncompleteRead, UnreadableAnswer and OSError."""
         try:
-            self._read(connection, parser)
+            while not self._is_whole:
+                if data := connection.recv(READ):
+                    self._take(data)
+                else:
+                    self._end()
+                    return
         finally:
-            self._parser = None  # it knows this answer, and each would keep the other alive
+            del self._parser  # it knows this answer, and each would keep the other alive
 
-    def _read(self, connection: socket.socket, parser: HttpResponseParser) -> None:
-        self._parser = parser
-        while not self._is_whole:
-            data = connection.recv(READ)
-            if not data:
-                self._end()
-                return
-            try:
-                parser.feed_data(data)
-            except (HttpParserError, HttpParserUpgrade):
-                if not self._is_whole:
-                    raise UnreadableAnswer from None
-                self.keeps_open = False  # there is more than was asked for: whose it is, nobody knows
+    def _take(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            if not self._is_whole:
+                raise UnreadableAnswer from None
+            self.keeps_open = False  # there is more than was asked for: whose it is, nobody knows
 
     def _end(self) -> None:
         """Take the connection's end for the answer's, where nothing else says how long it is (RFC 9112, 6.3)."""
@@ -88,7 +86,6 @@ class Reply:
         self.headers[name.decode("latin-1")] = value.decode("latin-1").strip()
 
     def on_headers_complete(self) -> None:
-        assert self._parser is not None
         self.status = self._parser.get_status_code()
         self._has_head = True
 
@@ -100,7 +97,6 @@ class Reply:
             self.headers.clear()
             self._has_head = False
             return
-        assert self._parser is not None
         self._is_whole = True
         self.keeps_open = self._parser.should_keep_alive()
 

@@ -50,11 +50,16 @@ def test_opens_every_list_and_form(model, stocked, admin_client, rf, admin_user)
         assert admin_client.get(url_of(model, "add")).status_code == 200
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
-def test_opens_the_page_of_a_row(model, shop, admin_client):
+def row_of(model):
     row = model._default_manager.first()
     if row is None:
         pytest.skip("the small shop has none of these")
+    return row
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_opens_the_page_of_a_row(model, shop, admin_client):
+    row = row_of(model)
 
     assert admin_client.get(url_of(model, "change", row.pk)).status_code == 200
     assert admin_client.get(url_of(model, "history", row.pk)).status_code == 200
@@ -62,9 +67,7 @@ def test_opens_the_page_of_a_row(model, shop, admin_client):
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 def test_prints_a_dash_for_what_is_empty(model, shop, admin_client):
-    row = model._default_manager.first()
-    if row is None:
-        pytest.skip("the small shop has none of these")
+    row = row_of(model)
 
     html = admin_client.get(url_of(model, "change", row.pk), follow=True).content.decode()
 
@@ -87,9 +90,7 @@ def test_prints_a_dash_for_what_was_not_asked_or_not_changed(shop, admin_client)
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 def test_leads_to_a_history_that_can_hold_a_line(model, shop, admin_client):
-    row = model._default_manager.first()
-    if row is None:
-        pytest.skip("the small shop has none of these")
+    row = row_of(model)
 
     html = admin_client.get(url_of(model, "change", row.pk), follow=True).content.decode()
 

@@ -34,7 +34,7 @@ WAIT_S = 35.0  # for a slot that comes later than this, a worker does not stay: 
 SHORTEST_WAIT_S = 0.005  # between two questions for a slot
 FREE_S = 0.25  # between two looks whether the provider asked everybody to wait, where nothing else limits it
 REST_S = 0.1  # of which the share is taken in which there is nothing to do
-LEAST_REST = 0.2  # without latency it is a fiftieth, with 50 ms more than the half
+LEAST_REST = 0.2  # without latency it is a fiftieth
 PRAISE_S = 1.0  # between two notes that the provider is well
 
 
